@@ -1,0 +1,2 @@
+//! The command line: argv to exit code, and nothing else.
+fn main() {}
