@@ -27,4 +27,6 @@ useradd --create-home --shell /bin/bash --uid 1000 user
 systemctl --quiet enable rootshift-test-agent.service
 systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer \
 	dpkg-db-backup.timer systemd-tmpfiles-clean.timer
+# An emulated processor needs half a minute more for the default level of 9.
+echo COMPRESSLEVEL=1 > /etc/initramfs-tools/conf.d/compress-level
 update-initramfs -u

@@ -6,7 +6,10 @@
 
 pub mod image;
 pub mod machine;
+pub mod package;
+pub mod power_cut;
 pub mod run;
 pub mod setup;
 pub mod task;
 pub mod workspace;
+pub mod write_log;
