@@ -37,7 +37,9 @@ pub fn reached(name: &'static str) {
     static PASSAGES: AtomicUsize = AtomicUsize::new(0);
 
     debug_assert!(POINTS.contains(&name), "{name} is not in fault::POINTS");
-    let Ok(wanted) = std::env::var("ROOTSHIFT_FAULT") else { return };
+    let Ok(wanted) = std::env::var("ROOTSHIFT_FAULT") else {
+        return;
+    };
     let (point, passage) = match wanted.split_once(':') {
         Some((point, number)) => (point.to_owned(), number.parse().unwrap_or(1)),
         None => (wanted, 1),

@@ -198,7 +198,11 @@ impl Batch {
     fn problems(&self, file: &str) -> Vec<Error> {
         let mut problems = self.layout.problems(file);
         let mut say = |at: String, problem: &str| {
-            problems.push(Error::Sense { file: file.into(), at, problem: problem.into() });
+            problems.push(Error::Sense {
+                file: file.into(),
+                at,
+                problem: problem.into(),
+            });
         };
         if self.phases.is_empty() {
             say("phases".into(), "there are none: nothing would be done");
@@ -213,9 +217,17 @@ impl Batch {
         for (index, phase) in self.phases.iter().enumerate() {
             let at = format!("phases[{index}]");
             if phase.viscripts.is_empty() {
-                say(format!("{at}.viScripts"), "there are none: the phase would always pass");
+                say(
+                    format!("{at}.viScripts"),
+                    "there are none: the phase would always pass",
+                );
             }
-            if self.phases.iter().take(index).any(|earlier| earlier.name == phase.name) {
+            if self
+                .phases
+                .iter()
+                .take(index)
+                .any(|earlier| earlier.name == phase.name)
+            {
                 say(format!("{at}.name"), "an earlier phase has the same name");
             }
         }

@@ -10,6 +10,8 @@ pub enum CheckSpec {
     FlatBtrfsRoot {},
     /// The layout's names are free at the top level, and its mount points are on the root.
     NamesFree {},
+    /// No subvolume nested in the old system is read-only.
+    NestedSubvolumes {},
     /// There is room for what the plan needs.
     FreeSpace {
         /// Unused bytes that there must be, as `50GB`; what the plan needs when missing.
@@ -86,7 +88,8 @@ impl TryFrom<String> for Size {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let refuse = || format!("\"{text}\" is no size; write it as \"50GB\", \"512MiB\" or \"4096\"");
+        let refuse =
+            || format!("\"{text}\" is no size; write it as \"50GB\", \"512MiB\" or \"4096\"");
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at_checked(digits).ok_or_else(refuse)?;
         let shift = match unit.trim_start() {
@@ -139,9 +142,21 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "-1", "GB", "4 GB x", "4gb", "99999999999999999999", "99999999999TB", "٣GB"] {
+        for text in [
+            "",
+            "-1",
+            "GB",
+            "4 GB x",
+            "4gb",
+            "99999999999999999999",
+            "99999999999TB",
+            "٣GB",
+        ] {
             let refused = Size::try_from(text.to_owned());
-            assert!(refused.is_err_and(|message| message.contains("is no size")), "{text}");
+            assert!(
+                refused.is_err_and(|message| message.contains("is no size")),
+                "{text}"
+            );
         }
     }
 

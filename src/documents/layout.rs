@@ -56,7 +56,9 @@ impl Layout {
     /// The root file system's part.
     #[must_use]
     pub fn root(&self) -> Option<&FilesystemLayout> {
-        self.filesystems.iter().find(|filesystem| filesystem.mounted_at == "/")
+        self.filesystems
+            .iter()
+            .find(|filesystem| filesystem.mounted_at == "/")
     }
 
     /// Says what is wrong with it: every problem at once.
@@ -64,7 +66,11 @@ impl Layout {
     pub fn problems(&self, file: &str) -> Vec<Error> {
         let mut problems = Vec::new();
         if self.root().is_none() {
-            problems.push(sense(file, "layout.filesystems", "none of them is mounted at \"/\""));
+            problems.push(sense(
+                file,
+                "layout.filesystems",
+                "none of them is mounted at \"/\"",
+            ));
         }
         let mut mount_points = Vec::new();
         for (index, filesystem) in self.filesystems.iter().enumerate() {
@@ -79,12 +85,16 @@ impl FilesystemLayout {
     /// The subvolume mounted where the file system is mounted today.
     #[must_use]
     pub fn main(&self) -> Option<&SubvolumeLayout> {
-        self.subvolumes.iter().find(|subvolume| subvolume.mount_point == self.mounted_at)
+        self.subvolumes
+            .iter()
+            .find(|subvolume| subvolume.mount_point == self.mounted_at)
     }
 
     /// All others: each is split off.
     pub fn split_off(&self) -> impl Iterator<Item = &SubvolumeLayout> {
-        self.subvolumes.iter().filter(|subvolume| subvolume.mount_point != self.mounted_at)
+        self.subvolumes
+            .iter()
+            .filter(|subvolume| subvolume.mount_point != self.mounted_at)
     }
 
     fn problems(&self, file: &str, at: &str, mount_points: &mut Vec<String>) -> Vec<Error> {
@@ -107,7 +117,10 @@ impl FilesystemLayout {
                 say(format!("a second subvolume \"{}\"", subvolume.name));
             }
             if mount_points.contains(&subvolume.mount_point) {
-                say(format!("a second subvolume mounted at \"{}\"", subvolume.mount_point));
+                say(format!(
+                    "a second subvolume mounted at \"{}\"",
+                    subvolume.mount_point
+                ));
             }
             names.push(subvolume.name.clone());
             mount_points.push(subvolume.mount_point.clone());
@@ -133,12 +146,19 @@ fn bad_mount_point(path: &str) -> Option<String> {
         && !path.contains(char::is_whitespace)
         && !path.contains(['\0', ',', '\\'])
         && (path == "/"
-            || path.split('/').skip(1).all(|part| !part.is_empty() && part != "." && part != ".."));
+            || path
+                .split('/')
+                .skip(1)
+                .all(|part| !part.is_empty() && part != "." && part != ".."));
     (!plain).then(|| format!("\"{path}\" is no mount point: write an absolute path, as \"/home\""))
 }
 
 fn sense(file: &str, at: &str, problem: &str) -> Error {
-    Error::Sense { file: file.into(), at: at.into(), problem: problem.into() }
+    Error::Sense {
+        file: file.into(),
+        at: at.into(),
+        problem: problem.into(),
+    }
 }
 
 #[cfg(test)]
@@ -154,12 +174,20 @@ mod tests {
                 options: vec![],
             })
             .collect();
-        Layout { filesystems: vec![FilesystemLayout { mounted_at: "/".into(), subvolumes }] }
+        Layout {
+            filesystems: vec![FilesystemLayout {
+                mounted_at: "/".into(),
+                subvolumes,
+            }],
+        }
     }
 
     fn said(layout: &Layout) -> String {
-        let problems: Vec<String> =
-            layout.problems("b.json").iter().map(ToString::to_string).collect();
+        let problems: Vec<String> = layout
+            .problems("b.json")
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         problems.join("\n")
     }
 
@@ -173,8 +201,14 @@ mod tests {
         for (subvolumes, part) in [
             (vec![("@home", "/home")], "no subvolume is mounted at \"/\""),
             (vec![("@", "/"), ("@", "/home")], "a second subvolume \"@\""),
-            (vec![("@", "/"), ("@a", "/a"), ("@b", "/a")], "a second subvolume mounted at \"/a\""),
-            (vec![("@", "/"), ("a,b", "/a")], "\"a,b\" can't be a subvolume's name"),
+            (
+                vec![("@", "/"), ("@a", "/a"), ("@b", "/a")],
+                "a second subvolume mounted at \"/a\"",
+            ),
+            (
+                vec![("@", "/"), ("a,b", "/a")],
+                "\"a,b\" can't be a subvolume's name",
+            ),
             (vec![("@", "/"), ("..", "/a")], "\"..\" can't be"),
             (vec![("@", "/"), ("@x", "/a/../b")], "is no mount point"),
             (vec![("@", "/"), ("@x", "home")], "is no mount point"),
@@ -185,6 +219,11 @@ mod tests {
 
     #[test]
     fn a_layout_without_root_is_refused() {
-        assert!(said(&Layout { filesystems: vec![] }).contains("mounted at \"/\""));
+        assert!(
+            said(&Layout {
+                filesystems: vec![]
+            })
+            .contains("mounted at \"/\"")
+        );
     }
 }

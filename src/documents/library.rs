@@ -42,7 +42,10 @@ impl Bundle {
     /// The viScript of this file name.
     #[must_use]
     pub fn viscript(&self, name: &str) -> Option<&ViScript> {
-        self.viscripts.iter().find(|(known, _)| known == name).map(|(_, script)| script)
+        self.viscripts
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, script)| script)
     }
 }
 
@@ -60,7 +63,9 @@ fn find_batch(system: &Root, name: &str) -> Result<FoundBatch, Error> {
         let bytes = Root::open(&folder)?.read(Path::new(file))?;
         return Ok((Some(folder), name.to_owned(), bytes));
     }
-    let path = Path::new(INSTALLED).join("batches").join(format!("{name}.json"));
+    let path = Path::new(INSTALLED)
+        .join("batches")
+        .join(format!("{name}.json"));
     match system.read(&path) {
         Ok(bytes) => Ok((None, path.display().to_string(), bytes)),
         Err(error) if error.is_not_found() => Err(Error::NotFound {
@@ -75,7 +80,11 @@ fn find_batch(system: &Root, name: &str) -> Result<FoundBatch, Error> {
 fn find_viscript(system: &Root, beside: Option<&Path>, name: &str) -> Result<Vec<u8>, Error> {
     let mut searched = Vec::new();
     if let Some(folder) = beside {
-        for folder in [folder.to_owned(), folder.join("viscripts"), folder.join("../viscripts")] {
+        for folder in [
+            folder.to_owned(),
+            folder.join("viscripts"),
+            folder.join("../viscripts"),
+        ] {
             let found = Root::open(&folder).and_then(|root| root.read(Path::new(name)));
             if let Some(bytes) = unless_missing(found)? {
                 return Ok(bytes);
@@ -88,7 +97,11 @@ fn find_viscript(system: &Root, beside: Option<&Path>, name: &str) -> Result<Vec
         return Ok(bytes);
     }
     searched.push(installed);
-    Err(Error::NotFound { kind: "viScript", name: name.into(), searched })
+    Err(Error::NotFound {
+        kind: "viScript",
+        name: name.into(),
+        searched,
+    })
 }
 
 fn unless_missing(found: sys::Result<Vec<u8>>) -> Result<Option<Vec<u8>>, Error> {

@@ -22,7 +22,10 @@ pub fn document<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Erro
         problem,
     };
     if bytes.len() > SIZE_LIMIT {
-        let problem = format!("{} bytes is more than any document ({SIZE_LIMIT})", bytes.len());
+        let problem = format!(
+            "{} bytes is more than any document ({SIZE_LIMIT})",
+            bytes.len()
+        );
         return Err(refuse(1, 1, String::new(), problem));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -33,10 +36,20 @@ pub fn document<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Erro
             path => format!("{path}: "),
         };
         let cause = error.inner();
-        refuse(cause.line(), cause.column(), at, without_place(&cause.to_string()))
+        refuse(
+            cause.line(),
+            cause.column(),
+            at,
+            without_place(&cause.to_string()),
+        )
     })?;
     reader.end().map_err(|error| {
-        refuse(error.line(), error.column(), String::new(), without_place(&error.to_string()))
+        refuse(
+            error.line(),
+            error.column(),
+            String::new(),
+            without_place(&error.to_string()),
+        )
     })?;
     Ok(value)
 }
@@ -63,7 +76,12 @@ fn hint(problem: &str) -> String {
 /// The name nearest to `unknown`, when one is near enough to be meant.
 pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|name| (edit_distance(&unknown.to_lowercase(), &name.to_lowercase()), name))
+        .map(|name| {
+            (
+                edit_distance(&unknown.to_lowercase(), &name.to_lowercase()),
+                name,
+            )
+        })
         .min()
         .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
         .map(|(_, name)| name)
@@ -108,7 +126,9 @@ mod tests {
     }
 
     fn message(text: &str) -> String {
-        document::<Sample>("b.json", text.as_bytes()).unwrap_err().to_string()
+        document::<Sample>("b.json", text.as_bytes())
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -147,7 +167,10 @@ mod tests {
     fn the_nearest_name_is_near() {
         assert_eq!(edit_distance("kitten", "sitting"), 3);
         assert_eq!(edit_distance("", "abc"), 3);
-        assert_eq!(nearest("Name", ["name", "version"].into_iter()), Some("name"));
+        assert_eq!(
+            nearest("Name", ["name", "version"].into_iter()),
+            Some("name")
+        );
         assert_eq!(nearest("zzzzzz", ["name", "version"].into_iter()), None);
     }
 }

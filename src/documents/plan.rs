@@ -172,7 +172,9 @@ impl Plan {
             viscripts.flat_map(|viscript| &viscript.steps)
         };
         let before = all().filter(|step| !step.action.runs_after_commit());
-        before.chain(all().filter(|step| step.action.runs_after_commit())).collect()
+        before
+            .chain(all().filter(|step| step.action.runs_after_commit()))
+            .collect()
     }
 
     /// The name of the new system's root subvolume, as `@`.
@@ -185,8 +187,14 @@ impl Plan {
     /// Names of all subvolumes of the root file system's layout.
     #[must_use]
     pub fn subvolumes(&self) -> Vec<&str> {
-        let layouts = self.layout.root().map_or(&[][..], |filesystem| &filesystem.subvolumes);
-        layouts.iter().map(|subvolume| subvolume.name.as_str()).collect()
+        let layouts = self
+            .layout
+            .root()
+            .map_or(&[][..], |filesystem| &filesystem.subvolumes);
+        layouts
+            .iter()
+            .map(|subvolume| subvolume.name.as_str())
+            .collect()
     }
 }
 

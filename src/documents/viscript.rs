@@ -158,13 +158,20 @@ impl ViScript {
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
         let script: Self = parse::document(file, bytes)?;
         let refuse = |at: &str, problem: &str| {
-            Err(Error::Sense { file: file.into(), at: at.into(), problem: problem.into() })
+            Err(Error::Sense {
+                file: file.into(),
+                at: at.into(),
+                problem: problem.into(),
+            })
         };
         if script.steps.is_empty() && script.checks.is_empty() {
             return refuse("checks", "neither steps nor checks: it would always pass");
         }
         if script.kind != Kind::Core && !script.steps.is_empty() {
-            return refuse("steps", "only a viScript of type \"core\" may change something");
+            return refuse(
+                "steps",
+                "only a viScript of type \"core\" may change something",
+            );
         }
         Ok(script)
     }

@@ -73,9 +73,13 @@ pub fn encode(sequence: u64, tag: u64, payload: &[u8]) -> Option<Vec<u8>> {
 /// # Errors
 /// [`Bad::Torn`] when the write that made it was cut, [`Bad::Damaged`] when it was not.
 pub fn decode(bytes: &[u8]) -> Result<Frame<'_>, Bad> {
-    let Some(header) = header(bytes)? else { return Err(Bad::Torn) };
+    let Some(header) = header(bytes)? else {
+        return Err(Bad::Torn);
+    };
     let size = frame_size(header.length);
-    let Some(frame) = bytes.get(..size) else { return Err(Bad::Torn) };
+    let Some(frame) = bytes.get(..size) else {
+        return Err(Bad::Torn);
+    };
     let (body, trailer) = frame.split_at(size - TRAILER);
     let (sum, end) = trailer.split_at(4);
     if end != END {
@@ -85,7 +89,12 @@ pub fn decode(bytes: &[u8]) -> Result<Frame<'_>, Bad> {
         return Err(Bad::Damaged("the checksum of the record is wrong".into()));
     }
     let payload = body.get(HEADER..HEADER + header.length).unwrap_or_default();
-    Ok(Frame { sequence: header.sequence, tag: header.tag, payload, size })
+    Ok(Frame {
+        sequence: header.sequence,
+        tag: header.tag,
+        payload,
+        size,
+    })
 }
 
 struct Header {
@@ -107,13 +116,19 @@ fn header(bytes: &[u8]) -> Result<Option<Header>, Bad> {
         return Err(cut_or_damaged(bytes, "the header of the record is wrong"));
     }
     if !checked.starts_with(&MAGIC) || checked.get(4..6) != Some(&VERSION.to_le_bytes()) {
-        return Err(Bad::Damaged("it was written by another version of rootshift".into()));
+        return Err(Bad::Damaged(
+            "it was written by another version of rootshift".into(),
+        ));
     }
     let length = usize::try_from(number(checked, 16, 4)).unwrap_or(usize::MAX);
     if length > PAYLOAD_LIMIT {
         return Err(Bad::Damaged("the record is larger than any record".into()));
     }
-    Ok(Some(Header { sequence: number(checked, 8, 8), length, tag: number(checked, 20, 8) }))
+    Ok(Some(Header {
+        sequence: number(checked, 8, 8),
+        length,
+        tag: number(checked, 20, 8),
+    }))
 }
 
 /// A cut write ends in zeros or in the middle of a sector; a whole one ends in its end mark. Where
@@ -128,7 +143,9 @@ fn cut_or_damaged(bytes: &[u8], problem: &str) -> Bad {
 }
 
 fn has_magic(bytes: &[u8]) -> bool {
-    bytes.chunks(SECTOR).any(|sector| sector.starts_with(&MAGIC))
+    bytes
+        .chunks(SECTOR)
+        .any(|sector| sector.starts_with(&MAGIC))
 }
 
 fn is_prefix_then_zeros(bytes: &[u8], prefix: &[u8]) -> bool {
@@ -142,7 +159,10 @@ fn frame_size(payload: usize) -> usize {
 
 fn number(bytes: &[u8], at: usize, size: usize) -> u64 {
     let field = bytes.get(at..at + size).unwrap_or_default();
-    field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+    field
+        .iter()
+        .rev()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

@@ -64,8 +64,6 @@ pub enum Record {
     },
     /// From here on the new system is root.
     Committed,
-    /// The boot path points at the new system as well: the commit is complete.
-    Flipped,
     /// The initramfs hands over to the new system, not validated yet.
     Trial {
         /// 1 for the first boot of the new system.

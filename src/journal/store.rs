@@ -61,17 +61,32 @@ impl Journal {
             return Err(Error::Busy { path: full });
         }
         let mut bytes = Vec::new();
-        let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes));
-        read.map_err(|cause| Error::File { act: "read it", path: full.clone(), cause })?;
+        let read = file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| file.read_to_end(&mut bytes));
+        read.map_err(|cause| Error::File {
+            act: "read it",
+            path: full.clone(),
+            cause,
+        })?;
         let replayed = replay(&bytes).map_err(|(offset, problem)| Error::Damaged {
             path: full.clone(),
             offset,
             problem,
         })?;
         let tag = replayed.entries.first().map_or(0, |entry| entry.tag);
-        let dropped = (bytes.len() as u64).checked_sub(replayed.end).filter(|rest| *rest > 0);
+        let dropped = (bytes.len() as u64)
+            .checked_sub(replayed.end)
+            .filter(|rest| *rest > 0);
         let Replayed { entries, end } = replayed;
-        Ok(Self { file, path: full, end, tag, entries, dropped })
+        Ok(Self {
+            file,
+            path: full,
+            end,
+            tag,
+            entries,
+            dropped,
+        })
     }
 
     /// All records, oldest first.
@@ -100,18 +115,27 @@ impl Journal {
     /// When it could not be made durable; the next opening drops what was written of it.
     pub fn append(&mut self, record: Record) -> Result<(), Error> {
         let sequence = self.entries.last().map_or(1, |entry| entry.sequence + 1);
-        let payload = serde_json::to_vec(&record)
-            .map_err(|cause| Error::Encode { path: self.path.clone(), cause })?;
+        let payload = serde_json::to_vec(&record).map_err(|cause| Error::Encode {
+            path: self.path.clone(),
+            cause,
+        })?;
         let bytes = frame::encode(sequence, self.tag, &payload)
             .filter(|bytes| self.end + bytes.len() as u64 <= SIZE_LIMIT)
-            .ok_or_else(|| Error::Full { path: self.path.clone(), size: self.end })?;
+            .ok_or_else(|| Error::Full {
+                path: self.path.clone(),
+                size: self.end,
+            })?;
         self.write(&bytes).map_err(|cause| Error::File {
             act: "append a record",
             path: self.path.clone(),
             cause,
         })?;
         self.end += bytes.len() as u64;
-        self.entries.push(Entry { sequence, tag: self.tag, record });
+        self.entries.push(Entry {
+            sequence,
+            tag: self.tag,
+            record,
+        });
         Ok(())
     }
 
@@ -143,17 +167,27 @@ fn replay(bytes: &[u8]) -> Result<Replayed, (u64, String)> {
         };
         let expected = entries.last().map_or(1, |entry| entry.sequence + 1);
         if frame.sequence != expected {
-            return Err(damaged(format!("record {} stands where {expected} belongs", frame.sequence)));
+            return Err(damaged(format!(
+                "record {} stands where {expected} belongs",
+                frame.sequence
+            )));
         }
         if entries.first().is_some_and(|first| first.tag != frame.tag) {
             return Err(damaged(format!("record {expected} belongs to another run")));
         }
         let record = serde_json::from_slice(frame.payload)
             .map_err(|cause| damaged(format!("record {expected} makes no sense: {cause}")))?;
-        entries.push(Entry { sequence: frame.sequence, tag: frame.tag, record });
+        entries.push(Entry {
+            sequence: frame.sequence,
+            tag: frame.tag,
+            record,
+        });
         at += frame.size;
     }
-    Ok(Replayed { entries, end: at as u64 })
+    Ok(Replayed {
+        entries,
+        end: at as u64,
+    })
 }
 
 #[cfg(test)]
@@ -173,10 +207,17 @@ mod tests {
 
     fn records() -> Vec<Record> {
         vec![
-            Record::Started { batch_id: "b".into(), plan: "p".into(), program: "0".into() },
+            Record::Started {
+                batch_id: "b".into(),
+                plan: "p".into(),
+                program: "0".into(),
+            },
             Record::Attempt { number: 1 },
             Record::Begun { step: "s".into() },
-            Record::Failed { step: "s".into(), error: "x".repeat(1200) },
+            Record::Failed {
+                step: "s".into(),
+                error: "x".repeat(1200),
+            },
         ]
     }
 
@@ -190,7 +231,11 @@ mod tests {
 
     fn replayed(root: &Root) -> Vec<Record> {
         let journal = Journal::open(root, Path::new(NAME)).unwrap();
-        journal.entries().iter().map(|entry| entry.record.clone()).collect()
+        journal
+            .entries()
+            .iter()
+            .map(|entry| entry.record.clone())
+            .collect()
     }
 
     #[test]
@@ -213,7 +258,11 @@ mod tests {
             let mut journal = Journal::open(&root, Path::new(NAME)).unwrap();
             journal.append(Record::Disarmed).unwrap();
             drop(journal);
-            assert_eq!(replayed(&root).last(), Some(&Record::Disarmed), "cut at {cut}");
+            assert_eq!(
+                replayed(&root).last(),
+                Some(&Record::Disarmed),
+                "cut at {cut}"
+            );
         }
     }
 
@@ -229,7 +278,11 @@ mod tests {
             std::fs::write(&file, &bytes).unwrap();
             let refused = Journal::open(&root, Path::new(NAME));
             assert!(matches!(refused, Err(Error::Damaged { .. })), "byte {byte}");
-            assert_eq!(std::fs::read(&file).unwrap(), bytes, "byte {byte}: the file was changed");
+            assert_eq!(
+                std::fs::read(&file).unwrap(),
+                bytes,
+                "byte {byte}: the file was changed"
+            );
         }
     }
 
@@ -238,7 +291,10 @@ mod tests {
         let (_folder, root) = folder();
         written(&root);
         let _held = Journal::open(&root, Path::new(NAME)).unwrap();
-        assert!(matches!(Journal::open(&root, Path::new(NAME)), Err(Error::Busy { .. })));
+        assert!(matches!(
+            Journal::open(&root, Path::new(NAME)),
+            Err(Error::Busy { .. })
+        ));
     }
 
     #[test]

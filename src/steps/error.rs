@@ -39,10 +39,16 @@ pub enum Error {
 
 impl Error {
     pub(super) fn in_the_way(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
-        Self::InTheWay { path: path.into(), problem: problem.into() }
+        Self::InTheWay {
+            path: path.into(),
+            problem: problem.into(),
+        }
     }
 
     pub(super) fn not_verified(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
-        Self::NotVerified { path: path.into(), problem: problem.into() }
+        Self::NotVerified {
+            path: path.into(),
+            problem: problem.into(),
+        }
     }
 }

@@ -97,7 +97,9 @@ pub fn of(step: &StepSpec) -> Box<dyn Step + '_> {
 const STUB_INODE: u64 = 2;
 
 fn is_stub(root: &Root, path: &Path) -> Result<bool, Error> {
-    Ok(root.status(path)?.is_some_and(|status| status.inode == STUB_INODE))
+    Ok(root
+        .status(path)?
+        .is_some_and(|status| status.inode == STUB_INODE))
 }
 
 /// `path` below `base`, whether it is written with a leading slash or not.

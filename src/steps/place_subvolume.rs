@@ -32,13 +32,20 @@ impl Step<'_> {
                 return Ok(Some(name));
             }
         }
-        Err(Error::in_the_way(self.to(), "999 rolled-back copies are kept already; delete some"))
+        Err(Error::in_the_way(
+            self.to(),
+            "999 rolled-back copies are kept already; delete some",
+        ))
     }
 }
 
 impl super::Step for Step<'_> {
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
-        Ok(if self.is_placed(context)? { Probe::Done } else { Probe::Open })
+        Ok(if self.is_placed(context)? {
+            Probe::Done
+        } else {
+            Probe::Open
+        })
     }
 
     fn apply(&self, context: &StepContext) -> Result<(), Error> {
@@ -52,7 +59,10 @@ impl super::Step for Step<'_> {
         if self.is_placed(context)? {
             return Ok(());
         }
-        Err(Error::not_verified(self.to(), "the prepared subvolume is not there"))
+        Err(Error::not_verified(
+            self.to(),
+            "the prepared subvolume is not there",
+        ))
     }
 
     fn undo(&self, context: &StepContext, how: Undo) -> Result<Option<String>, Error> {

@@ -32,7 +32,10 @@ impl Step<'_> {
 
     fn first_component(&self) -> OsString {
         let path = relative(&self.0.directory);
-        path.components().next().map(|part| part.as_os_str().to_owned()).unwrap_or_default()
+        path.components()
+            .next()
+            .map(|part| part.as_os_str().to_owned())
+            .unwrap_or_default()
     }
 
     fn root_is_emptied(&self, top: &Root) -> Result<bool, Error> {
@@ -102,7 +105,12 @@ impl super::Step for Step<'_> {
         self.move_content_up(top)?;
         fault::reached("subvolume-attributes");
         let old = below(".", &self.0.directory);
-        Ok(attributes::copy_directory_attributes(top, &old, top, &self.root())?)
+        Ok(attributes::copy_directory_attributes(
+            top,
+            &old,
+            top,
+            &self.root(),
+        )?)
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
@@ -112,7 +120,12 @@ impl super::Step for Step<'_> {
         expected.retain(|name| {
             let nested = below(&self.0.directory, &name.to_string_lossy());
             let nested = nested.to_string_lossy();
-            !context.plan.old_system.nested.iter().any(|path| path == nested.trim_matches('/'))
+            !context
+                .plan
+                .old_system
+                .nested
+                .iter()
+                .any(|path| path == nested.trim_matches('/'))
         });
         let mut found = top.list(&self.root())?;
         found.retain(|name| name != TRASH);

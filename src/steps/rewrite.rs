@@ -32,8 +32,10 @@ impl Step<'_> {
             Err(error) if self.optional && error.is_not_found() => return Ok(None),
             read => read?,
         };
-        (self.rewrite)(context, &old)
-            .map_err(|cause| Error::BootConfiguration { path: self.path(), cause })
+        (self.rewrite)(context, &old).map_err(|cause| Error::BootConfiguration {
+            path: self.path(),
+            cause,
+        })
     }
 
     /// The file is looked up inside the new subvolume, so that an absolute symlink in it points
@@ -43,28 +45,44 @@ impl Step<'_> {
     }
 
     fn is_written(&self, context: &StepContext) -> Result<bool, Error> {
-        let Some(text) = self.new_text(context)? else { return Ok(true) };
+        let Some(text) = self.new_text(context)? else {
+            return Ok(true);
+        };
         Ok(self.new_root(context)?.read(Path::new(self.file))? == text.as_bytes())
     }
 }
 
 impl super::Step for Step<'_> {
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
-        Ok(if self.is_written(context)? { Probe::Done } else { Probe::Open })
+        Ok(if self.is_written(context)? {
+            Probe::Done
+        } else {
+            Probe::Open
+        })
     }
 
     fn apply(&self, context: &StepContext) -> Result<(), Error> {
-        let Some(text) = self.new_text(context)? else { return Ok(()) };
+        let Some(text) = self.new_text(context)? else {
+            return Ok(());
+        };
         fault::reached("file-prepared");
-        self.new_root(context)?.replace_file(Path::new(self.file), text.as_bytes())?;
-        copy_times(context.top, parent(Path::new(self.file)), parent(&self.path()))
+        self.new_root(context)?
+            .replace_file(Path::new(self.file), text.as_bytes())?;
+        copy_times(
+            context.top,
+            parent(Path::new(self.file)),
+            parent(&self.path()),
+        )
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
         if self.is_written(context)? {
             return Ok(());
         }
-        Err(Error::not_verified(self.path(), "it does not hold what was written to it"))
+        Err(Error::not_verified(
+            self.path(),
+            "it does not hold what was written to it",
+        ))
     }
 
     fn undo(&self, _context: &StepContext, _how: Undo) -> Result<Option<String>, Error> {

@@ -69,7 +69,10 @@ impl super::Step for Step<'_> {
         let source = btrfs::subvolume_info(context.top, &self.from())?;
         let known = source.uuid != [0; 16];
         if known && info.parent_uuid != source.uuid {
-            return Err(Error::not_verified(self.to(), "it is a snapshot of something else"));
+            return Err(Error::not_verified(
+                self.to(),
+                "it is a snapshot of something else",
+            ));
         }
         Ok(())
     }

@@ -24,12 +24,16 @@ impl Step<'_> {
     }
 
     fn is_our_link(&self, top: &Root, path: &Path) -> Result<bool, Error> {
-        let link = top.status(path)?.is_some_and(|status| status.kind == FileKind::Symlink);
+        let link = top
+            .status(path)?
+            .is_some_and(|status| status.kind == FileKind::Symlink);
         Ok(link && top.read_link(path)? == Path::new(&self.0.target))
     }
 
     fn is_directory(top: &Root, path: &Path) -> Result<bool, Error> {
-        Ok(top.status(path)?.is_some_and(|status| status.kind == FileKind::Directory))
+        Ok(top
+            .status(path)?
+            .is_some_and(|status| status.kind == FileKind::Directory))
     }
 
     fn is_switched(&self, top: &Root) -> Result<bool, Error> {
@@ -46,7 +50,11 @@ impl Step<'_> {
 
 impl super::Step for Step<'_> {
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
-        Ok(if self.is_switched(context.top)? { Probe::Done } else { Probe::Open })
+        Ok(if self.is_switched(context.top)? {
+            Probe::Done
+        } else {
+            Probe::Open
+        })
     }
 
     fn apply(&self, context: &StepContext) -> Result<(), Error> {
@@ -55,7 +63,10 @@ impl super::Step for Step<'_> {
             return Ok(());
         }
         if !Self::is_directory(top, &self.path())? {
-            return Err(Error::in_the_way(self.path(), "it is no directory; nothing was switched"));
+            return Err(Error::in_the_way(
+                self.path(),
+                "it is no directory; nothing was switched",
+            ));
         }
         if !top.exists(&self.kept())? {
             top.symlink(Path::new(&self.0.target), &self.kept())?;
@@ -68,7 +79,10 @@ impl super::Step for Step<'_> {
         if self.is_switched(context.top)? {
             return Ok(());
         }
-        Err(Error::not_verified(self.path(), format!("it does not lead to {}", self.0.target)))
+        Err(Error::not_verified(
+            self.path(),
+            format!("it does not lead to {}", self.0.target),
+        ))
     }
 
     fn undo(&self, context: &StepContext, _how: Undo) -> Result<Option<String>, Error> {

@@ -70,7 +70,9 @@ impl super::Step for Step<'_> {
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
         let top = context.top;
         let wrong = |problem: &str| Err(Error::not_verified(self.directory(), problem));
-        let Some(new) = top.status(&self.directory())? else { return wrong("it is missing") };
+        let Some(new) = top.status(&self.directory())? else {
+            return wrong("it is missing");
+        };
         if !top.list(&self.directory())?.is_empty() {
             return wrong("it is not empty");
         }

@@ -9,11 +9,19 @@ use crate::documents::step::InSubvolume;
 
 pub(super) fn step(parameters: &InSubvolume) -> Step<'_> {
     let subvolume = &parameters.subvolume;
-    Step { subvolume, file: "boot/grub/grub.cfg", optional: false, rewrite }
+    Step {
+        subvolume,
+        file: "boot/grub/grub.cfg",
+        optional: false,
+        rewrite,
+    }
 }
 
 fn rewrite(context: &StepContext, old: &str) -> Result<Option<String>, bootcfg::Error> {
     let identity = &context.plan.filesystem;
-    let root = RootIdentity { uuid: &identity.uuid, aliases: &identity.aliases };
+    let root = RootIdentity {
+        uuid: &identity.uuid,
+        aliases: &identity.aliases,
+    };
     to_subvolume(old, &root, context.plan.root_subvolume()).map(|rewritten| Some(rewritten.text))
 }

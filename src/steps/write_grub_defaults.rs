@@ -9,7 +9,12 @@ use crate::documents::step::InSubvolume;
 
 pub(super) fn step(parameters: &InSubvolume) -> Step<'_> {
     let subvolume = &parameters.subvolume;
-    Step { subvolume, file: "etc/default/grub", optional: true, rewrite }
+    Step {
+        subvolume,
+        file: "etc/default/grub",
+        optional: true,
+        rewrite,
+    }
 }
 
 fn rewrite(context: &StepContext, old: &str) -> Result<Option<String>, bootcfg::Error> {
