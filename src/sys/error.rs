@@ -156,7 +156,7 @@ impl Error {
 }
 
 /// The cause in words; std's " (os error 2)" tells people nothing.
-fn cause_text(cause: &io::Error) -> String {
+pub(in crate::sys) fn cause_text(cause: &io::Error) -> String {
     let text = cause.to_string();
     match text.find(" (os error") {
         Some(end) => text.get(..end).unwrap_or(&text).to_owned(),

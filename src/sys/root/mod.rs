@@ -197,3 +197,6 @@ pub(in crate::sys) fn status_at(directory: impl AsFd, name: &OsStr) -> rustix::i
     let raw: Statx = rustix::fs::statx(directory, name, flags, Status::wanted())?;
     Ok(Status::from(&raw))
 }
+
+#[cfg(test)]
+mod tests;
