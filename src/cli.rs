@@ -1,1 +1,207 @@
-//! The room `cli`.
+//! The command line: strings to options.
+
+use argh::FromArgs;
+
+/// How the program ended, the same for every command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or all is well.
+    Success,
+    /// It looked, and something is wrong: blockers, a failed validation.
+    NotWell,
+    /// The command line or a document can't be used.
+    Usage,
+    /// Something could not be read, written or run.
+    Failure,
+    /// The state of the migration does not allow it.
+    NotNow,
+}
+
+impl Exit {
+    /// The exit status.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::NotWell => 1,
+            Self::Usage => 2,
+            Self::Failure => 3,
+            Self::NotNow => 4,
+        }
+    }
+}
+
+/// Moves an installed Debian or Ubuntu system onto btrfs subvolumes before its
+/// root is mounted. Cut the power at any instant: the old or the new system boots.
+#[derive(Debug, FromArgs)]
+#[argh(
+    note = "Exit status: 0 done or well, 1 something is wrong, 2 bad command line or document,",
+    note = "3 a failure while reading, writing or running, 4 not possible in this state."
+)]
+pub struct Options {
+    /// say more
+    #[argh(switch, short = 'v')]
+    pub verbose: bool,
+    /// what to do
+    #[argh(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand)]
+pub enum Command {
+    /// Looks for blockers.
+    Check(Check),
+    /// Says what would happen.
+    Plan(PlanOptions),
+    /// Makes the next boot migrate.
+    Arm(Arm),
+    /// Takes that back.
+    Disarm(Disarm),
+    /// Runs in the initramfs.
+    Boot(Boot),
+    /// Proves the running new system.
+    Validate(Validate),
+    /// Says where it stands.
+    Status(Status),
+    /// Prints the journal.
+    Log(Log),
+    /// Goes back to the old system.
+    Rollback(Rollback),
+    /// Deletes the old system.
+    Finalize(Finalize),
+    /// Prints the version.
+    Version(Version),
+}
+
+/// look for everything that stands in the way; changes nothing
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "check")]
+pub struct Check {
+    /// batch: a file, or the name of an installed one (flat-to-subvolumes)
+    #[argh(option)]
+    pub batch: Option<String>,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// say what would happen, in order, and where each part runs; changes nothing
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "plan")]
+pub struct PlanOptions {
+    /// batch: a file, or the name of an installed one (flat-to-subvolumes)
+    #[argh(option)]
+    pub batch: Option<String>,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// freeze the plan and put it into every initramfs: the next boot migrates
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "arm")]
+pub struct Arm {
+    /// batch: a file, or the name of an installed one (flat-to-subvolumes)
+    #[argh(option)]
+    pub batch: Option<String>,
+    /// after the commit: reboot (default) or continue
+    #[argh(option)]
+    pub after: Option<String>,
+    /// do not ask
+    #[argh(switch)]
+    pub yes: bool,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// take the plan out of every initramfs, and what was prepared off the disk
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "disarm")]
+pub struct Disarm {
+    /// keep a damaged journal aside and start without one
+    #[argh(switch)]
+    pub discard_journal: bool,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// act on the journal before root is mounted; the initramfs runs it
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "boot")]
+pub struct Boot {
+    /// device that holds the root file system
+    #[argh(option)]
+    pub device: String,
+    /// directory with the plan of this image (/etc/rootshift)
+    #[argh(option, default = "String::from(\"/etc/rootshift\")")]
+    pub plans: String,
+    /// file that changes the initramfs' mind about the root (/conf/param.conf)
+    #[argh(option, default = "String::from(\"/conf/param.conf\")")]
+    pub param_conf: String,
+    /// directory to mount the top level at (/run/rootshift/top)
+    #[argh(option, default = "String::from(\"/run/rootshift/top\")")]
+    pub mount_at: String,
+    /// exit with 10 where a machine would restart
+    #[argh(switch)]
+    pub no_reboot: bool,
+}
+
+/// hold the running system against the plan; a systemd unit runs it after the boot
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "validate")]
+pub struct Validate {
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// say where the migration stands, why, and what can be done next
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "status")]
+pub struct Status {
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// print the journal
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "log")]
+pub struct Log {
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// go back to the old system at the next boot; the new one is kept aside
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "rollback")]
+pub struct Rollback {
+    /// do not ask
+    #[argh(switch)]
+    pub yes: bool,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// delete the old system; this can't be undone
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "finalize")]
+pub struct Finalize {
+    /// do not ask
+    #[argh(switch)]
+    pub yes: bool,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// print the version
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "version")]
+pub struct Version {}

@@ -1,1 +1,54 @@
-//! The room `fault`.
+//! Named fault points: places between two durable acts where a power cut is tried.
+//!
+//! Compiled out of the shipped binary (feature `fault`). At the point named by the environment
+//! variable `ROOTSHIFT_FAULT` (`name`, or `name:3` for its third passage) the program prints one
+//! line and then stands still for ever, so that a test can copy the disk as it is, or cut the
+//! virtual machine's power, before it kills the program. It must not exit: that would unmount, and
+//! unmounting commits what a power cut loses.
+
+/// Every fault point, in the order of a migration's life. Tests loop over this list.
+pub const POINTS: &[&str] = &[
+    "attempt-recorded",
+    "step-begun",
+    "step-applied",
+    "step-synced",
+    "step-done",
+    "subvolume-renames",
+    "subvolume-attributes",
+    "file-prepared",
+    "before-commit",
+    "committed",
+    "commit-complete",
+    "rollback-begun",
+    "step-undone",
+    "rollback-complete",
+];
+
+/// Marks a fault point; does nothing in the shipped binary.
+#[cfg(not(feature = "fault"))]
+#[inline(always)]
+pub fn reached(_name: &'static str) {}
+
+/// Marks a fault point: stands still here when `ROOTSHIFT_FAULT` names it.
+#[cfg(feature = "fault")]
+pub fn reached(name: &'static str) {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static PASSAGES: AtomicUsize = AtomicUsize::new(0);
+
+    debug_assert!(POINTS.contains(&name), "{name} is not in fault::POINTS");
+    let Ok(wanted) = std::env::var("ROOTSHIFT_FAULT") else {
+        return;
+    };
+    let (point, passage) = match wanted.split_once(':') {
+        Some((point, number)) => (point.to_owned(), number.parse().unwrap_or(1)),
+        None => (wanted, 1),
+    };
+    if point != name || PASSAGES.fetch_add(1, Ordering::SeqCst) + 1 != passage {
+        return;
+    }
+    let _ = writeln!(std::io::stderr(), "rootshift: fault point {name} reached");
+    loop {
+        std::thread::sleep(std::time::Duration::from_secs(3600));
+    }
+}

@@ -1,1 +1,126 @@
-//! The room `checks`.
+//! The checks: one file per kind (small ones of a family together). A check only looks.
+//!
+//! It has two ways not to pass: it looked and something is wrong ([`Outcome::Fail`]), or it could
+//! not look ([`Error`]).
+
+mod boot_chain;
+mod boot_loader;
+mod error;
+mod flat_btrfs_root;
+mod free_space;
+mod fstab;
+mod hard_links;
+mod hibernation;
+mod immutable;
+mod initramfs_tools;
+mod layout_mounted;
+mod machine;
+mod names_free;
+mod nested_subvolumes;
+mod root_flags;
+mod services;
+mod subvolumes;
+mod swap_file;
+
+use std::path::Path;
+
+pub use error::Error;
+pub use free_space::needed as space_needed;
+pub use hibernation::hibernated_device;
+
+use crate::documents::plan::FilesystemIdentity;
+use crate::documents::{CheckSpec, Layout};
+use crate::sys::Root;
+use crate::sys::mount::Mount;
+
+/// What a check may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckContext<'a> {
+    /// The running system.
+    pub system: &'a Root,
+    /// What is mounted in it.
+    pub mounts: &'a [Mount],
+    /// The top level of the root file system, where it could be mounted.
+    pub top: Option<&'a Root>,
+    /// Which subvolume is mounted where, once all is done.
+    pub layout: &'a Layout,
+    /// How the root file system is known.
+    pub identity: Option<&'a FilesystemIdentity>,
+}
+
+impl<'a> CheckContext<'a> {
+    /// What is mounted exactly here; the last mount is the one that is seen.
+    #[must_use]
+    pub fn mount_at(&self, mount_point: &str) -> Option<&'a Mount> {
+        self.mounts
+            .iter()
+            .rev()
+            .find(|mount| mount.mount_point == Path::new(mount_point))
+    }
+
+    fn top(&self) -> Result<&'a Root, Error> {
+        self.top.ok_or(Error::NoTopLevel)
+    }
+
+    /// Name of the layout's root subvolume.
+    fn main(&self) -> &'a str {
+        let main = self.layout.root().and_then(|filesystem| filesystem.main());
+        main.map_or("@", |subvolume| subvolume.name.as_str())
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is as it should be.
+    Pass,
+    /// It is not.
+    Fail {
+        /// What is wrong, naming the thing.
+        problem: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// There is nothing to look at.
+    Skip(String),
+}
+
+impl Outcome {
+    fn fail(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Fail {
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// Looks.
+///
+/// # Errors
+/// When it could not look.
+pub fn look(check: &CheckSpec, context: &CheckContext) -> Result<Outcome, Error> {
+    match check {
+        CheckSpec::FlatBtrfsRoot {} => flat_btrfs_root::look(context),
+        CheckSpec::NamesFree {} => names_free::look(context),
+        CheckSpec::NestedSubvolumes {} => nested_subvolumes::look(context),
+        CheckSpec::FreeSpace { minimum } => free_space::look(context, *minimum),
+        CheckSpec::NoHibernationImage {} => hibernation::look(context),
+        CheckSpec::NothingImmutable {} => immutable::look(context),
+        CheckSpec::NoStraddlingLinks {} => hard_links::look(context),
+        CheckSpec::NoSwapFile {} => swap_file::look(context),
+        CheckSpec::BootLoader {} => boot_loader::look(context),
+        CheckSpec::InitramfsTools {} => initramfs_tools::look(context),
+        CheckSpec::Commands { names } => machine::commands(context, names),
+        CheckSpec::KernelFilesystems { names } => machine::filesystems(context, names),
+        CheckSpec::Memory { minimum } => machine::memory(context, *minimum),
+        CheckSpec::BootChain {} => boot_chain::look(context),
+        CheckSpec::FstabNamesLayout {} => fstab::look(context),
+        CheckSpec::SubvolumesInPlace {} => subvolumes::look(context),
+        CheckSpec::LayoutMounted {} => layout_mounted::look(context),
+        CheckSpec::RootFlags {} => root_flags::look(context),
+        CheckSpec::Mounted { at, filesystem } => layout_mounted::mounted(context, at, filesystem),
+        CheckSpec::UnitActive { unit } => services::unit_active(context, unit),
+        CheckSpec::NoFailedUnits {} => services::no_failed_units(),
+        CheckSpec::Socket { path, unit } => services::socket(context, path, unit),
+    }
+}

@@ -1,1 +1,23 @@
-//! The room `documents`.
+//! Batches, viScripts, layouts and plans: their types and their strict parsing.
+//!
+//! Documents are data. Nothing in them is ever given to a shell, and every path in them is
+//! resolved inside the target root.
+
+pub mod batch;
+pub mod check;
+mod error;
+pub mod layout;
+pub mod library;
+pub mod parse;
+pub mod plan;
+pub mod step;
+pub mod template;
+pub mod viscript;
+
+pub use batch::Batch;
+pub use check::CheckSpec;
+pub use error::Error;
+pub use layout::Layout;
+pub use plan::Plan;
+pub use step::StepSpec;
+pub use viscript::ViScript;

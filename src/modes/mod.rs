@@ -1,1 +1,45 @@
-//! The room `modes`.
+//! One file a command: each wires rooms together and holds nothing that a test would want.
+
+mod arm;
+mod boot;
+mod check;
+mod disarm;
+mod error;
+mod finalize;
+mod log;
+mod plan;
+mod rollback;
+mod session;
+mod status;
+mod validate;
+
+pub use error::Error;
+
+use crate::cli::{Command, Exit, Options};
+use crate::report::{log_file, print};
+
+/// Runs a command.
+///
+/// # Errors
+/// With one line that names the thing and the remedy.
+pub fn run(options: &Options) -> Result<Exit, Error> {
+    if !matches!(options.command, Command::Boot(_)) {
+        log_file::to_terminal(options.verbose);
+    }
+    match &options.command {
+        Command::Check(options) => check::run(options),
+        Command::Plan(options) => plan::run(options),
+        Command::Arm(options) => arm::run(options),
+        Command::Disarm(options) => disarm::run(options),
+        Command::Boot(options) => boot::run(options),
+        Command::Validate(options) => validate::run(options),
+        Command::Status(options) => status::run(options),
+        Command::Log(options) => log::run(options),
+        Command::Rollback(options) => rollback::run(options),
+        Command::Finalize(options) => finalize::run(options),
+        Command::Version(_) => {
+            print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));
+            Ok(Exit::Success)
+        }
+    }
+}

@@ -1,1 +1,5 @@
-//! The room `report`.
+//! What people and machines are told: console, kernel log, log file, JSON.
+
+pub mod log_file;
+pub mod print;
+pub mod time;

@@ -1,1 +1,132 @@
-//! The room `steps`.
+//! The steps: one file per kind.
+//!
+//! A step never sees the journal, the engine or another step. The engine records `begun`, calls
+//! [`Step::apply`], makes it durable with `syncfs`, and records `done`.
+
+mod error;
+mod place_subvolume;
+mod promote_directory;
+mod rewrite;
+mod snapshot;
+mod switch_boot_path;
+mod vacate_directory;
+mod write_fstab;
+mod write_grub_config;
+mod write_grub_defaults;
+
+use std::path::{Path, PathBuf};
+
+pub use error::Error;
+
+use crate::documents::{Plan, StepSpec};
+use crate::sys::Root;
+
+/// What a step may look at and change.
+#[derive(Debug, Clone, Copy)]
+pub struct StepContext<'a> {
+    /// The root file system's top level.
+    pub top: &'a Root,
+    /// The plan that the step is part of.
+    pub plan: &'a Plan,
+}
+
+/// What a step finds before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// All of its effect is there.
+    Done,
+    /// Some or all of it is missing.
+    Open,
+}
+
+/// How a step is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// Before the commit: nobody has used it, it is deleted.
+    Discard,
+    /// After the commit: what was changed in it since is kept under another name.
+    KeepAside,
+}
+
+/// One unit of work. Every method may be repeated after a cut anywhere in it; none of them is
+/// durable until the caller has run `syncfs`.
+pub trait Step {
+    /// Whether its effect is there already. Changes nothing.
+    ///
+    /// # Errors
+    /// When it can't look.
+    fn probe(&self, context: &StepContext) -> Result<Probe, Error>;
+
+    /// Brings its effect about, from whatever a cut has left of it.
+    ///
+    /// # Errors
+    /// The first act that failed.
+    fn apply(&self, context: &StepContext) -> Result<(), Error>;
+
+    /// Holds the effect against what was asked for. Changes nothing.
+    ///
+    /// # Errors
+    /// What is not as it should be.
+    fn verify(&self, context: &StepContext) -> Result<(), Error>;
+
+    /// Takes its effect back, from whatever a cut has left of it. Returns the name under which
+    /// something was kept.
+    ///
+    /// # Errors
+    /// The first act that failed.
+    fn undo(&self, context: &StepContext, how: Undo) -> Result<Option<String>, Error>;
+}
+
+/// The code behind a step's parameters.
+#[must_use]
+pub fn of(step: &StepSpec) -> Box<dyn Step + '_> {
+    match step {
+        StepSpec::Snapshot(step) => Box::new(snapshot::Step(step)),
+        StepSpec::PromoteDirectory(step) => Box::new(promote_directory::Step(step)),
+        StepSpec::VacateDirectory(step) => Box::new(vacate_directory::Step(step)),
+        StepSpec::WriteFstab(step) => Box::new(write_fstab::step(step)),
+        StepSpec::WriteGrubDefaults(step) => Box::new(write_grub_defaults::step(step)),
+        StepSpec::WriteGrubConfig(step) => Box::new(write_grub_config::step(step)),
+        StepSpec::PlaceSubvolume(step) => Box::new(place_subvolume::Step(step)),
+        StepSpec::SwitchBootPath(step) => Box::new(switch_boot_path::Step(step)),
+    }
+}
+
+/// A snapshot leaves an empty directory with this inode number where a nested subvolume was; it
+/// can be removed but neither written to nor renamed (facts crash.md 3).
+const STUB_INODE: u64 = 2;
+
+fn is_stub(root: &Root, path: &Path) -> Result<bool, Error> {
+    Ok(root
+        .status(path)?
+        .is_some_and(|status| status.inode == STUB_INODE))
+}
+
+/// `path` below `base`, whether it is written with a leading slash or not.
+fn below(base: &str, path: &str) -> PathBuf {
+    Path::new(base).join(path.trim_start_matches('/'))
+}
+
+/// The same path relative to the top level; `.` for the top level itself.
+fn relative(path: &str) -> PathBuf {
+    match path.trim_matches('/') {
+        "" => PathBuf::from("."),
+        path => PathBuf::from(path),
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Gives `to` the access and modification times that `from` has: renames in a directory change
+/// them, and nobody's data changed.
+fn copy_times(root: &Root, from: &Path, to: &Path) -> Result<(), Error> {
+    if let Some(status) = root.status(from)? {
+        crate::sys::attributes::set_times(root, to, status.accessed, status.modified)?;
+    }
+    Ok(())
+}

@@ -1,1 +1,24 @@
-//! The room `sys`.
+//! The only room that talks to the kernel: paths, mounts, btrfs, block devices, processes, power.
+//!
+//! Everything `unsafe`, and everything from rustix, nix and libc, stays here. Each file wraps one
+//! family of calls and hands out plain types and one error, [`Error`]. Calls that change a file
+//! system say whether the change is durable when they return; unless they say so it is not, and
+//! [`Root::sync_filesystem`] makes it so.
+
+pub mod attributes;
+pub mod block;
+pub mod btrfs;
+pub mod clock;
+pub mod console;
+pub mod directory;
+pub mod error;
+pub mod mount;
+pub mod power;
+pub mod process;
+pub mod root;
+pub mod status;
+
+pub use directory::Directory;
+pub use error::{Error, Result};
+pub use root::Root;
+pub use status::{FileKind, FreeSpace, InodeFlags, Status, Time};

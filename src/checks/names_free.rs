@@ -1,0 +1,91 @@
+//! `names-free`: what is to be made does not exist yet, and what is to be split off is there.
+
+use std::path::Path;
+
+use super::{CheckContext, Error, Outcome};
+use crate::documents::layout::FilesystemLayout;
+use crate::documents::plan::{STAGING, TRASH};
+use crate::sys::{Root, btrfs};
+
+pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
+    let top = context.top()?;
+    let Some(layout) = context.layout.root() else {
+        return Err(Error::Malformed(
+            "the layout has no root file system".into(),
+        ));
+    };
+    if let Some(taken) = taken_name(top, layout)? {
+        return Ok(taken);
+    }
+    for subvolume in layout.split_off() {
+        if let Some(problem) = not_to_be_split(context, top, &subvolume.mount_point)? {
+            return Ok(problem);
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+fn taken_name(top: &Root, layout: &FilesystemLayout) -> Result<Option<Outcome>, Error> {
+    for subvolume in &layout.subvolumes {
+        let path = Path::new(&subvolume.name);
+        let prepared = Path::new(STAGING).join(path);
+        if !top.exists(path)? || top.exists(&prepared)? {
+            continue;
+        }
+        let kind = if btrfs::is_subvolume(top, path)? {
+            "subvolume"
+        } else {
+            "file or directory"
+        };
+        return Ok(Some(Outcome::fail(
+            format!(
+                "a {kind} named {} is at the top level already",
+                subvolume.name
+            ),
+            format!(
+                "rename it (mv /{0} /{0}.old), or take it out of the layout",
+                subvolume.name
+            ),
+        )));
+    }
+    if top.exists(Path::new(TRASH))? {
+        return Ok(Some(Outcome::fail(
+            format!("/{TRASH} exists already"),
+            format!("rename it (mv /{TRASH} /trash.old)"),
+        )));
+    }
+    Ok(None)
+}
+
+fn not_to_be_split(
+    context: &CheckContext,
+    top: &Root,
+    mount_point: &str,
+) -> Result<Option<Outcome>, Error> {
+    let path = Path::new(mount_point);
+    let remedy = "take it out of the batch's layout";
+    if context.mount_at(mount_point).is_some() {
+        let problem = format!("{mount_point} is a file system of its own");
+        return Ok(Some(Outcome::fail(problem, remedy)));
+    }
+    let Some(status) = top.status(path)? else {
+        return Ok(Some(Outcome::fail(
+            format!("{mount_point} does not exist"),
+            remedy,
+        )));
+    };
+    if !status.is_directory() {
+        let problem = format!("{mount_point} is no directory (a symlink perhaps)");
+        return Ok(Some(Outcome::fail(problem, remedy)));
+    }
+    if btrfs::is_subvolume(top, path)? {
+        let problem = format!("{mount_point} is a subvolume already");
+        return Ok(Some(Outcome::fail(problem, remedy)));
+    }
+    let trash = path.join(TRASH);
+    if top.exists(&trash)? {
+        let problem = format!("{} exists already", trash.display());
+        return Ok(Some(Outcome::fail(problem, "rename it")));
+    }
+    Ok(None)
+}

@@ -1,0 +1,229 @@
+//! The layout: which subvolume of which file system is mounted where. Stated once per batch.
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+
+/// The layout of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layout {
+    /// One entry a file system; the first holds `/`.
+    pub filesystems: Vec<FilesystemLayout>,
+}
+
+/// The subvolumes of one file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilesystemLayout {
+    /// The file system that is mounted here today.
+    pub mounted_at: String,
+    /// The subvolumes it shall have.
+    pub subvolumes: Vec<SubvolumeLayout>,
+}
+
+/// One subvolume and its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubvolumeLayout {
+    /// Its name at the top level, as `@home`.
+    pub name: String,
+    /// Where it is mounted, as `/home`.
+    pub mount_point: String,
+    /// Options of this mount alone, as `noatime`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+impl Default for Layout {
+    /// `@` and `@home`: what Timeshift, grub-btrfs and most guides want (facts boot.md 5).
+    fn default() -> Self {
+        let subvolume = |name: &str, mount_point: &str| SubvolumeLayout {
+            name: name.into(),
+            mount_point: mount_point.into(),
+            options: Vec::new(),
+        };
+        Self {
+            filesystems: vec![FilesystemLayout {
+                mounted_at: "/".into(),
+                subvolumes: vec![subvolume("@", "/"), subvolume("@home", "/home")],
+            }],
+        }
+    }
+}
+
+impl Layout {
+    /// The root file system's part.
+    #[must_use]
+    pub fn root(&self) -> Option<&FilesystemLayout> {
+        self.filesystems
+            .iter()
+            .find(|filesystem| filesystem.mounted_at == "/")
+    }
+
+    /// Says what is wrong with it: every problem at once.
+    #[must_use]
+    pub fn problems(&self, file: &str) -> Vec<Error> {
+        let mut problems = Vec::new();
+        if self.root().is_none() {
+            problems.push(sense(
+                file,
+                "layout.filesystems",
+                "none of them is mounted at \"/\"",
+            ));
+        }
+        let mut mount_points = Vec::new();
+        for (index, filesystem) in self.filesystems.iter().enumerate() {
+            let at = format!("layout.filesystems[{index}]");
+            problems.extend(filesystem.problems(file, &at, &mut mount_points));
+        }
+        problems
+    }
+}
+
+impl FilesystemLayout {
+    /// The subvolume mounted where the file system is mounted today.
+    #[must_use]
+    pub fn main(&self) -> Option<&SubvolumeLayout> {
+        self.subvolumes
+            .iter()
+            .find(|subvolume| subvolume.mount_point == self.mounted_at)
+    }
+
+    /// All others: each is split off.
+    pub fn split_off(&self) -> impl Iterator<Item = &SubvolumeLayout> {
+        self.subvolumes
+            .iter()
+            .filter(|subvolume| subvolume.mount_point != self.mounted_at)
+    }
+
+    fn problems(&self, file: &str, at: &str, mount_points: &mut Vec<String>) -> Vec<Error> {
+        let mut problems = Vec::new();
+        if self.main().is_none() {
+            let what = format!("no subvolume is mounted at \"{}\"", self.mounted_at);
+            problems.push(sense(file, at, &what));
+        }
+        let mut names = Vec::new();
+        for (index, subvolume) in self.subvolumes.iter().enumerate() {
+            let at = format!("{at}.subvolumes[{index}]");
+            let mut say = |what: String| problems.push(sense(file, &at, &what));
+            if let Some(what) = bad_name(&subvolume.name) {
+                say(what);
+            }
+            if let Some(what) = bad_mount_point(&subvolume.mount_point) {
+                say(what);
+            }
+            if names.contains(&subvolume.name) {
+                say(format!("a second subvolume \"{}\"", subvolume.name));
+            }
+            if mount_points.contains(&subvolume.mount_point) {
+                say(format!(
+                    "a second subvolume mounted at \"{}\"",
+                    subvolume.mount_point
+                ));
+            }
+            names.push(subvolume.name.clone());
+            mount_points.push(subvolume.mount_point.clone());
+        }
+        problems
+    }
+}
+
+/// A comma or a blank in a name can't be told in mount options (facts boot.md T48).
+fn bad_name(name: &str) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "@_-.".contains(c);
+    let good = !name.is_empty()
+        && name.len() <= 200
+        && name.chars().all(allowed)
+        && !name.starts_with(['.', '-']);
+    (!good).then(|| {
+        format!("\"{name}\" can't be a subvolume's name: use letters, digits, @ _ - . only")
+    })
+}
+
+fn bad_mount_point(path: &str) -> Option<String> {
+    let plain = path.starts_with('/')
+        && !path.contains(char::is_whitespace)
+        && !path.contains(['\0', ',', '\\'])
+        && (path == "/"
+            || path
+                .split('/')
+                .skip(1)
+                .all(|part| !part.is_empty() && part != "." && part != ".."));
+    (!plain).then(|| format!("\"{path}\" is no mount point: write an absolute path, as \"/home\""))
+}
+
+fn sense(file: &str, at: &str, problem: &str) -> Error {
+    Error::Sense {
+        file: file.into(),
+        at: at.into(),
+        problem: problem.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FilesystemLayout, Layout, SubvolumeLayout};
+
+    fn layout(subvolumes: &[(&str, &str)]) -> Layout {
+        let subvolumes = subvolumes
+            .iter()
+            .map(|(name, mount_point)| SubvolumeLayout {
+                name: (*name).into(),
+                mount_point: (*mount_point).into(),
+                options: vec![],
+            })
+            .collect();
+        Layout {
+            filesystems: vec![FilesystemLayout {
+                mounted_at: "/".into(),
+                subvolumes,
+            }],
+        }
+    }
+
+    fn said(layout: &Layout) -> String {
+        let problems: Vec<String> = layout
+            .problems("b.json")
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        problems.join("\n")
+    }
+
+    #[test]
+    fn the_default_is_sound() {
+        assert_eq!(said(&Layout::default()), "");
+    }
+
+    #[test]
+    fn each_mistake_is_found() {
+        for (subvolumes, part) in [
+            (vec![("@home", "/home")], "no subvolume is mounted at \"/\""),
+            (vec![("@", "/"), ("@", "/home")], "a second subvolume \"@\""),
+            (
+                vec![("@", "/"), ("@a", "/a"), ("@b", "/a")],
+                "a second subvolume mounted at \"/a\"",
+            ),
+            (
+                vec![("@", "/"), ("a,b", "/a")],
+                "\"a,b\" can't be a subvolume's name",
+            ),
+            (vec![("@", "/"), ("..", "/a")], "\"..\" can't be"),
+            (vec![("@", "/"), ("@x", "/a/../b")], "is no mount point"),
+            (vec![("@", "/"), ("@x", "home")], "is no mount point"),
+        ] {
+            assert!(said(&layout(&subvolumes)).contains(part), "{subvolumes:?}");
+        }
+    }
+
+    #[test]
+    fn a_layout_without_root_is_refused() {
+        assert!(
+            said(&Layout {
+                filesystems: vec![]
+            })
+            .contains("mounted at \"/\"")
+        );
+    }
+}

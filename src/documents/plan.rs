@@ -1,0 +1,211 @@
+//! The plan: a batch resolved against one machine, frozen at `arm`, bound by its digest.
+
+use serde::{Deserialize, Serialize};
+
+use super::batch::FailureHandling;
+use super::viscript::{NamedCheck, RiskLevel, Stage};
+use super::{Error, Layout, StepSpec, parse};
+
+/// Where everything of rootshift's own lives: a subvolume at the top level, so that writing the
+/// journal leaves the old system's own tree untouched.
+pub const HOME: &str = ".rootshift";
+/// Where subvolumes are prepared.
+pub const STAGING: &str = ".rootshift/new";
+/// The journal's place at the top level.
+pub const JOURNAL: &str = ".rootshift/journal";
+/// The frozen plan's place at the top level.
+pub const PLAN: &str = ".rootshift/plan.json";
+/// Holds, in each new subvolume, what belongs to another one, until `finalize`.
+pub const TRASH: &str = ".rootshift-trash";
+
+/// A plan. Everything that the initramfs needs to know; it reads no other document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The version of this format.
+    pub plan_version: u32,
+    /// The batch's name and the time of arming.
+    pub batch_id: String,
+    /// What to do when something fails.
+    pub failure_handling: FailureHandling,
+    /// Whether prepared work is taken back when the run fails.
+    pub rollback_enabled: bool,
+    /// What to do after the commit.
+    pub after: After,
+    /// Boots that the new system has to pass its validation in.
+    pub trial_boots: u32,
+    /// Boots that may take up the migration before it is given up.
+    pub attempts: u32,
+    /// The root file system.
+    pub filesystem: FilesystemIdentity,
+    /// Which subvolume is mounted where.
+    pub layout: Layout,
+    /// What the old system consists of; `finalize` deletes nothing else.
+    pub old_system: OldSystem,
+    /// Files of the old system that must not have changed since.
+    pub fingerprints: Vec<Fingerprint>,
+    /// The work, in order.
+    pub phases: Vec<PlannedPhase>,
+}
+
+/// What happens after the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum After {
+    /// Restart through the new boot path.
+    Reboot,
+    /// Go on booting, into the new system.
+    Continue,
+}
+
+/// How the root file system is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilesystemIdentity {
+    /// Its UUID, lower case.
+    pub uuid: String,
+    /// Other spellings of it in fstab and on kernel command lines, as `/dev/vda2`.
+    pub aliases: Vec<String>,
+}
+
+/// The old system at the top level.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OldSystem {
+    /// Names at the top level, but for subvolumes that stay.
+    pub entries: Vec<String>,
+    /// Subvolumes nested in it, by path, that have their place in the new one.
+    pub nested: Vec<String>,
+}
+
+/// A file and its content's hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Its path.
+    pub path: String,
+    /// XXH3-128 of its content, in hexadecimal; `None` when there is no such file.
+    pub hash: Option<String>,
+}
+
+/// A phase with all values filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedPhase {
+    /// Its name.
+    pub name: String,
+    /// Where it runs.
+    pub stage: Stage,
+    /// Whether the run can do without it.
+    pub required: bool,
+    /// Whether its failure stops the run.
+    pub critical: bool,
+    /// Whether a checkpoint is recorded at its end.
+    pub checkpoint_after: bool,
+    /// Its viScripts.
+    #[serde(rename = "viScripts")]
+    pub viscripts: Vec<PlannedViScript>,
+}
+
+/// A viScript with all values filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedViScript {
+    /// Its file name.
+    pub name: String,
+    /// How much is at stake.
+    pub risk_level: RiskLevel,
+    /// Its steps.
+    pub steps: Vec<PlannedStep>,
+    /// Its checks.
+    pub checks: Vec<NamedCheck>,
+}
+
+/// A step with all values filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedStep {
+    /// Names it in the journal; unique within the plan.
+    pub id: String,
+    /// What is done.
+    #[serde(rename = "do")]
+    pub action: StepSpec,
+}
+
+impl Plan {
+    /// The version that this program writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// The plan's bytes, as they are frozen.
+    ///
+    /// # Errors
+    /// Never in practice: all its values have a JSON form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec_pretty(self).map_err(|cause| Error::Sense {
+            file: "plan.json".into(),
+            at: String::new(),
+            problem: cause.to_string(),
+        })
+    }
+
+    /// Parses a frozen plan.
+    ///
+    /// # Errors
+    /// When it is not a plan of this version.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let plan: Self = parse::document(file, bytes)?;
+        if plan.plan_version == Self::VERSION {
+            return Ok(plan);
+        }
+        Err(Error::Sense {
+            file: file.into(),
+            at: "plan_version".into(),
+            problem: format!("{} is not {}: arm again", plan.plan_version, Self::VERSION),
+        })
+    }
+
+    /// All steps, in the order they run in: those after the commit come last.
+    #[must_use]
+    pub fn steps(&self) -> Vec<&PlannedStep> {
+        let all = || {
+            let viscripts = self.phases.iter().flat_map(|phase| &phase.viscripts);
+            viscripts.flat_map(|viscript| &viscript.steps)
+        };
+        let before = all().filter(|step| !step.action.runs_after_commit());
+        before
+            .chain(all().filter(|step| step.action.runs_after_commit()))
+            .collect()
+    }
+
+    /// The name of the new system's root subvolume, as `@`.
+    #[must_use]
+    pub fn root_subvolume(&self) -> &str {
+        let main = self.layout.root().and_then(|filesystem| filesystem.main());
+        main.map_or("@", |subvolume| subvolume.name.as_str())
+    }
+
+    /// Names of all subvolumes of the root file system's layout.
+    #[must_use]
+    pub fn subvolumes(&self) -> Vec<&str> {
+        let layouts = self
+            .layout
+            .root()
+            .map_or(&[][..], |filesystem| &filesystem.subvolumes);
+        layouts
+            .iter()
+            .map(|subvolume| subvolume.name.as_str())
+            .collect()
+    }
+}
+
+/// The digest that names and binds a frozen plan: XXH3-128 of its bytes, in hexadecimal.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
+}
+
+/// Ties a journal's records to a plan.
+#[must_use]
+pub fn tag(bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(bytes)
+}

@@ -1,0 +1,109 @@
+//! Filling in a step template: `{name}` in its strings becomes a value.
+
+use serde_json::Value;
+
+use super::{Error, StepSpec};
+
+/// The names and values of one repetition.
+pub type Values<'a> = [(&'a str, &'a str)];
+
+/// The step with every `{…}` in its strings replaced.
+///
+/// # Errors
+/// When a `{…}` names no value, or the filled-in step makes no sense.
+pub fn fill_in(file: &str, at: &str, step: &StepSpec, values: &Values) -> Result<StepSpec, Error> {
+    let refuse = |problem: String| Error::Sense {
+        file: file.into(),
+        at: at.into(),
+        problem,
+    };
+    let mut json = serde_json::to_value(step).map_err(|cause| refuse(cause.to_string()))?;
+    fill_in_value(&mut json, values).map_err(&refuse)?;
+    serde_json::from_value(json).map_err(|cause| refuse(cause.to_string()))
+}
+
+fn fill_in_value(json: &mut Value, values: &Values) -> Result<(), String> {
+    match json {
+        Value::String(text) => {
+            *text = fill_in_text(text, values)?;
+            Ok(())
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .try_for_each(|item| fill_in_value(item, values)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .try_for_each(|field| fill_in_value(field, values)),
+        _ => Ok(()),
+    }
+}
+
+fn fill_in_text(text: &str, values: &Values) -> Result<String, String> {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after
+            .split_once('}')
+            .ok_or_else(|| format!("\"{text}\" lacks a closing brace"))?;
+        let known = values.iter().find(|(known, _)| *known == name);
+        let (_, value) = known.ok_or_else(|| {
+            let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+            format!(
+                "\"{{{name}}}\" has no value here; there are {}",
+                names.join(", ")
+            )
+        })?;
+        filled.push_str(before);
+        filled.push_str(value);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fill_in;
+    use crate::documents::StepSpec;
+    use crate::documents::step::Snapshot;
+
+    fn snapshot(from: &str, to: &str) -> StepSpec {
+        StepSpec::Snapshot(Snapshot {
+            from: from.into(),
+            to: to.into(),
+        })
+    }
+
+    #[test]
+    fn names_become_values() {
+        let filled = fill_in(
+            "v.json",
+            "steps[0]",
+            &snapshot("/", "{staging}/{name}"),
+            &[("name", "@home"), ("staging", "new")],
+        );
+        assert_eq!(filled.unwrap(), snapshot("/", "new/@home"));
+    }
+
+    #[test]
+    fn a_value_is_never_filled_in_again() {
+        let filled = fill_in(
+            "v.json",
+            "steps[0]",
+            &snapshot("/", "{name}"),
+            &[("name", "{name}")],
+        );
+        assert_eq!(filled.unwrap(), snapshot("/", "{name}"));
+    }
+
+    #[test]
+    fn an_unknown_name_and_an_open_brace_are_refused() {
+        for (text, part) in [
+            ("{nmae}", "\"{nmae}\" has no value here"),
+            ("{name", "closing brace"),
+        ] {
+            let refused = fill_in("v.json", "s", &snapshot("/", text), &[("name", "@")]);
+            assert!(refused.unwrap_err().to_string().contains(part));
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! viScripts: steps and checks with prerequisites and a risk level.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CheckSpec, Error, StepSpec, parse};
+
+/// A verified installer script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViScript {
+    /// Where editors find the schema.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Its name, as a person reads it.
+    #[serde(rename = "viScript_name")]
+    pub name: String,
+    /// The version of its text.
+    pub version: String,
+    /// What it is for.
+    pub description: String,
+    /// Where it belongs, which also says where it runs.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// How much is at stake.
+    pub risk_level: RiskLevel,
+    /// What must be there before it.
+    #[serde(default)]
+    pub prerequisites: Prerequisites,
+    /// What it does, in this order.
+    #[serde(default)]
+    pub steps: Vec<StepTemplate>,
+    /// What it looks at once its steps are done.
+    #[serde(default)]
+    pub checks: Vec<NamedCheck>,
+}
+
+/// The seed's types of viScripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Looks at the machine before anything is done.
+    PreInstallation,
+    /// Does the work, before root is mounted.
+    Core,
+    /// Looks at the new system, before it is committed to.
+    Validation,
+    /// Looks at the running new system.
+    PostInstallation,
+    /// Looks at one partition of the running new system.
+    PartitionSpecific,
+    /// Looks at one service of the running new system.
+    ServiceSpecific,
+}
+
+/// When a viScript runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// In the running old system, at `arm`.
+    Arm,
+    /// In the initramfs, before root is mounted.
+    Initramfs,
+    /// In the running new system.
+    AfterBoot,
+}
+
+impl Kind {
+    /// Where a viScript of this kind runs.
+    #[must_use]
+    pub fn stage(self) -> Stage {
+        match self {
+            Self::PreInstallation => Stage::Arm,
+            Self::Core | Self::Validation => Stage::Initramfs,
+            Self::PostInstallation | Self::PartitionSpecific | Self::ServiceSpecific => {
+                Stage::AfterBoot
+            }
+        }
+    }
+}
+
+/// One scale for all viScripts (docs/documents.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RiskLevel {
+    /// Only looks.
+    Low,
+    /// Changes what nothing reads yet.
+    Medium,
+    /// Changes what the new system boots from or holds.
+    High,
+}
+
+/// What must be there before a viScript can run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prerequisites {
+    /// viScripts that ran before, by file name.
+    #[serde(rename = "required_viScripts")]
+    pub required_viscripts: Vec<String>,
+    /// Programs.
+    pub required_commands: Vec<String>,
+    /// File systems that the kernel can mount.
+    pub required_filesystems: Vec<String>,
+    /// Mount points.
+    pub required_mounts: Vec<String>,
+    /// Subvolumes.
+    pub required_subvolumes: Vec<String>,
+}
+
+/// A step, once or for each of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepTemplate {
+    /// Its name within the viScript.
+    pub name: String,
+    /// Makes one step of each of these; `{…}` in its strings is filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<Each>,
+    /// What is done.
+    #[serde(rename = "do")]
+    pub action: StepSpec,
+}
+
+/// What a step template is repeated for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Each {
+    /// Every subvolume of the layout's root file system: `{name}`, `{mount_point}`.
+    Subvolume,
+    /// The same but for the root subvolume; inner mount points come before outer ones.
+    SplitOff,
+    /// Every subvolume nested in the old system: `{path}`, `{holder}`, `{path_in_holder}`.
+    Nested,
+}
+
+/// A check with its name and weight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedCheck {
+    /// What a person reads.
+    pub name: String,
+    /// Whether its failure stops the phase; true when missing.
+    #[serde(default = "yes")]
+    pub required: bool,
+    /// What is looked at.
+    pub check: CheckSpec,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl ViScript {
+    /// Parses a viScript and holds it against the rules that need no other document.
+    ///
+    /// # Errors
+    /// The first mistake, with its place and remedy.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let script: Self = parse::document(file, bytes)?;
+        let refuse = |at: &str, problem: &str| {
+            Err(Error::Sense {
+                file: file.into(),
+                at: at.into(),
+                problem: problem.into(),
+            })
+        };
+        if script.steps.is_empty() && script.checks.is_empty() {
+            return refuse("checks", "neither steps nor checks: it would always pass");
+        }
+        if script.kind != Kind::Core && !script.steps.is_empty() {
+            return refuse(
+                "steps",
+                "only a viScript of type \"core\" may change something",
+            );
+        }
+        Ok(script)
+    }
+}

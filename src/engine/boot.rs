@@ -1,0 +1,133 @@
+//! What an initramfs does: reads the journal, does what follows from it, names the root.
+//!
+//! Fail open: whatever goes wrong, the machine boots the root that the journal names, or without
+//! a readable journal the one that the kernel command line names.
+
+use super::home::Migration;
+use super::migrate::{complete_commit, migrate};
+use super::rollback::{discard, roll_back};
+use super::survey::{boot_images, fingerprints};
+use super::{Error, Stage};
+use crate::bootcfg::cmdline::merge_root_flags;
+use crate::checks::CheckContext;
+use crate::documents::plan::After;
+use crate::journal::Record;
+use crate::sys::Root;
+
+/// What happens next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// The boot goes on as the kernel command line says.
+    Ordinary,
+    /// The boot goes on with these mount options of the root.
+    RootFlags(String),
+    /// The machine restarts through its new boot path.
+    Reboot,
+}
+
+/// What the initramfs found.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a> {
+    /// Digest of the plan in the image.
+    pub image_plan: &'a str,
+    /// `rootflags=` of the kernel command line.
+    pub root_flags: &'a str,
+}
+
+/// Does what the journal asks for. Never fails: a failure is noted and the boot goes on.
+pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found: Found) -> Next {
+    let new_system_was_root = migration.state().stage.new_system_is_root();
+    if let Err(error) = act(top, migration, context, found) {
+        log::error!("{error}");
+        if let Err(error) = note(migration, &error) {
+            log::error!("{error}");
+        }
+    }
+    // Only the boot that committed restarts: nothing here can loop.
+    let committed_now = !new_system_was_root && migration.state().stage == Stage::Committed;
+    if committed_now && migration.plan().after == After::Reboot {
+        return Next::Reboot;
+    }
+    next(migration, found)
+}
+
+/// A failure that is in the journal already is not noted twice.
+fn note(migration: &mut Migration, error: &Error) -> Result<(), Error> {
+    match migration.state().stage {
+        Stage::Failed => Ok(()),
+        _ => migration.refuse(&error.to_string()),
+    }
+}
+
+fn act(
+    top: &Root,
+    migration: &mut Migration,
+    context: &CheckContext,
+    found: Found,
+) -> Result<(), Error> {
+    match migration.state().stage {
+        Stage::Armed | Stage::Preparing => {
+            still_fits(top, migration, found)?;
+            migrate(top, migration, context)
+        }
+        Stage::Committed => on_trial(top, migration),
+        Stage::RollbackRequested => {
+            let reason = migration.state().reason.clone().unwrap_or_default();
+            roll_back(top, migration, &reason)
+        }
+        Stage::RollingBack => roll_back(top, migration, "a rollback was cut off"),
+        Stage::Failed if migration.state().has_work() && migration.plan().rollback_enabled => {
+            discard(top, migration)
+        }
+        Stage::Validated => complete_commit(top, migration),
+        _ => Ok(()),
+    }
+}
+
+/// A new system that does not pass its validation within so many boots is rolled back by itself.
+fn on_trial(top: &Root, migration: &mut Migration) -> Result<(), Error> {
+    let number = migration.state().trials + 1;
+    let limit = migration.plan().trial_boots;
+    if number > limit {
+        let reason = format!("the new system did not pass its validation in {limit} boots");
+        return roll_back(top, migration, &reason);
+    }
+    migration.record(Record::Trial { number })?;
+    complete_commit(top, migration)
+}
+
+fn next(migration: &Migration, found: Found) -> Next {
+    let existing = [found.root_flags];
+    match migration.state().stage {
+        stage if stage.new_system_is_root() => {
+            let subvolume = migration.plan().root_subvolume();
+            Next::RootFlags(merge_root_flags(&existing, subvolume))
+        }
+        Stage::RollingBack | Stage::RolledBack => Next::RootFlags(merge_root_flags(&existing, "/")),
+        _ => Next::Ordinary,
+    }
+}
+
+/// Nothing is begun or gone on with while the plan does not fit the machine.
+fn still_fits(top: &Root, migration: &Migration, found: Found) -> Result<(), Error> {
+    let stale = |reason: String| Err(Error::Stale { reason });
+    let frozen = &migration.frozen;
+    if found.image_plan != frozen.digest {
+        return stale("the initramfs holds another plan than the journal".into());
+    }
+    for (now, then) in fingerprints(top)?.iter().zip(&frozen.plan.fingerprints) {
+        if now != then {
+            return stale(format!("{} was changed since", then.path));
+        }
+    }
+    let (now, then) = (boot_images(top)?, &migration.state().images);
+    let changed = now.iter().find(|image| !then.contains(image));
+    let gone = then.iter().find(|image| !now.contains(image));
+    match changed.or(gone) {
+        Some(image) => stale(format!(
+            "/boot/{} was changed, added or removed since",
+            image.name
+        )),
+        None => Ok(()),
+    }
+}

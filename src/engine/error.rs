@@ -1,0 +1,70 @@
+//! What can go wrong in the engine.
+
+use std::path::PathBuf;
+
+use crate::{checks, documents, journal, steps, sys};
+
+/// The engine's failures.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A document can't be used.
+    #[error(transparent)]
+    Document(#[from] documents::Error),
+    /// The journal can't be used.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The kernel or a file said no.
+    #[error(transparent)]
+    System(#[from] sys::Error),
+    /// Deleting the old system failed.
+    #[error("cannot delete the old system: {0}")]
+    Tree(#[from] crate::tree::Error),
+    /// A step failed.
+    #[error("step {step}: {cause}")]
+    Step {
+        /// Its id.
+        step: String,
+        /// Why.
+        cause: steps::Error,
+    },
+    /// A step failed and taking the prepared work back failed too.
+    #[error(
+        "{cause}; and taking the prepared work back failed: {undo}. The old system is whole; \
+         `rootshift disarm` tries again to tidy up"
+    )]
+    StepAndUndo {
+        /// The first failure.
+        cause: Box<Error>,
+        /// The second one.
+        undo: Box<Error>,
+    },
+    /// Checks that had to pass did not.
+    #[error("{}", problems.join("\n"))]
+    Checks {
+        /// One line each.
+        problems: Vec<String>,
+    },
+    /// The plan no longer fits the machine.
+    #[error("the plan is stale: {reason}; run `rootshift arm` again")]
+    Stale {
+        /// What changed.
+        reason: String,
+    },
+    /// The state does not allow it.
+    #[error("{0}")]
+    NotNow(String),
+    /// The batch can't be resolved for this machine.
+    #[error("{0}")]
+    Unresolved(String),
+    /// An initramfs is not as it has to be.
+    #[error("{image}: {problem}")]
+    Image {
+        /// The image.
+        image: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// Looking was not possible.
+    #[error(transparent)]
+    Check(#[from] checks::Error),
+}

@@ -1,0 +1,133 @@
+//! `finalize`: gives the space of the old system back. The only act that can't be undone.
+//!
+//! Deletes only what the plan lists as the old system, and the trash of the new subvolumes. The
+//! symlink `boot` stays: core.img and an ESP's stub may still point at it.
+
+use std::path::{Path, PathBuf};
+
+use super::home::Migration;
+use super::{Error, Stage, arming};
+use crate::documents::StepSpec;
+use crate::documents::plan::{STAGING, TRASH};
+use crate::journal::Record;
+use crate::sys::{Root, btrfs};
+use crate::tree::remove::remove_tree;
+
+/// Deletes the old system. May be repeated after a cut.
+///
+/// # Errors
+/// When anything is in doubt, before anything is deleted; or the first act that failed.
+pub fn finalize(
+    system: &Root,
+    top: &Root,
+    migration: &mut Migration,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<u64, Error> {
+    may_finalize(top, migration)?;
+    if migration.state().stage != Stage::Finalizing {
+        migration.record(Record::FinalizeBegun)?;
+    }
+    if migration.state().armed {
+        arming::make_ordinary(system, migration)?;
+    }
+    let mut entries = 0;
+    for path in doomed(top, migration)? {
+        let before = entries;
+        entries += remove(top, &path, &mut |count| on_progress(before + count))?;
+        top.sync_filesystem()?;
+    }
+    migration.record(Record::Finalized { entries })?;
+    Ok(entries)
+}
+
+fn may_finalize(top: &Root, migration: &Migration) -> Result<(), Error> {
+    let refuse = |why: &str| Err(Error::NotNow(why.to_owned()));
+    match migration.state().stage {
+        Stage::Validated | Stage::Finalizing => {}
+        Stage::Committed => {
+            return refuse(
+                "the new system has not passed its validation; see `rootshift validate`",
+            );
+        }
+        Stage::Finalized => return refuse("it is finalized already"),
+        _ => return refuse("the old system is root; there is nothing to finalize"),
+    }
+    for name in migration.plan().subvolumes() {
+        if !btrfs::is_subvolume(top, Path::new(name))? {
+            return Err(Error::NotNow(format!(
+                "the subvolume {name} is missing; nothing is deleted"
+            )));
+        }
+    }
+    unknown_subvolume(top, migration)
+}
+
+/// A subvolume inside the old tree that the plan does not know may be somebody's only copy.
+fn unknown_subvolume(top: &Root, migration: &Migration) -> Result<(), Error> {
+    let old = &migration.plan().old_system;
+    let doomed = doomed(top, migration)?;
+    for subvolume in btrfs::list_subvolumes(top)? {
+        let inside = doomed.iter().any(|path| subvolume.path.starts_with(path));
+        let known = old
+            .nested
+            .iter()
+            .any(|nested| Path::new(nested) == subvolume.path);
+        if inside && !known {
+            return Err(Error::NotNow(format!(
+                "the subvolume {} in the old system was made after arming; move it away or \
+                 delete it, then run `rootshift finalize` again",
+                subvolume.path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What is deleted, where it still exists.
+fn doomed(top: &Root, migration: &Migration) -> Result<Vec<PathBuf>, Error> {
+    let plan = migration.plan();
+    let mut paths = Vec::new();
+    let mut switched = Vec::new();
+    for step in plan.steps() {
+        if let StepSpec::SwitchBootPath(switch) = &step.action {
+            paths.push(PathBuf::from(&switch.keep_as));
+            switched.push(switch.path.trim_start_matches('/').to_owned());
+        }
+    }
+    let old = plan
+        .old_system
+        .entries
+        .iter()
+        .filter(|entry| !switched.contains(entry));
+    paths.extend(old.map(PathBuf::from));
+    paths.extend(
+        plan.subvolumes()
+            .iter()
+            .map(|name| Path::new(name).join(TRASH)),
+    );
+    paths.push(PathBuf::from(STAGING));
+    let mut there = Vec::new();
+    for path in paths {
+        if top.exists(&path)? {
+            there.push(path);
+        }
+    }
+    Ok(there)
+}
+
+/// Deletes a tree with the subvolumes nested in it, deepest first.
+fn remove(top: &Root, path: &Path, on_progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
+    let mut nested: Vec<PathBuf> = btrfs::list_subvolumes(top)?
+        .into_iter()
+        .map(|subvolume| subvolume.path)
+        .collect();
+    nested.retain(|subvolume| subvolume.starts_with(path));
+    nested.sort_by_key(|subvolume| std::cmp::Reverse(subvolume.components().count()));
+    for subvolume in &nested {
+        btrfs::delete_subvolume(top, subvolume)?;
+    }
+    if !top.exists(path)? {
+        return Ok(0);
+    }
+    Ok(remove_tree(top, path, on_progress)?)
+}

@@ -1,0 +1,180 @@
+//! rootshift's own place: the subvolume `.rootshift` at the top level, with plan and journal.
+
+use std::path::{Path, PathBuf};
+
+use super::{Error, State};
+use crate::documents::plan::{HOME, JOURNAL, PLAN, STAGING, digest, tag};
+use crate::documents::{self, Plan};
+use crate::journal::{Journal, Record};
+use crate::sys::{Root, btrfs};
+
+/// A frozen plan with its bytes' digest.
+#[derive(Debug, Clone)]
+pub struct FrozenPlan {
+    /// The plan.
+    pub plan: Plan,
+    /// The digest of its bytes.
+    pub digest: String,
+    /// Ties the journal's records to it.
+    pub tag: u64,
+}
+
+impl FrozenPlan {
+    /// Takes a plan's bytes as they were frozen.
+    ///
+    /// # Errors
+    /// When they are no plan of this version.
+    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, documents::Error> {
+        Ok(Self {
+            plan: Plan::parse(file, bytes)?,
+            digest: digest(bytes),
+            tag: tag(bytes),
+        })
+    }
+}
+
+/// A migration that is under way: its frozen plan, its journal and what the journal says.
+#[derive(Debug)]
+pub struct Migration {
+    /// The plan beside the journal.
+    pub frozen: FrozenPlan,
+    journal: Journal,
+    state: State,
+}
+
+impl Migration {
+    /// Opens plan and journal at the top level; `None` when nothing was ever armed.
+    ///
+    /// # Errors
+    /// When the journal is damaged or held by another process, or does not belong to the plan.
+    pub fn open(top: &Root) -> Result<Option<Self>, Error> {
+        if !top.exists(Path::new(JOURNAL))? {
+            return Ok(None);
+        }
+        let journal = Journal::open(top, Path::new(JOURNAL))?;
+        let Some(state) = State::after(journal.entries().iter().map(|entry| &entry.record)) else {
+            return Ok(None);
+        };
+        let bytes = top.read(Path::new(PLAN))?;
+        let frozen = FrozenPlan::from_bytes(PLAN, &bytes)?;
+        if frozen.digest != state.plan || frozen.tag != journal.tag() {
+            let reason = format!("{PLAN} is not the plan that the journal belongs to");
+            return Err(Error::Stale { reason });
+        }
+        Ok(Some(Self {
+            frozen,
+            journal,
+            state,
+        }))
+    }
+
+    /// Freezes a plan and begins its journal. Durable when it returns. An ended migration's
+    /// journal is kept as `journal.1`, `journal.2` and so on.
+    ///
+    /// # Errors
+    /// When something can't be written; then nothing is armed.
+    pub fn begin(top: &Root, plan: &Plan, program: &str) -> Result<Self, Error> {
+        if !btrfs::is_subvolume(top, Path::new(HOME))? {
+            btrfs::create_subvolume(top, Path::new(HOME))?;
+        }
+        put_aside(top, Path::new(JOURNAL))?;
+        let bytes = plan.to_bytes()?;
+        top.replace_file(Path::new(PLAN), &bytes)?;
+        top.sync_filesystem()?;
+        let frozen = FrozenPlan::from_bytes(PLAN, &bytes)?;
+        let mut journal = Journal::create(top, Path::new(JOURNAL), frozen.tag)?;
+        let started = Record::Started {
+            batch_id: plan.batch_id.clone(),
+            plan: frozen.digest.clone(),
+            program: program.to_owned(),
+        };
+        journal.append(started.clone())?;
+        top.sync_filesystem()?;
+        let state = State::after([&started])
+            .ok_or_else(|| Error::NotNow("the journal could not be begun".into()))?;
+        Ok(Self {
+            frozen,
+            journal,
+            state,
+        })
+    }
+
+    /// The frozen plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.frozen.plan
+    }
+
+    /// What the journal says.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The journal, to be read.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Appends a record and follows it. The record is durable when it returns; what was done
+    /// before it is durable only after `syncfs`.
+    ///
+    /// # Errors
+    /// When the record could not be made durable: the caller goes no further.
+    pub fn record(&mut self, record: Record) -> Result<(), Error> {
+        self.journal.append(record)?;
+        let records = self.journal.entries().iter().map(|entry| &entry.record);
+        if let Some(state) = State::after(records) {
+            self.state = state;
+        }
+        Ok(())
+    }
+
+    /// Notes why nothing was done, once.
+    ///
+    /// # Errors
+    /// When it could not be made durable.
+    pub fn refuse(&mut self, reason: &str) -> Result<(), Error> {
+        let refused = Record::Refused {
+            reason: reason.to_owned(),
+        };
+        if self
+            .journal
+            .entries()
+            .last()
+            .is_some_and(|entry| entry.record == refused)
+        {
+            return Ok(());
+        }
+        self.record(refused)
+    }
+}
+
+/// Makes the directory in which subvolumes are prepared.
+///
+/// # Errors
+/// When it can't be made.
+pub fn make_staging(top: &Root) -> Result<(), Error> {
+    Ok(top.create_directories(Path::new(STAGING), 0o700)?)
+}
+
+/// Keeps a file under the first free of `name.1`, `name.2` and so on; returns the new name.
+///
+/// # Errors
+/// When it can't be renamed.
+pub fn put_aside(top: &Root, path: &Path) -> Result<Option<PathBuf>, Error> {
+    if !top.exists(path)? {
+        return Ok(None);
+    }
+    for number in 1..=999 {
+        let kept = PathBuf::from(format!("{}.{number}", path.display()));
+        if !top.exists(&kept)? {
+            top.rename(path, &kept)?;
+            return Ok(Some(kept));
+        }
+    }
+    Err(Error::NotNow(format!(
+        "999 old journals are kept beside {JOURNAL}; delete some"
+    )))
+}

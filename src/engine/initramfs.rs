@@ -1,0 +1,142 @@
+//! The initramfs images: made by initramfs-tools, and looked into afterwards. `update-initramfs`
+//! can do nothing and exit 0 (facts boot.md 1.6), so only the images themselves are believed.
+
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::survey::boot_images;
+use crate::journal::record::BootImage;
+use crate::sys::Root;
+use crate::sys::process::run;
+
+/// What the hook copies into every image while this directory exists.
+pub const ARMED: &str = "/var/lib/rootshift/armed";
+
+/// The name under which a plan travels: an image that lists it holds this very plan.
+#[must_use]
+pub fn plan_name(digest: &str) -> String {
+    format!("plan-{digest}.json")
+}
+
+/// Lets the hook put this plan into the images that are made from now on.
+///
+/// # Errors
+/// When the plan can't be written.
+pub fn offer(system: &Root, digest: &str, plan: &[u8]) -> Result<(), Error> {
+    withdraw(system)?;
+    system.create_directories(Path::new(ARMED), 0o755)?;
+    Ok(system.write_new_file(&Path::new(ARMED).join(plan_name(digest)), plan, 0o644)?)
+}
+
+/// The hook contributes nothing from now on.
+///
+/// # Errors
+/// When something can't be deleted.
+pub fn withdraw(system: &Root) -> Result<(), Error> {
+    let armed = Path::new(ARMED);
+    if !system.exists(armed)? {
+        return Ok(());
+    }
+    for name in system.list(armed)? {
+        system.remove_file(&armed.join(name))?;
+    }
+    Ok(system.remove_directory(armed)?)
+}
+
+/// Makes every image anew.
+///
+/// # Errors
+/// With the end of what update-initramfs said.
+pub fn rebuild() -> Result<(), Error> {
+    // With -k all it runs at once even under dpkg, and not for the newest kernel alone.
+    let ended = run("update-initramfs", &["-u", "-k", "all"], false)?;
+    if ended.status == 0 {
+        return Ok(());
+    }
+    Err(Error::Image {
+        image: PathBuf::from("update-initramfs"),
+        problem: format!("ended with {}: {}", ended.status, ended.stderr_tail.trim()),
+    })
+}
+
+/// The images, once each of them is known to hold binary, script and plan (or, without a digest,
+/// none of binary and plan).
+///
+/// # Errors
+/// The first image that is not as it has to be.
+pub fn verify(system: &Root, digest: Option<&str>) -> Result<Vec<BootImage>, Error> {
+    let images = boot_images(system)?;
+    for image in &images {
+        let path = system.path().join("boot").join(&image.name);
+        let listed = run("lsinitramfs", &[&path.to_string_lossy()], false)?;
+        let names = String::from_utf8_lossy(&listed.stdout).into_owned();
+        if listed.status != 0 {
+            let problem = format!("can't be listed: {}", listed.stderr_tail.trim());
+            return Err(Error::Image {
+                image: path,
+                problem,
+            });
+        }
+        if let Some(problem) = wrong(&names, digest) {
+            return Err(Error::Image {
+                image: path,
+                problem,
+            });
+        }
+    }
+    Ok(images)
+}
+
+fn wrong(names: &str, digest: Option<&str>) -> Option<String> {
+    let holds = |end: &str| {
+        names
+            .lines()
+            .any(|name| name == end || name.ends_with(&format!("/{end}")))
+    };
+    let holds_any_plan = || {
+        names
+            .lines()
+            .any(|name| name.contains("etc/rootshift/plan-"))
+    };
+    let Some(digest) = digest else {
+        return (holds("sbin/rootshift") || holds_any_plan())
+            .then(|| "still holds rootshift; run `update-initramfs -u -k all`".to_owned());
+    };
+    let plan = format!("etc/rootshift/{}", plan_name(digest));
+    let needed = ["sbin/rootshift", "scripts/local-premount/rootshift", &plan];
+    let missing = needed.iter().find(|needed| !holds(needed))?;
+    Some(format!(
+        "{missing} is missing in it; is update_initramfs=no set in \
+         /etc/initramfs-tools/update-initramfs.conf, or /boot read-only?"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrong;
+
+    const ARMED: &str = "scripts/local-premount/rootshift\nusr/sbin/rootshift\n\
+                         etc/rootshift/plan-abc.json\nusr/bin/cat";
+
+    #[test]
+    fn an_armed_image_holds_binary_script_and_this_plan() {
+        assert_eq!(wrong(ARMED, Some("abc")), None);
+        for line in ARMED.lines().take(3) {
+            let without = ARMED.replace(line, "x");
+            assert!(
+                wrong(&without, Some("abc")).is_some_and(|problem| problem.contains("missing"))
+            );
+        }
+        assert!(wrong(ARMED, Some("abd")).is_some());
+    }
+
+    #[test]
+    fn a_disarmed_image_holds_neither_binary_nor_plan() {
+        assert!(wrong(ARMED, None).is_some());
+        assert!(wrong("etc/rootshift/plan-abc.json", None).is_some());
+        assert_eq!(
+            wrong("scripts/local-premount/rootshift\nusr/bin/cat", None),
+            None
+        );
+    }
+}

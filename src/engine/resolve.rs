@@ -1,0 +1,298 @@
+//! Resolving: a batch and its viScripts held against one machine become a plan.
+
+use std::path::Path;
+
+use super::Error;
+use crate::documents::batch::Phase;
+use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
+use crate::documents::library::Bundle;
+use crate::documents::plan::{
+    After, FilesystemIdentity, Fingerprint, OldSystem, PlannedPhase, PlannedStep, PlannedViScript,
+    STAGING,
+};
+use crate::documents::template::fill_in;
+use crate::documents::viscript::{Each, Stage, StepTemplate};
+use crate::documents::{Plan, ViScript};
+
+/// Boots that may take up a migration before it is given up.
+const ATTEMPTS: u32 = 5;
+
+/// What a plan needs to know of the machine.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// How the root file system is known.
+    pub filesystem: FilesystemIdentity,
+    /// What the old system consists of.
+    pub old_system: OldSystem,
+    /// Hashes of the files that the plan is made from.
+    pub fingerprints: Vec<Fingerprint>,
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
+/// The plan for this machine. Changes nothing.
+///
+/// # Errors
+/// When documents contradict each other, or the layout.
+pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, Error> {
+    check_order(bundle)?;
+    let batch = &bundle.batch;
+    let layout = batch.layout.root().ok_or_else(|| {
+        Error::Unresolved("the batch's layout has no file system mounted at /".into())
+    })?;
+    let scope = Scope {
+        layout,
+        nested: &machine.old_system.nested,
+    };
+    let mut phases = Vec::new();
+    for phase in &batch.phases {
+        phases.push(resolve_phase(bundle, phase, &scope)?);
+    }
+    Ok(Plan {
+        plan_version: Plan::VERSION,
+        batch_id: batch_id(&batch.batch_name, machine.now),
+        failure_handling: batch.failure_handling,
+        rollback_enabled: batch.rollback_enabled,
+        after,
+        trial_boots: batch.trial_boots,
+        attempts: ATTEMPTS,
+        filesystem: machine.filesystem,
+        layout: batch.layout.clone(),
+        old_system: machine.old_system,
+        fingerprints: machine.fingerprints,
+        phases,
+    })
+}
+
+/// `ubuntu_btrfs_installation_20231218_143022`, in UTC.
+fn batch_id(name: &str, now: i64) -> String {
+    let time = crate::report::time::civil(now);
+    format!(
+        "{name}_{:04}{:02}{:02}_{:02}{:02}{:02}",
+        time.year, time.month, time.day, time.hour, time.minute, time.second
+    )
+}
+
+struct Scope<'a> {
+    layout: &'a FilesystemLayout,
+    nested: &'a [String],
+}
+
+fn resolve_phase(bundle: &Bundle, phase: &Phase, scope: &Scope) -> Result<PlannedPhase, Error> {
+    let mut stage = None;
+    let mut viscripts = Vec::new();
+    for name in &phase.viscripts {
+        let script = bundle.viscript(name).ok_or_else(|| {
+            Error::Unresolved(format!("phase {}: {name} was not loaded", phase.name))
+        })?;
+        if *stage.get_or_insert(script.kind.stage()) != script.kind.stage() {
+            return Err(Error::Unresolved(format!(
+                "phase {}: {name} runs at another time than the viScripts before it; \
+                 give it a phase of its own",
+                phase.name
+            )));
+        }
+        viscripts.push(resolve_viscript(name, script, scope)?);
+    }
+    Ok(PlannedPhase {
+        name: phase.name.clone(),
+        stage: stage.unwrap_or(Stage::Arm),
+        required: phase.required,
+        critical: phase.critical,
+        checkpoint_after: phase.checkpoint_after,
+        viscripts,
+    })
+}
+
+fn resolve_viscript(
+    name: &str,
+    script: &ViScript,
+    scope: &Scope,
+) -> Result<PlannedViScript, Error> {
+    check_layout_prerequisites(name, script, scope.layout)?;
+    let mut steps = Vec::new();
+    for (index, template) in script.steps.iter().enumerate() {
+        steps.extend(resolve_step(name, index, template, scope)?);
+    }
+    let (risk_level, checks) = (script.risk_level, script.checks.clone());
+    Ok(PlannedViScript {
+        name: name.to_owned(),
+        risk_level,
+        steps,
+        checks,
+    })
+}
+
+fn resolve_step(
+    file: &str,
+    index: usize,
+    template: &StepTemplate,
+    scope: &Scope,
+) -> Result<Vec<PlannedStep>, Error> {
+    let at = format!("steps[{index}]");
+    let short = file.strip_suffix("_viScript.json").unwrap_or(file);
+    let main = scope
+        .layout
+        .main()
+        .map_or("@", |subvolume| subvolume.name.as_str());
+    let mut steps = Vec::new();
+    for repetition in repetitions(template.each, scope) {
+        let mut values = vec![("staging", STAGING), ("main", main)];
+        values.extend(
+            repetition
+                .values
+                .iter()
+                .map(|(name, value)| (*name, value.as_str())),
+        );
+        let action = fill_in(file, &at, &template.action, &values)?;
+        let item = repetition
+            .item
+            .map_or(String::new(), |item| format!("[{item}]"));
+        steps.push(PlannedStep {
+            id: format!("{short}/{}{item}", template.name),
+            action,
+        });
+    }
+    Ok(steps)
+}
+
+struct Repetition {
+    item: Option<String>,
+    values: Vec<(&'static str, String)>,
+}
+
+fn repetitions(each: Option<Each>, scope: &Scope) -> Vec<Repetition> {
+    let subvolumes = &scope.layout.subvolumes;
+    match each {
+        None => vec![Repetition {
+            item: None,
+            values: Vec::new(),
+        }],
+        Some(Each::Subvolume) => subvolumes
+            .iter()
+            .map(|one| of_subvolume(one, scope))
+            .collect(),
+        Some(Each::SplitOff) => scope
+            .layout
+            .split_off()
+            .map(|one| of_subvolume(one, scope))
+            .collect(),
+        Some(Each::Nested) => scope
+            .nested
+            .iter()
+            .map(|path| of_nested(path, scope))
+            .collect(),
+    }
+}
+
+fn of_subvolume(subvolume: &SubvolumeLayout, scope: &Scope) -> Repetition {
+    let (holder, inside) = holder(&subvolume.mount_point, scope.layout, Some(&subvolume.name));
+    Repetition {
+        item: Some(subvolume.name.clone()),
+        values: vec![
+            ("name", subvolume.name.clone()),
+            ("mount_point", subvolume.mount_point.clone()),
+            ("holder", holder),
+            ("path_in_holder", inside),
+        ],
+    }
+}
+
+fn of_nested(path: &str, scope: &Scope) -> Repetition {
+    let (holder, inside) = holder(&format!("/{path}"), scope.layout, None);
+    Repetition {
+        item: Some(path.to_owned()),
+        values: vec![
+            ("path", path.to_owned()),
+            ("holder", holder),
+            ("path_in_holder", inside),
+        ],
+    }
+}
+
+/// The subvolume that a path of the old system lands in, and its path inside.
+fn holder(path: &str, layout: &FilesystemLayout, but_not: Option<&str>) -> (String, String) {
+    let holds = |subvolume: &&SubvolumeLayout| {
+        Some(subvolume.name.as_str()) != but_not
+            && Path::new(path).starts_with(&subvolume.mount_point)
+    };
+    let holder = layout
+        .subvolumes
+        .iter()
+        .filter(holds)
+        .max_by_key(|subvolume| subvolume.mount_point.trim_end_matches('/').len());
+    let Some(holder) = holder else {
+        return ("@".into(), path.to_owned());
+    };
+    let inside = path
+        .strip_prefix(holder.mount_point.trim_end_matches('/'))
+        .unwrap_or(path);
+    (
+        holder.name.clone(),
+        inside.trim_start_matches('/').to_owned(),
+    )
+}
+
+/// A viScript runs after those that it requires; a circle can't be satisfied and is named.
+fn check_order(bundle: &Bundle) -> Result<(), Error> {
+    let order: Vec<&str> = bundle
+        .batch
+        .phases
+        .iter()
+        .flat_map(|phase| &phase.viscripts)
+        .map(String::as_str)
+        .collect();
+    for (index, name) in order.iter().enumerate() {
+        let Some(script) = bundle.viscript(name) else {
+            continue;
+        };
+        for required in &script.prerequisites.required_viscripts {
+            let before = order.iter().take(index).any(|earlier| earlier == required);
+            if before {
+                continue;
+            }
+            let later = order.iter().any(|other| other == required);
+            let problem = if later {
+                "runs only after it"
+            } else {
+                "is not in the batch"
+            };
+            return Err(Error::Unresolved(format!(
+                "{name} requires {required}, which {problem}; put {required} before it"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_layout_prerequisites(
+    name: &str,
+    script: &ViScript,
+    layout: &FilesystemLayout,
+) -> Result<(), Error> {
+    let names: Vec<&String> = layout.subvolumes.iter().map(|one| &one.name).collect();
+    let places: Vec<&String> = layout
+        .subvolumes
+        .iter()
+        .map(|one| &one.mount_point)
+        .collect();
+    let missing = |wanted: &[String], known: &[&String]| {
+        wanted
+            .iter()
+            .find(|wanted| !known.contains(wanted))
+            .cloned()
+    };
+    let prerequisites = &script.prerequisites;
+    let lacks = |what: &str, missing: String| {
+        Err(Error::Unresolved(format!(
+            "{name} requires the {what} {missing}, which the batch's layout does not have"
+        )))
+    };
+    if let Some(name) = missing(&prerequisites.required_subvolumes, &names) {
+        return lacks("subvolume", name);
+    }
+    match missing(&prerequisites.required_mounts, &places) {
+        Some(place) => lacks("mount point", place),
+        None => Ok(()),
+    }
+}

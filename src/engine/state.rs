@@ -1,0 +1,322 @@
+//! Where a migration stands: a pure fold over the journal's records.
+
+use serde::Serialize;
+
+use crate::journal::Record;
+use crate::journal::record::BootImage;
+
+/// The stages of a migration's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// A plan is frozen; the images are not verified yet.
+    Planned,
+    /// The next boot begins.
+    Armed,
+    /// The initramfs has begun; the old system is root.
+    Preparing,
+    /// The new system is root, not validated yet.
+    Committed,
+    /// The new system is root and proved itself.
+    Validated,
+    /// The new system is root; the next boot goes back.
+    RollbackRequested,
+    /// The old system is root; the boot path is being pointed back.
+    RollingBack,
+    /// The old system is root again; the new one is kept aside.
+    RolledBack,
+    /// It was given up; the old system is root.
+    Failed,
+    /// The images are ordinary again; the old system is root.
+    Disarmed,
+    /// The old system is being deleted.
+    Finalizing,
+    /// The new system is the only one.
+    Finalized,
+}
+
+impl Stage {
+    /// Whether the new system is root.
+    #[must_use]
+    pub fn new_system_is_root(self) -> bool {
+        use Stage::{Committed, Finalized, Finalizing, RollbackRequested, Validated};
+        matches!(
+            self,
+            Committed | Validated | RollbackRequested | Finalizing | Finalized
+        )
+    }
+
+    /// Whether nothing is going on: another plan may be armed.
+    #[must_use]
+    pub fn is_idle(self) -> bool {
+        use Stage::{Disarmed, Failed, Finalized, Planned, RolledBack};
+        matches!(self, Planned | Failed | Disarmed | RolledBack | Finalized)
+    }
+}
+
+/// All that follows from the records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// Where it stands.
+    pub stage: Stage,
+    /// The batch's name and the time of arming.
+    pub batch_id: String,
+    /// Digest of the frozen plan.
+    pub plan: String,
+    /// Steps whose effect is durable, in order.
+    pub done: Vec<String>,
+    /// The step that was begun and not ended.
+    pub open: Option<String>,
+    /// Boots that took the migration up.
+    pub attempts: u32,
+    /// Boots of the new system that have not passed its validation.
+    pub trials: u32,
+    /// Why it stands where it stands, where that needs saying.
+    pub reason: Option<String>,
+    /// Names under which rolled-back subvolumes are kept.
+    pub kept: Vec<String>,
+    /// The images when they were armed.
+    #[serde(skip)]
+    pub images: Vec<BootImage>,
+    /// Whether the images still hold the plan.
+    pub armed: bool,
+}
+
+impl State {
+    /// The state after `records`; `None` when there are none.
+    #[must_use]
+    pub fn after<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
+        let mut records = records.into_iter();
+        let mut state = match records.next()? {
+            Record::Started { batch_id, plan, .. } => Self::started(batch_id, plan),
+            _ => return None,
+        };
+        for record in records {
+            state.take(record);
+        }
+        Some(state)
+    }
+
+    fn started(batch_id: &str, plan: &str) -> Self {
+        Self {
+            stage: Stage::Planned,
+            batch_id: batch_id.to_owned(),
+            plan: plan.to_owned(),
+            done: Vec::new(),
+            open: None,
+            attempts: 0,
+            trials: 0,
+            reason: None,
+            kept: Vec::new(),
+            images: Vec::new(),
+            armed: false,
+        }
+    }
+
+    /// Whether steps have an effect that is not taken back.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.done.is_empty() || self.open.is_some()
+    }
+
+    fn take(&mut self, record: &Record) {
+        match record {
+            Record::Started { .. } | Record::Checkpoint { .. } => {}
+            Record::Armed { images } => {
+                self.stage = Stage::Armed;
+                self.images.clone_from(images);
+                self.armed = true;
+            }
+            Record::Attempt { number } => {
+                self.stage = Stage::Preparing;
+                self.attempts = *number;
+            }
+            Record::Begun { step } => self.open = Some(step.clone()),
+            Record::Done { step, .. } => {
+                self.open = None;
+                self.done.push(step.clone());
+            }
+            Record::Undone { step } => self.forget(step),
+            Record::Failed { error, .. } => self.move_to(Stage::Failed, error),
+            Record::Discarded { reason } => self.reason = Some(reason.clone()),
+            Record::Refused { reason } => self.reason = Some(reason.clone()),
+            _ => self.take_later(record),
+        }
+    }
+
+    fn take_later(&mut self, record: &Record) {
+        match record {
+            Record::Committed => {
+                self.stage = Stage::Committed;
+                self.reason = None;
+            }
+            Record::Trial { number } => self.trials = *number,
+            Record::Validated { .. } => {
+                self.stage = Stage::Validated;
+                self.trials = 0;
+                self.reason = None;
+            }
+            Record::NotValidated { problems } => self.reason = Some(problems.join("; ")),
+            Record::RollbackRequested { reason } => self.move_to(Stage::RollbackRequested, reason),
+            Record::RollbackBegun { reason } => self.move_to(Stage::RollingBack, reason),
+            Record::RolledBack { kept } => {
+                self.stage = Stage::RolledBack;
+                self.kept.clone_from(kept);
+            }
+            Record::Disarmed => self.disarm(),
+            Record::FinalizeBegun => self.stage = Stage::Finalizing,
+            Record::Finalized { .. } => self.stage = Stage::Finalized,
+            _ => {}
+        }
+    }
+
+    fn move_to(&mut self, stage: Stage, reason: &str) {
+        self.stage = stage;
+        self.reason = Some(reason.to_owned());
+    }
+
+    fn forget(&mut self, step: &str) {
+        self.done.retain(|done| done != step);
+        if self.open.as_deref() == Some(step) {
+            self.open = None;
+        }
+    }
+
+    /// A finished or rolled-back migration stays what it is when its images are made ordinary.
+    fn disarm(&mut self) {
+        self.armed = false;
+        if matches!(self.stage, Stage::Planned | Stage::Armed | Stage::Preparing) {
+            self.stage = Stage::Disarmed;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Record, Stage, State};
+
+    fn started() -> Record {
+        Record::Started {
+            batch_id: "b_1".into(),
+            plan: "p".into(),
+            program: "0".into(),
+        }
+    }
+
+    fn begun(step: &str) -> Record {
+        Record::Begun { step: step.into() }
+    }
+
+    fn done(step: &str) -> Record {
+        Record::Done {
+            step: step.into(),
+            milliseconds: 1,
+            found_done: false,
+        }
+    }
+
+    fn after(records: &[Record]) -> State {
+        State::after(std::iter::once(&started()).chain(records)).unwrap()
+    }
+
+    #[test]
+    fn without_a_start_there_is_no_state() {
+        assert_eq!(State::after([]), None);
+        assert_eq!(State::after([&Record::Committed]), None);
+    }
+
+    #[test]
+    fn an_open_step_is_the_one_begun_and_not_done() {
+        let state = after(&[
+            Record::Attempt { number: 1 },
+            begun("a"),
+            done("a"),
+            begun("b"),
+        ]);
+        assert_eq!(state.stage, Stage::Preparing);
+        assert_eq!(state.done, ["a"]);
+        assert_eq!(state.open.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn what_is_undone_is_neither_done_nor_open() {
+        let undone = |step: &str| Record::Undone { step: step.into() };
+        let state = after(&[begun("a"), done("a"), begun("b"), undone("b"), undone("a")]);
+        assert!(!state.has_work());
+    }
+
+    #[test]
+    fn each_record_leads_to_its_stage() {
+        let to_rollback = || Record::RollbackBegun { reason: "r".into() };
+        for (records, stage, root_is_new) in [
+            (vec![], Stage::Planned, false),
+            (vec![Record::Armed { images: vec![] }], Stage::Armed, false),
+            (
+                vec![Record::Armed { images: vec![] }, Record::Disarmed],
+                Stage::Disarmed,
+                false,
+            ),
+            (
+                vec![Record::Failed {
+                    step: "a".into(),
+                    error: "e".into(),
+                }],
+                Stage::Failed,
+                false,
+            ),
+            (vec![Record::Committed], Stage::Committed, true),
+            (
+                vec![Record::Committed, Record::Trial { number: 1 }],
+                Stage::Committed,
+                true,
+            ),
+            (
+                vec![
+                    Record::Committed,
+                    Record::Validated {
+                        passed: 1,
+                        failed: 0,
+                    },
+                ],
+                Stage::Validated,
+                true,
+            ),
+            (
+                vec![Record::Committed, to_rollback()],
+                Stage::RollingBack,
+                false,
+            ),
+            (
+                vec![
+                    Record::Committed,
+                    to_rollback(),
+                    Record::RolledBack { kept: vec![] },
+                ],
+                Stage::RolledBack,
+                false,
+            ),
+            (
+                vec![Record::Committed, Record::FinalizeBegun, Record::Disarmed],
+                Stage::Finalizing,
+                true,
+            ),
+        ] {
+            let state = after(&records);
+            assert_eq!(state.stage, stage, "{records:?}");
+            assert_eq!(state.stage.new_system_is_root(), root_is_new, "{records:?}");
+        }
+    }
+
+    #[test]
+    fn a_validated_system_starts_counting_its_trials_anew() {
+        let state = after(&[
+            Record::Committed,
+            Record::Trial { number: 2 },
+            Record::Validated {
+                passed: 3,
+                failed: 0,
+            },
+        ]);
+        assert_eq!(state.trials, 0);
+    }
+}

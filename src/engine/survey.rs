@@ -1,0 +1,185 @@
+//! What this machine is: its root file system, what is mounted, what lies at the top level.
+
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use crate::checks::CheckContext;
+use crate::documents::Layout;
+use crate::documents::plan::{FilesystemIdentity, Fingerprint, HOME, OldSystem, digest};
+use crate::journal::record::BootImage;
+use crate::sys::mount::{Mount, parse_mountinfo};
+use crate::sys::{Root, btrfs};
+
+/// Files that a plan is made from; a change makes it stale.
+const FINGERPRINTED: [&str; 3] = ["/etc/fstab", "/etc/default/grub", "/boot/grub/grub.cfg"];
+
+/// A running system, as it is seen from inside.
+#[derive(Debug)]
+pub struct Survey {
+    /// Its root.
+    pub system: Root,
+    /// What is mounted in it, by paths inside it.
+    pub mounts: Vec<Mount>,
+    /// The top level of its root file system, once it is mounted.
+    pub top: Option<Root>,
+    /// How that file system is known, when it is btrfs.
+    pub identity: Option<FilesystemIdentity>,
+}
+
+impl Survey {
+    /// Looks at the system whose root is at `path`.
+    ///
+    /// # Errors
+    /// When the mount table can't be read or does not name the root.
+    pub fn of(path: &Path) -> Result<Self, Error> {
+        let system = Root::open(path)?;
+        let text = Root::open(Path::new("/"))?.read_text(Path::new("proc/self/mountinfo"))?;
+        let mounts = mounts_inside(path, parse_mountinfo(&text));
+        let identity = match root_mount(&mounts) {
+            Some(root) if root.fstype == "btrfs" => {
+                let uuid = btrfs::filesystem(&system)?.uuid;
+                let aliases = aliases(&root.source, &uuid)?;
+                Some(FilesystemIdentity { uuid, aliases })
+            }
+            _ => None,
+        };
+        Ok(Self {
+            system,
+            mounts,
+            top: None,
+            identity,
+        })
+    }
+
+    /// The device of the root file system.
+    #[must_use]
+    pub fn device(&self) -> Option<PathBuf> {
+        root_mount(&self.mounts).map(|mount| PathBuf::from(&mount.source))
+    }
+
+    /// What checks look at.
+    #[must_use]
+    pub fn context<'a>(&'a self, layout: &'a Layout) -> CheckContext<'a> {
+        CheckContext {
+            system: &self.system,
+            mounts: &self.mounts,
+            top: self.top.as_ref(),
+            layout,
+            identity: self.identity.as_ref(),
+        }
+    }
+}
+
+fn root_mount(mounts: &[Mount]) -> Option<&Mount> {
+    mounts
+        .iter()
+        .rev()
+        .find(|mount| mount.mount_point == Path::new("/"))
+}
+
+fn mounts_inside(system: &Path, mounts: Vec<Mount>) -> Vec<Mount> {
+    let inside = |mut mount: Mount| {
+        let rest = mount.mount_point.strip_prefix(system).ok()?;
+        mount.mount_point = Path::new("/").join(rest);
+        Some(mount)
+    };
+    mounts.into_iter().filter_map(inside).collect()
+}
+
+/// Every spelling by which fstab or a kernel command line may mean this device.
+fn aliases(device: &str, uuid: &str) -> Result<Vec<String>, Error> {
+    let mut aliases = vec![device.to_owned(), format!("/dev/disk/by-uuid/{uuid}")];
+    let root = Root::open(Path::new("/"))?;
+    let name = Path::new(device)
+        .file_name()
+        .map(ToOwned::to_owned)
+        .unwrap_or_default();
+    for (folder, tag) in [
+        ("by-partuuid", Some("PARTUUID")),
+        ("by-label", Some("LABEL")),
+        ("by-partlabel", Some("PARTLABEL")),
+        ("by-id", None),
+        ("by-path", None),
+    ] {
+        let folder = Path::new("dev/disk").join(folder);
+        if !root.exists(&folder)? {
+            continue;
+        }
+        for link in root.list(&folder)? {
+            let path = folder.join(&link);
+            if root.read_link(&path)?.file_name() != Some(&name) {
+                continue;
+            }
+            aliases.push(format!("/{}", path.display()));
+            aliases.extend(tag.map(|tag| format!("{tag}={}", link.to_string_lossy())));
+        }
+    }
+    Ok(aliases)
+}
+
+/// What the old system consists of.
+///
+/// # Errors
+/// When the top level can't be read.
+pub fn old_system(top: &Root) -> Result<OldSystem, Error> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let subvolumes = btrfs::list_subvolumes(top)?;
+    let nested: Vec<String> = subvolumes
+        .iter()
+        .filter(|subvolume| !subvolume.path.starts_with(HOME))
+        .map(|subvolume| text(&subvolume.path))
+        .collect();
+    let entries = top.list(Path::new("."))?;
+    let entries = entries
+        .iter()
+        .filter(|name| *name != HOME)
+        .map(|name| text(Path::new(name)));
+    Ok(OldSystem {
+        entries: entries.collect(),
+        nested,
+    })
+}
+
+/// Hashes of the files that a plan is made from.
+///
+/// # Errors
+/// When one of them can't be read.
+pub fn fingerprints(top: &Root) -> Result<Vec<Fingerprint>, Error> {
+    let mut fingerprints = Vec::new();
+    for path in FINGERPRINTED {
+        let hash = match top.read(Path::new(path)) {
+            Ok(bytes) => Some(digest(&bytes)),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+        fingerprints.push(Fingerprint {
+            path: path.to_owned(),
+            hash,
+        });
+    }
+    Ok(fingerprints)
+}
+
+/// The initramfs images under `boot` of a tree.
+///
+/// # Errors
+/// When the directory can't be read.
+pub fn boot_images(root: &Root) -> Result<Vec<BootImage>, Error> {
+    let mut images = Vec::new();
+    for name in root.list(Path::new("boot"))? {
+        let name = name.to_string_lossy().into_owned();
+        let leftover = [".new", ".bak", ".dpkg-bak", ".old-dkms"];
+        if !name.starts_with("initrd.img-") || leftover.iter().any(|end| name.ends_with(end)) {
+            continue;
+        }
+        if let Some(status) = root.status(&Path::new("boot").join(&name))? {
+            let modified = (status.modified.seconds, status.modified.nanoseconds);
+            images.push(BootImage {
+                name,
+                size: status.size,
+                modified,
+            });
+        }
+    }
+    Ok(images)
+}

@@ -1,0 +1,79 @@
+//! Validation: the running new system proves that it is what the plan said.
+
+use super::home::Migration;
+use super::preflight::{Finding, Verdict, look};
+use super::{Error, Stage};
+use crate::checks::CheckContext;
+use crate::documents::viscript::{NamedCheck, Stage as Moment};
+use crate::documents::{CheckSpec, Plan};
+use crate::journal::Record;
+
+/// What is looked at whatever the batch asks for.
+fn own_checks() -> Vec<NamedCheck> {
+    let check = |name: &str, check: CheckSpec| NamedCheck {
+        name: name.to_owned(),
+        required: true,
+        check,
+    };
+    vec![
+        check("the layout is mounted", CheckSpec::LayoutMounted {}),
+        check("fstab names the layout", CheckSpec::FstabNamesLayout {}),
+        check(
+            "the subvolumes are in place",
+            CheckSpec::SubvolumesInPlace {},
+        ),
+        check("the boot loader agrees", CheckSpec::RootFlags {}),
+        check("the next boot finds its way", CheckSpec::BootChain {}),
+    ]
+}
+
+/// Looks at the running system. Changes nothing.
+#[must_use]
+pub fn findings(plan: &Plan, context: &CheckContext) -> Vec<Finding> {
+    let own = own_checks();
+    let mut findings: Vec<Finding> = own.iter().map(|check| look(check, None, context)).collect();
+    for phase in plan
+        .phases
+        .iter()
+        .filter(|phase| phase.stage == Moment::AfterBoot)
+    {
+        for script in &phase.viscripts {
+            for check in &script.checks {
+                if own.iter().any(|own| own.check == check.check) {
+                    continue;
+                }
+                let mut finding = look(check, Some(&script.name), context);
+                finding.required &= phase.required;
+                findings.push(finding);
+            }
+        }
+    }
+    findings
+}
+
+/// Records the verdict when the new system is on trial.
+///
+/// # Errors
+/// When it could not be made durable.
+pub fn conclude(migration: &mut Migration, findings: &[Finding]) -> Result<(), Error> {
+    if migration.state().stage != Stage::Committed {
+        return Ok(());
+    }
+    let problems: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.blocks())
+        .map(Finding::line)
+        .collect();
+    if !problems.is_empty() {
+        return migration.record(Record::NotValidated { problems });
+    }
+    let count = |verdict: Verdict| {
+        let counted = findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict)
+            .count();
+        u32::try_from(counted).unwrap_or(u32::MAX)
+    };
+    let (passed, failed) = (count(Verdict::Pass), count(Verdict::Fail));
+    migration.record(Record::Validated { passed, failed })
+}

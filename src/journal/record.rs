@@ -1,0 +1,125 @@
+//! What the journal can say.
+
+use serde::{Deserialize, Serialize};
+
+/// One entry of the journal. Steps are named by their `id` in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Record {
+    /// A batch was resolved into a plan; always the first record.
+    Started {
+        /// The batch's name and the time of arming.
+        batch_id: String,
+        /// Digest of the frozen plan.
+        plan: String,
+        /// Version of the program that made it.
+        program: String,
+    },
+    /// Every initramfs holds the binary and the plan.
+    Armed {
+        /// The images as they were then; a change makes the plan stale.
+        images: Vec<BootImage>,
+    },
+    /// The initramfs took the migration up (again).
+    Attempt {
+        /// 1 for the first.
+        number: u32,
+    },
+    /// A step is about to change something.
+    Begun {
+        /// Its id.
+        step: String,
+    },
+    /// A step's effect is durable.
+    Done {
+        /// Its id.
+        step: String,
+        /// Wall time from begun to done.
+        milliseconds: u64,
+        /// True when a probe found it done already (after a cut).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        found_done: bool,
+    },
+    /// A step failed; the old system goes on.
+    Failed {
+        /// Its id, or the name of the stage.
+        step: String,
+        /// The whole message.
+        error: String,
+    },
+    /// A step was taken back.
+    Undone {
+        /// Its id.
+        step: String,
+    },
+    /// The prepared work was thrown away, to be prepared anew or not at all.
+    Discarded {
+        /// Why.
+        reason: String,
+    },
+    /// A phase ended; a run can go back to here.
+    Checkpoint {
+        /// The phase's name.
+        phase: String,
+    },
+    /// From here on the new system is root.
+    Committed,
+    /// The initramfs hands over to the new system, not validated yet.
+    Trial {
+        /// 1 for the first boot of the new system.
+        number: u32,
+    },
+    /// The new system proved itself after the boot.
+    Validated {
+        /// Checks passed.
+        passed: u32,
+        /// Checks that failed without being required.
+        failed: u32,
+    },
+    /// A validation ran and did not pass.
+    NotValidated {
+        /// What failed.
+        problems: Vec<String>,
+    },
+    /// The old system shall be root again at the next boot.
+    RollbackRequested {
+        /// Who or what asked for it.
+        reason: String,
+    },
+    /// From here on the old system is root, whatever the boot path says.
+    RollbackBegun {
+        /// Why.
+        reason: String,
+    },
+    /// The boot path points at the old system; the new one is kept aside.
+    RolledBack {
+        /// Names under which the new system's subvolumes are kept.
+        kept: Vec<String>,
+    },
+    /// The initramfs looked and left everything as it was.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// The images hold neither binary nor plan any more.
+    Disarmed,
+    /// The old system is being deleted: no way back from here.
+    FinalizeBegun,
+    /// The old system is gone.
+    Finalized {
+        /// Files and directories deleted.
+        entries: u64,
+    },
+}
+
+/// An initramfs image under /boot when the plan was armed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootImage {
+    /// Its file name.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its modification time: seconds and nanoseconds since 1970.
+    pub modified: (i64, u32),
+}

@@ -1,0 +1,46 @@
+//! `rootshift check`.
+
+use serde_json::json;
+
+use super::{Error, session};
+use crate::cli::{Check, Exit};
+use crate::documents::library::Bundle;
+use crate::engine::preflight::{Finding, Verdict, preflight};
+use crate::report::print;
+
+pub(super) fn run(options: &Check) -> Result<Exit, Error> {
+    let survey = session::survey()?;
+    let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
+    let findings = preflight(&bundle, &survey.context(&bundle.batch.layout));
+    let blocked = findings.iter().any(Finding::blocks);
+    if options.json {
+        print::json(&json!({ "ready": !blocked, "findings": findings }));
+    } else {
+        print_findings(&findings);
+        print::line(if blocked {
+            "Not ready: mend what is marked FAIL. Nothing was changed."
+        } else {
+            "Ready. `rootshift plan` says what would happen, `rootshift arm` makes it happen."
+        });
+    }
+    Ok(if blocked {
+        Exit::NotWell
+    } else {
+        Exit::Success
+    })
+}
+
+/// One line a check; what does not pass says why and what to do.
+pub(super) fn print_findings(findings: &[Finding]) {
+    for finding in findings {
+        let detail = finding.detail.as_deref().unwrap_or_default();
+        match finding.verdict {
+            Verdict::Pass => print::line(&format!("{} {}", print::mark(true), finding.name)),
+            Verdict::Skip => print::line(&format!("skip {}: {detail}", finding.name)),
+            Verdict::Fail | Verdict::Unknown if finding.required => {
+                print::line(&format!("{} {}", print::mark(false), finding.line()));
+            }
+            Verdict::Fail | Verdict::Unknown => print::line(&format!("note {}", finding.line())),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `rootshift log`.
+
+use serde_json::{Value, json};
+
+use super::{Error, session};
+use crate::cli::{Exit, Log};
+use crate::journal::{Entry, Record};
+use crate::report::print;
+
+pub(super) fn run(options: &Log) -> Result<Exit, Error> {
+    let survey = session::survey()?;
+    let migration = session::migration(session::top(&survey)?)?;
+    let entries = migration.journal().entries();
+    if options.json {
+        let records: Vec<Value> = entries
+            .iter()
+            .map(|entry| json!({ "sequence": entry.sequence, "entry": entry.record }))
+            .collect();
+        print::json(&records);
+        return Ok(Exit::Success);
+    }
+    for entry in entries {
+        print::line(&in_words(entry));
+    }
+    if let Some(dropped) = migration.journal().dropped() {
+        print::line(&format!(
+            "({dropped} bytes of a record that a power cut left unfinished)"
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+fn in_words(entry: &Entry) -> String {
+    let words = match &entry.record {
+        Record::Started {
+            batch_id, program, ..
+        } => {
+            format!("started {batch_id} with rootshift {program}")
+        }
+        Record::Armed { images } => {
+            let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
+            format!("armed {}", names.join(", "))
+        }
+        Record::Attempt { number } => format!("boot: attempt {number}"),
+        Record::Begun { step } => format!("  begun  {step}"),
+        Record::Done {
+            step,
+            milliseconds,
+            found_done,
+        } => {
+            let found = if *found_done {
+                ", found done after a cut"
+            } else {
+                ""
+            };
+            format!("  done   {step} ({milliseconds} ms{found})")
+        }
+        Record::Failed { step, error } => format!("  FAILED {step}: {error}"),
+        Record::Undone { step } => format!("  undone {step}"),
+        Record::Discarded { reason } => format!("prepared work thrown away: {reason}"),
+        Record::Checkpoint { phase } => format!("checkpoint after {phase}"),
+        Record::Committed => "COMMITTED: the new system is root".to_owned(),
+        later => later_in_words(later),
+    };
+    format!("{:>4}  {words}", entry.sequence)
+}
+
+fn later_in_words(record: &Record) -> String {
+    match record {
+        Record::Trial { number } => format!("boot: trial {number} of the new system"),
+        Record::Validated { passed, failed } => {
+            format!("VALIDATED: {passed} checks passed, {failed} not required ones failed")
+        }
+        Record::NotValidated { problems } => format!("not validated: {}", problems.join("; ")),
+        Record::RollbackRequested { reason } => format!("rollback requested: {reason}"),
+        Record::RollbackBegun { reason } => format!("ROLLING BACK: {reason}"),
+        Record::RolledBack { kept } => {
+            format!(
+                "ROLLED BACK: the old system is root; kept {}",
+                kept.join(", ")
+            )
+        }
+        Record::Refused { reason } => format!("boot: left as it was: {reason}"),
+        Record::Disarmed => "disarmed".to_owned(),
+        Record::FinalizeBegun => "FINALIZE: the old system is being deleted".to_owned(),
+        Record::Finalized { entries } => format!("FINALIZED: {entries} entries deleted"),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,63 @@
+//! `rootshift rollback`.
+
+use serde_json::json;
+
+use super::{Error, session};
+use crate::cli::{Exit, Rollback};
+use crate::engine::{self, Stage, arming};
+use crate::journal::Record;
+use crate::report::print;
+
+pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
+    let survey = session::survey()?;
+    let top = session::top(&survey)?;
+    let mut migration = session::migration(top)?;
+    match migration.state().stage {
+        Stage::Committed | Stage::Validated => {}
+        Stage::RollbackRequested => {
+            say(
+                options,
+                "asked for already: the next boot goes back to the old system",
+            );
+            return Ok(Exit::Success);
+        }
+        Stage::Finalizing | Stage::Finalized => {
+            let why = "the old system was given up by `rootshift finalize`: there is no way back";
+            return Err(engine::Error::NotNow(why.into()).into());
+        }
+        Stage::RolledBack => {
+            let why = "the old system is root already; `rootshift disarm` tidies up";
+            return Err(engine::Error::NotNow(why.into()).into());
+        }
+        _ => {
+            arming::disarm(&survey.system, top, &mut migration)?;
+            say(
+                options,
+                "the old system was root all along; what was prepared is taken back",
+            );
+            return Ok(Exit::Success);
+        }
+    }
+    let question = "Go back to the old system at the next boot? What was changed since stays, in \
+                    subvolumes named *.rolled-back-N.";
+    if !options.yes && !print::confirmed(question) {
+        print::error("nothing was changed");
+        return Ok(Exit::NotNow);
+    }
+    migration.record(Record::RollbackRequested {
+        reason: "asked for by hand".into(),
+    })?;
+    say(
+        options,
+        "the next boot goes back to the old system; reboot now",
+    );
+    Ok(Exit::Success)
+}
+
+fn say(options: &Rollback, what: &str) {
+    if options.json {
+        print::json(&json!({ "rollback": what }));
+    } else {
+        print::line(&format!("Rollback: {what}."));
+    }
+}

@@ -1,0 +1,69 @@
+//! What the commands of a running system have in common: root's rights, a look at the system, and
+//! the top level of its root file system, mounted where nobody else sees it.
+
+use std::path::Path;
+
+use super::Error;
+use crate::documents::library::Bundle;
+use crate::documents::plan::After;
+use crate::documents::{Layout, Plan};
+use crate::engine::home::Migration;
+use crate::engine::resolve::{Machine, resolve};
+use crate::engine::survey::{Survey, fingerprints, old_system};
+use crate::sys::{Root, clock, mount, process};
+
+const MOUNT_AT: &str = "/run/rootshift/top";
+
+/// A look at the running system with the top level mounted, where it is btrfs. The mount is in a
+/// namespace of this process and ends with it.
+pub(super) fn survey() -> Result<Survey, Error> {
+    if !process::effective_user_is_root() {
+        return Err(Error::NotRoot);
+    }
+    let mut survey = Survey::of(Path::new("/"))?;
+    let Some(device) = survey.device().filter(|_| survey.identity.is_some()) else {
+        return Ok(survey);
+    };
+    mount::private_namespace()?;
+    survey
+        .system
+        .create_directories(Path::new(MOUNT_AT), 0o700)?;
+    mount::mount_top_level(&device, Path::new(MOUNT_AT))?;
+    survey.top = Some(Root::open(Path::new(MOUNT_AT))?);
+    Ok(survey)
+}
+
+/// The top level, or why there is none.
+pub(super) fn top(survey: &Survey) -> Result<&Root, Error> {
+    survey.top.as_ref().ok_or(Error::NotBtrfs)
+}
+
+/// The migration that was armed here.
+pub(super) fn migration(top: &Root) -> Result<Migration, Error> {
+    Migration::open(top)?.ok_or(Error::NothingArmed)
+}
+
+/// The plan of this batch for this machine.
+pub(super) fn plan(survey: &Survey, bundle: &Bundle, after: After) -> Result<Plan, Error> {
+    let top = top(survey)?;
+    let filesystem = survey.identity.clone().ok_or(Error::NotBtrfs)?;
+    let machine = Machine {
+        filesystem,
+        old_system: old_system(top)?,
+        fingerprints: fingerprints(top)?,
+        now: clock::unix_seconds(),
+    };
+    Ok(resolve(bundle, machine, after)?)
+}
+
+/// The layout as people read it: `@ at /, @home at /home`.
+pub(super) fn layout_in_words(layout: &Layout) -> String {
+    let subvolumes = layout
+        .filesystems
+        .iter()
+        .flat_map(|filesystem| &filesystem.subvolumes);
+    let words: Vec<String> = subvolumes
+        .map(|one| format!("{} at {}", one.name, one.mount_point))
+        .collect();
+    words.join(", ")
+}

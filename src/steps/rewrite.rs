@@ -1,0 +1,91 @@
+//! What the steps have in common that write one file of the new system: the new text is made from
+//! the old system's file, so that it can be made again after a cut.
+
+use std::path::{Path, PathBuf};
+
+use super::{Error, Probe, StepContext, Undo, below, copy_times, parent, relative};
+use crate::sys::Root;
+use crate::{bootcfg, fault};
+
+/// Makes the new text of the old one; `None` when it may stay as it is.
+pub(super) type Rewrite = fn(&StepContext, &str) -> Result<Option<String>, bootcfg::Error>;
+
+/// A step that writes one file.
+pub(super) struct Step<'a> {
+    /// The prepared subvolume.
+    pub subvolume: &'a str,
+    /// The file, as `etc/fstab`.
+    pub file: &'static str,
+    /// Whether the step has nothing to do when there is no such file.
+    pub optional: bool,
+    /// Makes the new text.
+    pub rewrite: Rewrite,
+}
+
+impl Step<'_> {
+    fn path(&self) -> PathBuf {
+        below(self.subvolume, self.file)
+    }
+
+    fn new_text(&self, context: &StepContext) -> Result<Option<String>, Error> {
+        let old = match context.top.read_text(Path::new(self.file)) {
+            Err(error) if self.optional && error.is_not_found() => return Ok(None),
+            read => read?,
+        };
+        (self.rewrite)(context, &old).map_err(|cause| Error::BootConfiguration {
+            path: self.path(),
+            cause,
+        })
+    }
+
+    /// The file is looked up inside the new subvolume, so that an absolute symlink in it points
+    /// into the new system.
+    fn new_root(&self, context: &StepContext) -> Result<Root, Error> {
+        Ok(context.top.within(&relative(self.subvolume))?)
+    }
+
+    fn is_written(&self, context: &StepContext) -> Result<bool, Error> {
+        let Some(text) = self.new_text(context)? else {
+            return Ok(true);
+        };
+        Ok(self.new_root(context)?.read(Path::new(self.file))? == text.as_bytes())
+    }
+}
+
+impl super::Step for Step<'_> {
+    fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
+        Ok(if self.is_written(context)? {
+            Probe::Done
+        } else {
+            Probe::Open
+        })
+    }
+
+    fn apply(&self, context: &StepContext) -> Result<(), Error> {
+        let Some(text) = self.new_text(context)? else {
+            return Ok(());
+        };
+        fault::reached("file-prepared");
+        self.new_root(context)?
+            .replace_file(Path::new(self.file), text.as_bytes())?;
+        copy_times(
+            context.top,
+            parent(Path::new(self.file)),
+            parent(&self.path()),
+        )
+    }
+
+    fn verify(&self, context: &StepContext) -> Result<(), Error> {
+        if self.is_written(context)? {
+            return Ok(());
+        }
+        Err(Error::not_verified(
+            self.path(),
+            "it does not hold what was written to it",
+        ))
+    }
+
+    fn undo(&self, _context: &StepContext, _how: Undo) -> Result<Option<String>, Error> {
+        Ok(None) // the snapshot goes as a whole
+    }
+}

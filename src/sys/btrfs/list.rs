@@ -1,0 +1,199 @@
+//! All subvolumes, and what changed in one.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use linux_raw_sys::btrfs as raw;
+use linux_raw_sys::ioctl::BTRFS_IOC_INO_LOOKUP;
+
+use super::call::{Numbers, call};
+use super::search::{Item, Key, Range, number, search};
+use crate::sys::{Error, Result, Root};
+
+const ROOT_TREE: u64 = 1;
+const TOP_LEVEL: u64 = 5;
+const QUOTA_TREE: u64 = 8;
+const FIRST_FREE: u64 = 256;
+/// BTRFS_LAST_FREE_OBJECTID; above are objects that are no files and no subvolumes.
+const LAST_FREE: u64 = u64::MAX - 255;
+const INODE_ITEM: u8 = 1;
+const ROOT_ITEM: u8 = 132;
+const ROOT_BACKREF: u8 = 144;
+/// `struct btrfs_root_ref`: directory u64, sequence u64, name length u16; then the name.
+const ROOT_REF: usize = 18;
+/// `transid` in `struct btrfs_inode_item`, behind `generation`.
+const TRANSID: usize = 8;
+
+/// A subvolume and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subvolume {
+    /// Its id.
+    pub id: u64,
+    /// The subvolume in which its name lies.
+    pub parent_id: u64,
+    /// Relative to the top level.
+    pub path: PathBuf,
+}
+
+/// A subvolume's name, as its ROOT_BACKREF tells it.
+struct Reference {
+    id: u64,
+    parent: u64,
+    directory: u64,
+    name: OsString,
+}
+
+/// All subvolumes of the file system but the top level itself, sorted by path. Any directory of
+/// the file system will do as `top_level`; the paths are always relative to subvolume 5.
+pub fn list_subvolumes(top_level: &Root) -> Result<Vec<Subvolume>> {
+    let failed = |cause| Error::call("list the subvolumes of", top_level.path(), cause);
+    let mut inside_parent = BTreeMap::new();
+    for reference in references(top_level).map_err(failed)? {
+        let mut path = directory_path(top_level, &reference).map_err(failed)?;
+        path.push(&reference.name);
+        inside_parent.insert(reference.id, (reference.parent, path));
+    }
+    let mut subvolumes: Vec<Subvolume> = inside_parent
+        .iter()
+        .map(|(id, (parent_id, path))| Subvolume {
+            id: *id,
+            parent_id: *parent_id,
+            path: absolute(&inside_parent, *parent_id).join(path),
+        })
+        .collect();
+    subvolumes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(subvolumes)
+}
+
+fn references(root: &Root) -> rustix::io::Result<Vec<Reference>> {
+    let range = Range {
+        tree: ROOT_TREE,
+        from: Key {
+            objectid: FIRST_FREE,
+            kind: ROOT_BACKREF,
+            offset: 0,
+        },
+        to: Key {
+            objectid: LAST_FREE,
+            kind: ROOT_BACKREF,
+            offset: u64::MAX,
+        },
+        min_generation: 0,
+    };
+    let mut found = Vec::new();
+    search(root, &range, &mut |item| {
+        found.extend(reference(item));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+fn reference(item: &Item<'_>) -> Option<Reference> {
+    if item.key.kind != ROOT_BACKREF {
+        return None;
+    }
+    let directory = number(item.data, 0)?;
+    let name = OsString::from_vec(item.data.get(ROOT_REF..)?.to_vec());
+    Some(Reference {
+        id: item.key.objectid,
+        parent: item.key.offset,
+        directory,
+        name,
+    })
+}
+
+/// The directory in which a subvolume lies, relative to its parent subvolume.
+fn directory_path(root: &Root, reference: &Reference) -> rustix::io::Result<PathBuf> {
+    let mut argument = raw::btrfs_ioctl_ino_lookup_args::zeroed();
+    argument.treeid = reference.parent;
+    argument.objectid = reference.directory;
+    call::<BTRFS_IOC_INO_LOOKUP, _>(root, &mut argument)?;
+    let path = argument.name.iter().map(|c| {
+        let [byte] = c.to_ne_bytes();
+        byte
+    });
+    let path: Vec<u8> = path.take_while(|byte| *byte != 0).collect();
+    Ok(PathBuf::from(OsString::from_vec(path)))
+}
+
+fn absolute(inside_parent: &BTreeMap<u64, (u64, PathBuf)>, id: u64) -> PathBuf {
+    let mut parts = Vec::new();
+    let mut id = id;
+    // Each subvolume at most once: a loop, which only a broken disk has, ends too.
+    while let Some((parent, path)) = inside_parent.get(&id) {
+        parts.push(path);
+        if *parent == TOP_LEVEL || parts.len() > inside_parent.len() {
+            break;
+        }
+        id = *parent;
+    }
+    parts.into_iter().rev().collect()
+}
+
+/// The inode number of some file or directory in this subvolume that was changed after the given
+/// transaction; `None` when none was.
+///
+/// The subvolume's root directory (inode 256) itself does not count: making or removing an entry
+/// in it is not seen, a change to the entry is. Reads only the leaves that are newer, so it is
+/// cheap when little changed; a leaf that was merely rewritten (balance) does not count, since
+/// every inode carries its own transaction. Pending changes are synced first, or they would not
+/// be in the tree yet.
+pub fn first_change_since(subvolume: &Root, generation: u64) -> Result<Option<u64>> {
+    let Some(min_generation) = generation.checked_add(1) else {
+        return Ok(None);
+    };
+    subvolume.sync_filesystem()?;
+    let range = Range {
+        tree: 0,
+        from: Key {
+            objectid: FIRST_FREE + 1,
+            kind: 0,
+            offset: 0,
+        },
+        to: Key {
+            objectid: LAST_FREE,
+            kind: u8::MAX,
+            offset: u64::MAX,
+        },
+        min_generation,
+    };
+    let mut changed = None;
+    search(subvolume, &range, &mut |item| {
+        let is_inode = item.key.kind == INODE_ITEM;
+        if is_inode && number(item.data, TRANSID).is_some_and(|last| last > generation) {
+            changed = Some(item.key.objectid);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })
+    .map_err(|cause| Error::call("look for changes in", subvolume.path(), cause))?;
+    Ok(changed)
+}
+
+/// Are quotas on (there is a quota tree)?
+pub fn quotas_enabled(root: &Root) -> Result<bool> {
+    let range = Range {
+        tree: ROOT_TREE,
+        from: Key {
+            objectid: QUOTA_TREE,
+            kind: ROOT_ITEM,
+            offset: 0,
+        },
+        to: Key {
+            objectid: QUOTA_TREE,
+            kind: ROOT_ITEM,
+            offset: u64::MAX,
+        },
+        min_generation: 0,
+    };
+    let mut enabled = false;
+    search(root, &range, &mut |_| {
+        enabled = true;
+        ControlFlow::Break(())
+    })
+    .map_err(|cause| Error::call("look for quotas in", root.path(), cause))?;
+    Ok(enabled)
+}

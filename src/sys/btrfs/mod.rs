@@ -1,0 +1,16 @@
+//! btrfs: subvolumes, what changed in them, and space.
+//!
+//! No change is durable when its call returns; [`crate::sys::Root::sync_filesystem`] makes it so.
+
+mod call;
+mod list;
+mod search;
+mod space;
+mod subvolume;
+
+pub use list::{Subvolume, first_change_since, list_subvolumes, quotas_enabled};
+pub use space::{Filesystem, Space, filesystem, space};
+pub use subvolume::{
+    SubvolumeInfo, create_subvolume, delete_subvolume, is_subvolume, set_read_only, snapshot,
+    subvolume_info,
+};

@@ -1,0 +1,46 @@
+//! The kernel's log, which an initramfs shows and journald keeps.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+/// /dev/kmsg refuses records over LOG_LINE_MAX, about 1000 bytes (kernel/printk/printk.c).
+const LINE_LIMIT: usize = 900;
+
+/// Writes one line to /dev/kmsg: `level` as in syslog(3), 3 error to 6 information.
+///
+/// Says nothing when it cannot be written: a message is never worth a failure.
+pub fn kernel_message(level: u8, line: &str) {
+    let Ok(mut log) = OpenOptions::new().write(true).open("/dev/kmsg") else {
+        return;
+    };
+    // One write(2) is one record, and a second one would not carry the level.
+    log.write(record(level, line).as_bytes()).ok();
+}
+
+fn record(level: u8, line: &str) -> String {
+    let mut text = format!(
+        "<{}>rootshift: {}",
+        level.min(7),
+        line.replace(['\n', '\r'], " ")
+    );
+    let mut end = LINE_LIMIT.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_with_a_level_and_an_end() {
+        assert_eq!(record(6, "step 1\nof 2"), "<6>rootshift: step 1 of 2");
+        assert_eq!(record(99, "x"), "<7>rootshift: x");
+        let long = record(3, &"é".repeat(1000));
+        assert!(long.len() <= 900 && long.len() >= 899, "{}", long.len());
+        assert!(long.ends_with('é'));
+    }
+}

@@ -1,0 +1,103 @@
+//! Writing whole files.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::{Held, Root};
+use crate::sys::status::Status;
+use crate::sys::{Error, Result, attributes};
+
+/// Ends the name of a file that is being written; one left by a power cut is overwritten.
+const UNFINISHED: &str = ".rootshift-new";
+const NEW_FILE_MODE: u32 = 0o644;
+
+impl Root {
+    /// Gives a file new content in one step: a power cut leaves the old content or the new, whole.
+    ///
+    /// It is written beside (owner, mode and extended attributes of the old file, or 0644 for a
+    /// new one), synced and renamed over. Which of the two a power cut leaves is open until
+    /// [`Root::sync_filesystem`]; GRUB, which replays no log, also sees it only then.
+    /// A symlink or a directory in the last place is refused.
+    pub fn replace_file(&self, path: &Path, content: &[u8]) -> Result<()> {
+        const ACT: &str = "replace";
+        let shown = self.shown(path);
+        let old = self.status(path)?;
+        if old.is_some_and(|status| !status.is_file()) {
+            return Err(Error::malformed("file", &shown, "not a regular file"));
+        }
+        let (parent, name) = self.place(ACT, path)?;
+        let beside = unfinished_name(name);
+        let written = remove_leftover(&parent, &beside)
+            .and_then(|()| create(&parent, &beside))
+            .map_err(|cause| Error::call(ACT, &shown, cause))
+            .and_then(|file| self.fill(&file, path, old, content))
+            .and_then(|()| {
+                rustix::fs::renameat(&parent, &beside, &parent, name)
+                    .map_err(|cause| Error::call(ACT, &shown, cause))
+            });
+        if written.is_err() {
+            // The error that counts is the first one; the leftover harms nobody.
+            remove_leftover(&parent, &beside).ok();
+        }
+        written
+    }
+
+    /// A file that was not there before, with exactly these permission bits. Its content is
+    /// durable when it returns; its name only after [`Root::sync_filesystem`].
+    pub fn write_new_file(&self, path: &Path, content: &[u8], mode: u32) -> Result<()> {
+        const ACT: &str = "create";
+        let shown = self.shown(path);
+        let (parent, name) = self.place(ACT, path)?;
+        let mut file = create(&parent, name).map_err(|cause| Error::call(ACT, &shown, cause))?;
+        file.write_all(content)
+            .and_then(|()| Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?))
+            .and_then(|()| file.sync_all())
+            .map_err(|cause| Error::call("write", &shown, cause))
+    }
+
+    /// Content first, since a write drops file capabilities; then owner, mode, attributes; sync.
+    fn fill(&self, file: &File, path: &Path, old: Option<Status>, content: &[u8]) -> Result<()> {
+        let shown = self.shown(path);
+        let failed = |cause| Error::call("write", &shown, cause);
+        let mut writer = file;
+        writer.write_all(content).map_err(failed)?;
+        let mode = old.map_or(NEW_FILE_MODE, |status| status.mode);
+        if let Some(status) = old {
+            let (owner, group) = (Uid::from_raw(status.uid), Gid::from_raw(status.gid));
+            rustix::fs::fchown(file, Some(owner), Some(group))
+                .map_err(|cause| failed(cause.into()))?;
+        }
+        rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
+            .map_err(|cause| failed(cause.into()))?;
+        if old.is_some() {
+            let source = self.open_entry("open", path, OFlags::RDONLY)?;
+            attributes::copy_extended(&source, &shown, file, &shown)?;
+        }
+        file.sync_all().map_err(failed)
+    }
+}
+
+fn unfinished_name(name: &OsStr) -> OsString {
+    let mut beside = OsString::from(".");
+    beside.push(name);
+    beside.push(UNFINISHED);
+    beside
+}
+
+fn create(parent: &Held<'_>, name: &OsStr) -> rustix::io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    retry_on_intr(|| rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR))
+        .map(File::from)
+}
+
+fn remove_leftover(parent: &Held<'_>, name: &OsStr) -> rustix::io::Result<()> {
+    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        done => done,
+    }
+}

@@ -1,0 +1,182 @@
+//! Removing whole trees.
+
+use std::path::Path;
+
+use super::Error;
+use super::walk::{Boundary, Decision, Found, Order, Visitor, walk};
+use crate::sys::{Directory, InodeFlags, Root, Status, attributes};
+
+/// Progress is told this often.
+const TELL_EVERY: u64 = 1000;
+
+/// Removes everything below a path and the path itself; the number of entries removed.
+///
+/// Immutable and append-only flags are cleared where they are in the way. Mounts and nested
+/// subvolumes are refused (their empty stubs in snapshots are removed), before anything in them
+/// is touched, but after what came before them. Nothing is durable before a sync; a cut leaves a
+/// part, and a second call goes on. A path that is missing is done: 0.
+///
+/// `on_progress` gets the number removed so far, now and then and at the end.
+pub fn remove_tree(
+    root: &Root,
+    path: &Path,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<u64, Error> {
+    let Some(status) = root.status(path)? else {
+        return Ok(0);
+    };
+    let Some(name) = path.file_name() else {
+        // Fails, and says why in the kernel's words.
+        root.remove_directory(path)?;
+        return Ok(0);
+    };
+    let above = path.parent().unwrap_or(Path::new(""));
+    let parent = root.within(above)?.directory(Path::new(""))?;
+    let parent_status = parent.status()?;
+    let top = Found {
+        parent: &parent,
+        parent_status: &parent_status,
+        name,
+        path: Path::new(name),
+        status: &status,
+    };
+    let mut remover = Remover {
+        removed: 0,
+        on_progress,
+    };
+    if remover.visit(&top)? == Decision::Enter {
+        walk(parent.open_directory(name)?, Order::Stored, &mut remover)?;
+        remover.leave(&top)?;
+    }
+    (remover.on_progress)(remover.removed);
+    Ok(remover.removed)
+}
+
+struct Remover<'a> {
+    removed: u64,
+    on_progress: &'a mut dyn FnMut(u64),
+}
+
+impl Visitor for Remover<'_> {
+    fn visit(&mut self, found: &Found<'_>) -> Result<Decision, Error> {
+        let path = || found.parent.path().join(found.name);
+        match found.boundary() {
+            Boundary::Mount => return Err(Error::Mount { path: path() }),
+            Boundary::Subvolume => return Err(Error::NestedSubvolume { path: path() }),
+            Boundary::None => {}
+        }
+        if found.status.is_directory() && !found.is_stub() {
+            return Ok(Decision::Enter);
+        }
+        self.remove(found)?;
+        Ok(Decision::Pass)
+    }
+
+    fn leave(&mut self, found: &Found<'_>) -> Result<(), Error> {
+        self.remove(found)
+    }
+}
+
+impl Remover<'_> {
+    fn remove(&mut self, found: &Found<'_>) -> Result<(), Error> {
+        match remove_entry(found) {
+            Err(error) if error.is_not_permitted() => {
+                unlock(found)?;
+                remove_entry(found)?;
+            }
+            Err(error) if error.is_not_found() => return Ok(()),
+            done => done?,
+        }
+        self.removed += 1;
+        if self.removed.is_multiple_of(TELL_EVERY) {
+            (self.on_progress)(self.removed);
+        }
+        Ok(())
+    }
+}
+
+fn remove_entry(found: &Found<'_>) -> crate::sys::Result<()> {
+    if found.status.is_directory() {
+        found.parent.remove_directory(found.name)
+    } else {
+        found.parent.remove_file(found.name)
+    }
+}
+
+/// Clears what forbids a removal: flags of the directory above and of the entry itself.
+fn unlock(found: &Found<'_>) -> crate::sys::Result<()> {
+    let parent: &Directory = found.parent;
+    let flags = attributes::flags_of(parent, parent.path())?;
+    if flags.bits & InodeFlags::LOCKS != 0 {
+        attributes::set_flags_of(parent, parent.path(), flags.bits & !InodeFlags::LOCKS)?;
+    }
+    let status: &Status = found.status;
+    if status.is_directory() || status.is_file() {
+        let entry = parent.open_entry(found.name)?;
+        let shown = parent.path().join(found.name);
+        let flags = attributes::flags_of(&entry, &shown)?;
+        if flags.bits & InodeFlags::LOCKS != 0 {
+            attributes::set_flags_of(&entry, &shown, flags.bits & !InodeFlags::LOCKS)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn everything_goes_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("tree/a/b")).unwrap();
+        fs::create_dir(path("kept")).unwrap();
+        fs::write(path("kept/file"), "x").unwrap();
+        fs::write(path("tree/a/b/file"), "x").unwrap();
+        symlink("../../kept", path("tree/a/link")).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let mut told = Vec::new();
+        let removed =
+            remove_tree(&root, Path::new("/tree"), &mut |count| told.push(count)).unwrap();
+        assert_eq!((removed, told.as_slice()), (5, &[5][..]));
+        assert!(!path("tree").exists());
+        assert!(path("kept/file").exists());
+        assert_eq!(
+            remove_tree(&root, Path::new("tree"), &mut |_| {}).unwrap(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_single_file_is_a_tree_and_the_root_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "x").unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        assert!(remove_tree(&root, Path::new("/"), &mut |_| {}).is_err());
+        assert!(folder.path().join("file").exists());
+        assert_eq!(
+            remove_tree(&root, Path::new("file"), &mut |_| {}).unwrap(),
+            1
+        );
+    }
+
+    #[test]
+    fn ten_thousand_levels_need_neither_stack_nor_descriptors() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let mut here = root.within(Path::new("")).unwrap();
+        for _ in 0..10_000 {
+            here.create_directory(Path::new("d"), 0o755).unwrap();
+            here = here.within(Path::new("d")).unwrap();
+        }
+        drop(here);
+        assert_eq!(
+            remove_tree(&root, Path::new("d"), &mut |_| {}).unwrap(),
+            10_000
+        );
+        assert!(root.list(Path::new("")).unwrap().is_empty());
+    }
+}
