@@ -57,7 +57,7 @@ impl Journal {
     fn open_at(root: &Root, path: &Path, create: bool) -> Result<Self, Error> {
         let full = root.path().join(path);
         let mut file = root.open_append(path, create)?;
-        if !sys::process::lock_exclusive(&file)? {
+        if !locked(&file)? {
             return Err(Error::Busy { path: full });
         }
         let mut bytes = Vec::new();
@@ -147,6 +147,17 @@ impl Journal {
         self.file.write_all(bytes)?;
         self.file.sync_data()
     }
+}
+
+/// A child of this process holds a copy of the lock between fork and exec: that passes.
+fn locked(file: &File) -> Result<bool, sys::Error> {
+    for _ in 0..10 {
+        if sys::process::lock_exclusive(file)? {
+            return Ok(true);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(30));
+    }
+    Ok(false)
 }
 
 struct Replayed {

@@ -1,0 +1,420 @@
+//! A small Debian-like system on a real btrfs behind a loop device, and the shipped binary on it.
+
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rootshift::documents::Plan;
+use rootshift::documents::library::Bundle;
+use rootshift::documents::plan::{After, JOURNAL, TRASH};
+use rootshift::engine::home::Migration;
+use rootshift::engine::resolve::{Machine, resolve};
+use rootshift::engine::survey::{Survey, boot_images, fingerprints, old_system};
+use rootshift::engine::{Stage, State};
+use rootshift::journal::{Journal, Record};
+use rootshift::sys::Root;
+use rootshift::tree::compare::{self, Comparison, Difference};
+use rootshift::tree::manifest::{Manifest, Options};
+
+/// Exit status of `boot --no-reboot` where a machine would restart.
+pub const WOULD_REBOOT: i32 = 10;
+
+pub fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap_or_else(|cause| {
+        panic!("{program} is needed: {cause}; run `apt-get install btrfs-progs util-linux acl attr`")
+    });
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A disk image behind a loop device. Dropping it lets go of both.
+pub struct Disk {
+    pub uuid: String,
+    pub folder: PathBuf,
+    pub image: PathBuf,
+    pub device: String,
+}
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+impl Disk {
+    /// An empty image of this size, with a file system of its own UUID.
+    pub fn format(megabytes: u64) -> Self {
+        assert!(
+            nix_is_root(),
+            "the loop tests need root: run them with sudo"
+        );
+        let number = COUNT.fetch_add(1, Ordering::SeqCst);
+        let folder =
+            std::env::temp_dir().join(format!("rootshift-loop-{}-{number}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let image = folder.join("disk.img");
+        fs::File::create(&image)
+            .unwrap()
+            .set_len(megabytes << 20)
+            .unwrap();
+        let uuid = format!(
+            "5a1f3c0e-9d2b-4c7e-8f60-{:08x}{number:04x}",
+            std::process::id()
+        );
+        run("mkfs.btrfs", &["-q", "-U", &uuid, image.to_str().unwrap()]);
+        let device = attach(&image);
+        Self {
+            uuid,
+            folder,
+            image,
+            device,
+        }
+    }
+
+    /// An image with the sample system on it.
+    pub fn with_system() -> Self {
+        let disk = Self::format(300);
+        disk.mounted(|top| populate(top, &disk.uuid));
+        disk
+    }
+
+    /// Runs `work` with the top level mounted.
+    pub fn mounted<T>(&self, work: impl FnOnce(&Path) -> T) -> T {
+        let target = self.folder.join("top");
+        fs::create_dir_all(&target).unwrap();
+        let options = "subvolid=5,noatime";
+        run(
+            "mount",
+            &["-o", options, &self.device, target.to_str().unwrap()],
+        );
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&target)));
+        unmount(&target);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Detaches the device, puts `image` in the place of the disk's, and attaches it again.
+    pub fn replace_image(&mut self, image: &Path) {
+        run("losetup", &["-d", &self.device]);
+        fs::rename(image, &self.image).unwrap();
+        self.device = attach(&self.image);
+    }
+
+    /// Arms as `rootshift arm` does, but for the images.
+    pub fn arm(&self, after: After) -> Plan {
+        self.mounted(|top_path| {
+            let top = Root::open(top_path).unwrap();
+            let plan = self.plan(&top, after);
+            let mut migration = Migration::begin(&top, &plan, "test").unwrap();
+            let images = boot_images(&top).unwrap();
+            migration.record(Record::Armed { images }).unwrap();
+            let plans = self.folder.join("plans");
+            let _ = fs::remove_dir_all(&plans);
+            fs::create_dir_all(&plans).unwrap();
+            let name = format!("plan-{}.json", migration.frozen.digest);
+            fs::write(plans.join(name), plan.to_bytes().unwrap()).unwrap();
+            top.sync_filesystem().unwrap();
+            plan
+        })
+    }
+
+    pub fn plan(&self, top: &Root, after: After) -> Plan {
+        let batch = repository().join("batches/flat-to-subvolumes.json");
+        let survey = Survey::of(top.path()).unwrap();
+        let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
+        let machine = Machine {
+            filesystem: survey.identity.clone().unwrap(),
+            old_system: old_system(top).unwrap(),
+            fingerprints: fingerprints(top).unwrap(),
+            now: 1_702_909_822,
+        };
+        resolve(&bundle, machine, after).unwrap()
+    }
+
+    fn boot_command(&self, binary: &str) -> Command {
+        let mut command = Command::new(binary);
+        command
+            .args(["boot", "--no-reboot", "--device", &self.device])
+            .args(["--plans", self.folder.join("plans").to_str().unwrap()])
+            .args(["--param-conf", self.param_conf().to_str().unwrap()])
+            .args(["--mount-at", self.folder.join("boot").to_str().unwrap()])
+            .env("ROOTFLAGS", "")
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn param_conf(&self) -> PathBuf {
+        self.folder.join("param.conf")
+    }
+
+    /// One pass through the initramfs. Returns the exit status.
+    pub fn boot(&self) -> i32 {
+        let _ = fs::remove_file(self.param_conf());
+        let output = self
+            .boot_command(env!("CARGO_BIN_EXE_rootshift"))
+            .output()
+            .unwrap();
+        output
+            .status
+            .code()
+            .expect("the binary was killed by a signal")
+    }
+
+    /// A pass through the initramfs that is to stand still at a fault point.
+    pub fn boot_until(&self, fault: &str) -> Child {
+        let _ = fs::remove_file(self.param_conf());
+        let mut command = self.boot_command(env!("CARGO_BIN_EXE_rootshift"));
+        command.env("ROOTSHIFT_FAULT", fault).spawn().unwrap()
+    }
+
+    /// What a boot told the initramfs to mount root with.
+    pub fn root_flags(&self) -> Option<String> {
+        let text = fs::read_to_string(self.param_conf()).ok()?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("ROOTFLAGS='-o "))?;
+        line.strip_suffix('\'').map(str::to_owned)
+    }
+
+    pub fn records(&self) -> Vec<Record> {
+        self.mounted(|top| {
+            let top = Root::open(top).unwrap();
+            let journal = Journal::open(&top, Path::new(JOURNAL)).unwrap();
+            journal
+                .entries()
+                .iter()
+                .map(|entry| entry.record.clone())
+                .collect()
+        })
+    }
+
+    pub fn state(&self) -> State {
+        State::after(&self.records()).unwrap()
+    }
+
+    pub fn stage(&self) -> Stage {
+        self.state().stage
+    }
+
+    /// Everything in the old, flat system.
+    pub fn old_manifest(&self) -> Manifest {
+        self.mounted(|top| manifest(top, ""))
+    }
+
+    /// Everything in the new system, its subvolumes mounted in their places.
+    pub fn new_manifest(&self) -> Manifest {
+        self.mounted(|top| {
+            let mut all = manifest(top, "@");
+            for (at, subvolume) in [("home", "@home"), ("var/log", "@var_log")] {
+                all.graft(Path::new(at), manifest(top, subvolume)).unwrap();
+            }
+            all
+        })
+    }
+
+    pub fn check(&self) {
+        run("btrfs", &["check", "--readonly", &self.device]);
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["-d", &self.device]).status();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A child of another test may hold a copy of a descriptor between its fork and its exec.
+fn unmount(target: &Path) {
+    for _ in 0..50 {
+        if Command::new("umount")
+            .arg(target)
+            .output()
+            .unwrap()
+            .status
+            .success()
+        {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("{} can't be unmounted", target.display());
+}
+
+fn attach(image: &Path) -> String {
+    run("losetup", &["--find", "--show", image.to_str().unwrap()])
+}
+
+fn nix_is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+pub fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn manifest(top: &Path, subvolume: &str) -> Manifest {
+    let root = Root::open(&top.join(subvolume)).unwrap();
+    let options = Options {
+        cross_subvolumes: true,
+        contents: true,
+        holes: true,
+    };
+    Manifest::of(&root, options).unwrap()
+}
+
+/// Not part of anybody's system: rootshift's own places, and what it makes beside the old system.
+fn is_ours(path: &Path) -> bool {
+    let first = path
+        .components()
+        .next()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned());
+    let first = first.unwrap_or_default();
+    path.components().any(|part| part.as_os_str() == TRASH)
+        || first == ".rootshift"
+        || first.starts_with("@")
+}
+
+/// The three files that the plan names, and the times of directories that hold rootshift's own.
+pub const WRITTEN: [&str; 3] = ["etc/fstab", "etc/default/grub", "boot/grub/grub.cfg"];
+
+fn is_expected(path: &Path, difference: &Difference) -> bool {
+    WRITTEN.iter().any(|written| path == Path::new(written))
+        || (path == Path::new("") && difference.attribute.contains("modif"))
+}
+
+/// Old against new, but for what the plan names.
+pub fn compare(old: &Manifest, new: &Manifest) -> Comparison {
+    let options = compare::Options {
+        ignore: &is_ours,
+        ignore_difference: &is_expected,
+    };
+    compare::compare(old, new, &options)
+}
+
+pub fn assert_same(old: &Manifest, new: &Manifest) {
+    let comparison = compare(old, new);
+    assert!(comparison.is_equal(), "{comparison:#?}");
+    assert!(
+        comparison.same > 40,
+        "only {} entries compared",
+        comparison.same
+    );
+}
+
+/// The sample system: a bit of everything that a copy could lose.
+pub fn populate(top: &Path, uuid: &str) {
+    let write = |path: &str, text: &str| {
+        let path = top.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write(
+        "etc/fstab",
+        &format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,noatime 0 1\n#odd\n"),
+    );
+    write(
+        "etc/default/grub",
+        "GRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX=\"\"\n",
+    );
+    write("boot/grub/grub.cfg", &grub_cfg(uuid));
+    write("boot/grub/i386-pc/normal.mod", "module");
+    write("boot/vmlinuz-6.1.0-1-amd64", "kernel");
+    write("boot/initrd.img-6.1.0-1-amd64", "initramfs");
+    write("usr/sbin/init", "init");
+    symlink("usr/sbin", top.join("sbin")).unwrap();
+    symlink("boot/vmlinuz-6.1.0-1-amd64", top.join("vmlinuz")).unwrap();
+    write("var/log/syslog", "a line\n");
+    write("var/log/journal/id/system.journal", &"x".repeat(9000));
+    write("var/lib/dpkg/status", "Package: x\n");
+    for number in 0..30 {
+        write(
+            &format!("home/user/files/{number}"),
+            &format!("file {number}\n"),
+        );
+    }
+    odd_files(top);
+    run(
+        "btrfs",
+        &[
+            "-q",
+            "subvolume",
+            "create",
+            top.join("var/lib/portables").to_str().unwrap(),
+        ],
+    );
+    write("var/lib/portables/image", "nested\n");
+    run(
+        "btrfs",
+        &[
+            "-q",
+            "subvolume",
+            "create",
+            top.join("home/user/vm").to_str().unwrap(),
+        ],
+    );
+    write("home/user/vm/disk", "nested in home\n");
+}
+
+fn odd_files(top: &Path) {
+    let user = top.join("home/user");
+    fs::hard_link(user.join("files/1"), user.join("hard")).unwrap();
+    symlink("/etc/fstab", user.join("absolute")).unwrap();
+    symlink("nowhere", user.join("dangling")).unwrap();
+    fs::write(user.join("a name\nwith a newline"), "odd").unwrap();
+    fs::write(user.join(std::ffi::OsStr::new("ünï—code")), "odd").unwrap();
+    let sparse = fs::File::create(user.join("sparse")).unwrap();
+    sparse.set_len(1 << 20).unwrap();
+    fs::set_permissions(user.join("files/2"), fs::Permissions::from_mode(0o4711)).unwrap();
+    fs::set_permissions(&user, fs::Permissions::from_mode(0o750)).unwrap();
+    fs::set_permissions(top.join("home"), fs::Permissions::from_mode(0o711)).unwrap();
+    let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+    run("chown", &["1000:1000", &text(user.clone())]);
+    run(
+        "setfattr",
+        &["-n", "user.note", "-v", "kept", &text(user.join("files/3"))],
+    );
+    run(
+        "setfattr",
+        &[
+            "-n",
+            "user.note",
+            "-v",
+            "on the directory",
+            &text(top.join("home")),
+        ],
+    );
+    run("setfacl", &["-m", "u:1001:r", &text(user.join("files/4"))]);
+    run(
+        "setfacl",
+        &["-d", "-m", "u:1001:rx", &text(top.join("var/log"))],
+    );
+    run("chattr", &["+i", &text(user.join("files/5"))]);
+    run("mkfifo", &[&text(user.join("fifo"))]);
+    run(
+        "touch",
+        &["-d", "2001-02-03 04:05:06.789", &text(user.join("files/6"))],
+    );
+    run(
+        "touch",
+        &["-d", "1999-01-02 03:04:05.678", &text(top.join("home"))],
+    );
+    run(
+        "touch",
+        &["-d", "1998-01-02 03:04:05.678", &text(top.join("var/log"))],
+    );
+    run(
+        "touch",
+        &["-d", "1997-01-02 03:04:05.678", &text(top.join("var"))],
+    );
+}
+
+fn grub_cfg(uuid: &str) -> String {
+    format!(
+        "set default=\"0\"\nif loadfont \"/usr/share/grub/unicode.pf2\" ; then\n  true\nfi\n\
+         menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple-{uuid}' {{\n\
+         \tinsmod btrfs\n\tsearch --no-floppy --fs-uuid --set=root {uuid}\n\
+         \tlinux\t/boot/vmlinuz-6.1.0-1-amd64 root=UUID={uuid} ro  quiet\n\
+         \tinitrd\t/boot/initrd.img-6.1.0-1-amd64\n}}\n"
+    )
+}
