@@ -8,6 +8,7 @@ pub mod image;
 pub mod machine;
 pub mod package;
 pub mod power_cut;
+pub mod proof;
 pub mod run;
 pub mod setup;
 pub mod task;

@@ -44,6 +44,11 @@ impl Machine {
             command.arg("-blockdev").arg(node);
             command.args(["-device", "virtio-blk-pci,drive=task,serial=task"]);
         }
+        if let Some(notes) = &self.notes {
+            let node = format!("driver=file,node-name=notes,filename={}", notes.display());
+            command.arg("-blockdev").arg(node);
+            command.args(["-device", "virtio-blk-pci,drive=notes,serial=notes"]);
+        }
         if let Some(direct) = &self.direct {
             command
                 .arg("-kernel")

@@ -62,6 +62,8 @@ pub struct Machine {
     pub disk: Option<Disk>,
     /// The disk made by [`crate::task::Task`].
     pub task: Option<PathBuf>,
+    /// A raw disk that keeps what a guest notes for a later boot; see [`crate::proof`].
+    pub notes: Option<PathBuf>,
     /// Memory in MiB.
     pub memory: u32,
     /// Virtual processors.
@@ -87,6 +89,7 @@ impl Machine {
             name: name.to_owned(),
             disk: Some(disk),
             task: None,
+            notes: None,
             memory: 1024,
             processors: 2,
             write_log: None,
