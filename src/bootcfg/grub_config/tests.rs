@@ -454,6 +454,20 @@ fn the_default_is_found_by_number_title_or_id() {
 }
 
 #[test]
+fn a_stub_tells_where_it_leads() {
+    let stub = "search.fs_uuid aaaa root hd0,gpt2 \nset prefix=($root)'/@/boot/grub'\n\
+                configfile $prefix/grub.cfg\n";
+    let found = forward(stub).unwrap();
+    assert_eq!(found.search_uuid.as_deref(), Some("aaaa"));
+    assert_eq!(found.prefix.as_deref(), Some("($root)/@/boot/grub"));
+    assert_eq!(found.configfile.as_deref(), Some("$prefix/grub.cfg"));
+    assert_eq!(
+        forward("set timeout=5\nmenuentry x {\nconfigfile /y\n}\n"),
+        None
+    );
+}
+
+#[test]
 fn arguments_reach_the_kernel_quoted() {
     let entries = boot_entries("menuentry x {\nlinux /v 'a=b c' d\\\"e \"f\"\n}");
     assert_eq!(entries[0].arguments.as_str(), "\"a=b c\" d\"e f");
