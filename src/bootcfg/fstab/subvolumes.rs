@@ -109,10 +109,10 @@ fn check_layout(mounts: &[SubvolumeMount<'_>]) -> Result<(), Error> {
         }
         if let Some(option) = options
             .iter()
-            .find(|option| mount_options::is_subvolume(option))
+            .find(|option| !mount_options::is_usable(option))
         {
             return layout(format!(
-                "option {option} of {mount_point} contradicts its subvolume"
+                "option {option:?} of {mount_point} cannot be used there"
             ));
         }
     }
@@ -125,19 +125,28 @@ fn existing_entries<'f>(
     old: &'f Fstab,
     mounts: &[SubvolumeMount<'_>],
 ) -> Result<HashMap<String, &'f Entry>, Error> {
-    let wanted: HashSet<String> = mounts
+    let wanted = mounts
         .iter()
-        .map(|mount| line::normal_path(mount.mount_point))
-        .collect();
+        .map(|mount| line::normal_path(mount.mount_point));
+    let wanted: HashSet<String> = wanted.collect();
+    refuse_malformed(old, &wanted)?;
     let mut found: HashMap<String, &Entry> = HashMap::new();
     for entry in old.entries() {
-        let mount_point = line::normal_path(&entry.mount_point);
-        if !wanted.contains(&mount_point) {
+        let normal = line::normal_path(&entry.mount_point);
+        if !wanted.contains(&normal) {
             continue;
         }
-        if let Some(first) = found.insert(mount_point, entry) {
+        let mount_point = entry.mount_point.clone();
+        if !mount_options::is_balanced(&entry.options.join(",")) {
+            let reason = "a quote in its options is never closed".to_owned();
+            return Err(Error::MalformedEntry {
+                line: entry.line,
+                mount_point,
+                reason,
+            });
+        }
+        if let Some(first) = found.insert(normal, entry) {
             let (first, second) = (first.line, entry.line);
-            let mount_point = entry.mount_point.clone();
             return Err(Error::SeveralEntries {
                 first,
                 second,
@@ -145,9 +154,13 @@ fn existing_entries<'f>(
             });
         }
     }
+    Ok(found)
+}
+
+fn refuse_malformed(old: &Fstab, wanted: &HashSet<String>) -> Result<(), Error> {
     for (number, reason) in old.malformed() {
-        let fields = old.lines.get(number - 1).and_then(|line| line.field(1));
-        let mount_point = line::decode(fields.unwrap_or_default());
+        let field = old.lines.get(number - 1).and_then(|line| line.field(1));
+        let mount_point = line::decode(field.unwrap_or_default());
         if wanted.contains(&line::normal_path(&mount_point)) {
             return Err(Error::MalformedEntry {
                 line: number,
@@ -156,5 +169,5 @@ fn existing_entries<'f>(
             });
         }
     }
-    Ok(found)
+    Ok(())
 }
