@@ -445,12 +445,23 @@ fn the_default_is_found_by_number_title_or_id() {
         );
     }
     assert_eq!(default_entry(&text, &[]), None);
-    let odd = "set default='a>>b>c'\nsubmenu 'a>b' {\nmenuentry c {\n}\nmenuentry d {\n}\n}\n";
+    let odd = "set default='a>>b>d'\nsubmenu 'a>b' {\nmenuentry c {\n}\nmenuentry d {\n}\n}\n";
     let entries = boot_entries(odd);
     assert_eq!(
         default_entry(odd, &entries).map(|entry| entry.title.as_str()),
-        Some("c")
+        Some("d")
     );
+}
+
+#[test]
+fn menu_entries_in_functions_are_no_items() {
+    let text = "function f {\nmenuentry a {\n}\n}\nmenuentry b {\nmenuentry c {\n}\n}\n";
+    let entries = boot_entries(text);
+    let found: Vec<(&str, usize)> = entries
+        .iter()
+        .map(|entry| (entry.title.as_str(), entry.label.index))
+        .collect();
+    assert_eq!(found, [("b", 0)]);
 }
 
 #[test]
