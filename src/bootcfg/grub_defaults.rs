@@ -75,11 +75,17 @@ fn value_edits(
         flags.remove(0);
     }
     let inside = word.content(start);
-    let gone = flags
-        .iter()
-        .chain(&types)
-        .map(|token| edit::removal(text, &token.span));
-    edits.extend(gone.map(|range| Edit::new(clamped(range, &inside), "")));
+    for token in flags.iter().chain(&types) {
+        let range = clamped(edit::removal(text, &token.span), &inside);
+        // It would escape what follows once the blank is gone.
+        if text
+            .get(..range.start)
+            .is_some_and(|before| before.ends_with('\\'))
+        {
+            return Err(opaque(word, variable, "a backslash stands before it"));
+        }
+        edits.push(Edit::new(range, ""));
+    }
     Ok(edits)
 }
 
@@ -106,13 +112,14 @@ enum Kind {
 
 fn kind(text: &str, token: &Token) -> Kind {
     let bare = token.text.trim_start_matches(['"', '\'']);
+    let plain = !token.computed && text.get(token.span.clone()) == Some(token.text.as_str());
     let kind = match bare {
         _ if bare.starts_with("rootflags=") => Kind::Flags,
         _ if bare.starts_with("rootfstype=ext") => Kind::ExtType,
-        _ if token.computed && mentions_root_options(bare) => Kind::Opaque,
+        _ if !plain && mentions_root_options(bare) => Kind::Opaque,
         _ => return Kind::Other,
     };
-    let plain = !token.computed && text.get(token.span.clone()) == Some(bare);
+    let plain = plain && bare == token.text;
     if plain { kind } else { Kind::Opaque }
 }
 

@@ -105,6 +105,16 @@ pub(super) fn is_subvolume(option: &str) -> bool {
     option.starts_with("subvol=") || option.starts_with("subvolid=")
 }
 
+/// Whether every double quote is closed.
+pub(super) fn is_balanced(options: &str) -> bool {
+    options.matches('"').count().is_multiple_of(2)
+}
+
+/// Whether a layout may ask for the option: no subvolume of its own, no quote left open.
+pub(super) fn is_usable(option: &str) -> bool {
+    is_balanced(option) && !split(option).into_iter().any(is_subvolume)
+}
+
 /// Splits at commas, but not inside double quotes, as libmount does (SELinux contexts hold commas).
 /// Empty options vanish.
 pub(super) fn split(options: &str) -> Vec<&str> {

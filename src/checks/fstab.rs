@@ -42,7 +42,7 @@ fn wrong_entry(context: &CheckContext, entry: &Entry, subvolume: &str) -> Option
     }
     let identity = context.identity?;
     let ours = format!("UUID={}", identity.uuid);
-    let known = entry.source.eq_ignore_ascii_case(&ours)
-        || identity.aliases.iter().any(|alias| *alias == entry.source);
+    let known =
+        entry.source.eq_ignore_ascii_case(&ours) || identity.aliases.contains(&entry.source);
     (!known).then(|| format!("{} is another file system", entry.source))
 }

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod check;
 mod error;
+pub mod json;
 pub mod layout;
 pub mod library;
 pub mod parse;

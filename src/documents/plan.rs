@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::FailureHandling;
 use super::viscript::{NamedCheck, RiskLevel, Stage};
-use super::{Error, Layout, StepSpec, parse};
+use super::{Error, Layout, StepSpec, json, parse};
 
 /// Where everything of rootshift's own lives: a subvolume at the top level, so that writing the
 /// journal leaves the old system's own tree untouched.
@@ -141,7 +141,7 @@ impl Plan {
     /// # Errors
     /// Never in practice: all its values have a JSON form.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec_pretty(self).map_err(|cause| Error::Sense {
+        json::text(self).map_err(|cause| Error::Sense {
             file: "plan.json".into(),
             at: String::new(),
             problem: cause.to_string(),

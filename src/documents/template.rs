@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Error, StepSpec};
+use super::{Error, StepSpec, json, parse};
 
 /// The names and values of one repetition.
 pub type Values<'a> = [(&'a str, &'a str)];
@@ -17,9 +17,10 @@ pub fn fill_in(file: &str, at: &str, step: &StepSpec, values: &Values) -> Result
         at: at.into(),
         problem,
     };
-    let mut json = serde_json::to_value(step).map_err(|cause| refuse(cause.to_string()))?;
-    fill_in_value(&mut json, values).map_err(&refuse)?;
-    serde_json::from_value(json).map_err(|cause| refuse(cause.to_string()))
+    let mut tree = json::tree(step).map_err(|cause| refuse(cause.to_string()))?;
+    fill_in_value(&mut tree, values).map_err(&refuse)?;
+    let text = json::text(&tree).map_err(|cause| refuse(cause.to_string()))?;
+    parse::document(file, &text)
 }
 
 fn fill_in_value(json: &mut Value, values: &Values) -> Result<(), String> {

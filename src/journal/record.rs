@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One entry of the journal. Steps are named by their `id` in the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "record", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Record {
     /// A batch was resolved into a plan; always the first record.
     Started {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::frame::{self, Bad};
 use super::{Error, Record};
+use crate::documents::{json, parse};
 use crate::sys::{self, Root};
 
 /// The file may not grow beyond this many bytes (about 8,000 records).
@@ -115,7 +116,7 @@ impl Journal {
     /// When it could not be made durable; the next opening drops what was written of it.
     pub fn append(&mut self, record: Record) -> Result<(), Error> {
         let sequence = self.entries.last().map_or(1, |entry| entry.sequence + 1);
-        let payload = serde_json::to_vec(&record).map_err(|cause| Error::Encode {
+        let payload = json::text(&record).map_err(|cause| Error::Encode {
             path: self.path.clone(),
             cause,
         })?;
@@ -186,7 +187,7 @@ fn replay(bytes: &[u8]) -> Result<Replayed, (u64, String)> {
         if entries.first().is_some_and(|first| first.tag != frame.tag) {
             return Err(damaged(format!("record {expected} belongs to another run")));
         }
-        let record = serde_json::from_slice(frame.payload)
+        let record = parse::document("record", frame.payload)
             .map_err(|cause| damaged(format!("record {expected} makes no sense: {cause}")))?;
         entries.push(Entry {
             sequence: frame.sequence,
@@ -314,7 +315,7 @@ mod tests {
         written(&root);
         let file = folder.path().join(NAME);
         let mut bytes = std::fs::read(&file).unwrap();
-        let foreign = super::frame::encode(5, 43, br#"{"record":"disarmed"}"#).unwrap();
+        let foreign = super::frame::encode(5, 43, br#""disarmed""#).unwrap();
         bytes.extend_from_slice(&foreign);
         std::fs::write(&file, bytes).unwrap();
         let refused = Journal::open(&root, Path::new(NAME));

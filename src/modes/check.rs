@@ -14,6 +14,7 @@ pub(super) fn run(options: &Check) -> Result<Exit, Error> {
     let findings = preflight(&bundle, &survey.context(&bundle.batch.layout));
     let blocked = findings.iter().any(Finding::blocks);
     if options.json {
+        let findings = session::json(&findings)?;
         print::json(&json!({ "ready": !blocked, "findings": findings }));
     } else {
         print_findings(&findings);

@@ -12,11 +12,12 @@ pub(super) fn run(options: &Log) -> Result<Exit, Error> {
     let migration = session::migration(session::top(&survey)?)?;
     let entries = migration.journal().entries();
     if options.json {
-        let records: Vec<Value> = entries
-            .iter()
-            .map(|entry| json!({ "sequence": entry.sequence, "entry": entry.record }))
-            .collect();
-        print::json(&records);
+        let mut records = Vec::new();
+        for entry in entries {
+            let record = session::json(&entry.record)?;
+            records.push(json!({ "sequence": entry.sequence, "record": record }));
+        }
+        print::json(&Value::Array(records));
         return Ok(Exit::Success);
     }
     for entry in entries {

@@ -15,30 +15,28 @@ pub(super) fn run(options: &PlanOptions) -> Result<Exit, Error> {
     let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
     let plan = session::plan(&survey, &bundle, After::Reboot)?;
     if options.json {
-        print::json(&as_json(&plan));
+        print::json(&as_json(&plan)?);
     } else {
         print_plan(&plan);
     }
     Ok(Exit::Success)
 }
 
-fn as_json(plan: &Plan) -> Value {
-    let step = |step: &&crate::documents::plan::PlannedStep| {
-        json!({
+fn as_json(plan: &Plan) -> Result<Value, Error> {
+    let mut steps = Vec::new();
+    for step in plan.steps() {
+        steps.push(json!({
             "id": step.id,
             "kind": step.action.kind(),
             "after_commit": step.action.runs_after_commit(),
-            "do": step.action,
-        })
-    };
-    let steps: Vec<Value> = plan.steps().iter().map(step).collect();
-    json!({
-        "batch_id": plan.batch_id,
-        "layout": plan.layout,
-        "filesystem": plan.filesystem,
-        "phases": plan.phases,
-        "steps": steps,
-    })
+            "do": session::json(&step.action)?,
+        }));
+    }
+    let mut tree = session::json(plan)?;
+    if let Some(object) = tree.as_object_mut() {
+        object.insert("steps".to_owned(), Value::Array(steps));
+    }
+    Ok(tree)
 }
 
 /// The plan as people read it.

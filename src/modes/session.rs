@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Error;
 use crate::documents::library::Bundle;
 use crate::documents::plan::After;
-use crate::documents::{Layout, Plan};
+use crate::documents::{Layout, Plan, json};
 use crate::engine::home::Migration;
 use crate::engine::resolve::{Machine, resolve};
 use crate::engine::survey::{Survey, fingerprints, old_system};
@@ -66,4 +66,9 @@ pub(super) fn layout_in_words(layout: &Layout) -> String {
         .map(|one| format!("{} at {}", one.name, one.mount_point))
         .collect();
     words.join(", ")
+}
+
+/// A value as a tree of JSON.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<serde_json::Value, Error> {
+    json::tree(value).map_err(|cause| Error::Usage(format!("cannot print JSON: {cause}")))
 }

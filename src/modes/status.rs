@@ -24,7 +24,7 @@ pub(super) fn run(options: &Status) -> Result<Exit, Error> {
     };
     let state = migration.state();
     if options.json {
-        print::json(state);
+        print::json(&session::json(state)?);
         return Ok(Exit::Success);
     }
     let (stands, next) = in_words(state.stage);

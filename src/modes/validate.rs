@@ -24,6 +24,8 @@ pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
     let validated = migration.state().stage == Stage::Validated;
     if options.json {
         let stage = migration.state().stage;
+        let stage = session::json(&stage)?;
+        let findings = session::json(&findings)?;
         print::json(&json!({ "well": well, "stage": stage, "findings": findings }));
     } else {
         check::print_findings(&findings);

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use serde::Serialize;
+use serde_json::Value;
 
 /// Prints a line.
 pub fn line(text: &str) {
@@ -15,7 +15,7 @@ pub fn error(text: &str) {
 }
 
 /// Prints a value as JSON.
-pub fn json(value: &impl Serialize) {
+pub fn json(value: &Value) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => line(&text),
         Err(cause) => error(&format!("cannot print JSON: {cause}")),

@@ -2,6 +2,7 @@
 //! mounts of its subvolumes.
 
 mod line;
+mod plan;
 mod subvolumes;
 
 pub use subvolumes::{SubvolumeMount, to_subvolumes};

@@ -232,6 +232,10 @@ fn what_cannot_be_edited_safely_is_refused_with_the_line() {
         ),
         ("UUID={U} /\n", "line 1: the line for / is malformed"),
         (
+            "UUID={U} / btrfs context=\"a,b 0 0\n",
+            "line 1: the line for / is malformed: a quote",
+        ),
+        (
             "UUID={U} / btrfs a 0 0\nUUID=hhhh /home ext4 defaults 0 2\n",
             "line 2: /home is already mounted from UUID=hhhh",
         ),
@@ -253,6 +257,7 @@ fn what_cannot_be_edited_safely_is_refused_with_the_line() {
 #[test]
 fn layouts_that_fstab_cannot_hold_are_refused() {
     let contradicting = ["subvolid=7".to_owned()];
+    let unquoted = ["context=\"a".to_owned()];
     let cases: &[&[SubvolumeMount<'_>]] = &[
         &[],
         &[mount("/home", "@home")],
@@ -264,6 +269,11 @@ fn layouts_that_fstab_cannot_hold_are_refused() {
             mount_point: "/",
             subvolume: "@",
             options: &contradicting,
+        }],
+        &[SubvolumeMount {
+            mount_point: "/",
+            subvolume: "@",
+            options: &unquoted,
         }],
     ];
     for mounts in cases {
@@ -338,7 +348,8 @@ proptest! {
             let root = parsed.entry_for("/").unwrap();
             prop_assert!(root.options.contains(&"subvol=@".to_owned()));
             prop_assert!(!new.contains("subvolid=") || text.matches("subvolid=").count() > 0);
-            let kept = old.entries().filter(|e| !["/", "/home"].contains(&e.mount_point.as_str()));
+            let edited = ["/", "/home", "/var/log"].map(str::to_owned);
+            let kept = old.entries().filter(|e| !edited.contains(&line::normal_path(&e.mount_point)));
             for entry in kept {
                 let line = text.lines().nth(entry.line - 1).unwrap();
                 prop_assert!(new.lines().any(|other| other == line), "{line:?} is gone");

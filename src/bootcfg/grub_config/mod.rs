@@ -1,11 +1,16 @@
 //! `grub.cfg` as grub-mkconfig writes it (2.06 to 2.14, Debian and Ubuntu) and as people edit it.
 
+mod forward;
+mod identity;
 mod menu;
+mod path;
 mod rewrite;
 
 pub use super::grub_script::MenuLabel;
+pub use forward::{Forward, forward};
+pub use identity::RootIdentity;
 pub use menu::{BootEntry, boot_entries, default_entry};
-pub use rewrite::{Rewritten, RootIdentity, to_subvolume};
+pub use rewrite::{Rewritten, to_subvolume};
 
 use super::grub_script::Word;
 

@@ -1,19 +1,12 @@
 //! Makes the menu boot a subvolume.
 
-use super::{SearchTarget, loads_initrd, loads_kernel, search_target};
+use super::identity::{RootIdentity, subvolume_of};
+use super::path::{Device, Path, below, is_boot_path};
+use super::{loads_initrd, loads_kernel, search_target};
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::bootcfg::edit::{self, Edit};
 use crate::bootcfg::grub_script::{self, Command, Entry, Script, Word};
 use crate::bootcfg::{Error, mount_options};
-
-/// How grub.cfg may name the root file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RootIdentity<'a> {
-    /// The UUID of the file system.
-    pub uuid: &'a str,
-    /// Other values of `root=` that mean it: `PARTUUID=…`, `LABEL=…`, `/dev/…`.
-    pub aliases: &'a [String],
-}
 
 /// A changed configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,57 +67,6 @@ pub fn to_subvolume(
         text: edit::apply(text, edits),
         entries,
     })
-}
-
-impl RootIdentity<'_> {
-    /// Whether a command starts a kernel with our root; the last `root=` counts.
-    fn boots(&self, command: &Command) -> bool {
-        let arguments = command.iter().rev().map(|word| word.value.as_str());
-        let mut roots = arguments.filter_map(|argument| argument.strip_prefix("root="));
-        loads_kernel(command) && roots.next().is_some_and(|device| self.is_root(device))
-    }
-
-    fn is_root(&self, device: &str) -> bool {
-        let uuid = device.strip_prefix("UUID=");
-        let uuid = uuid.or_else(|| device.strip_prefix("/dev/disk/by-uuid/"));
-        uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(self.uuid))
-            || self
-                .aliases
-                .iter()
-                .any(|alias| alias.eq_ignore_ascii_case(device))
-    }
-
-    /// Whether a search ends on our file system; unknown for a search by file.
-    fn is_found_by(&self, target: SearchTarget<'_>) -> Option<bool> {
-        match target {
-            SearchTarget::Uuid(uuid) => Some(uuid.eq_ignore_ascii_case(self.uuid)),
-            SearchTarget::Label(label) => {
-                let named = |alias: &String| alias.strip_prefix("LABEL=") == Some(label);
-                Some(self.aliases.iter().any(named))
-            }
-            SearchTarget::File => None,
-        }
-    }
-}
-
-/// The subvolume that a kernel command mounts as root; none for the top level.
-fn subvolume_of(command: &Command) -> Option<String> {
-    let values = command
-        .iter()
-        .filter_map(|word| word.value.strip_prefix("rootflags="));
-    let mut options = values
-        .flat_map(mount_options::split)
-        .filter(|o| mount_options::is_subvolume(o));
-    let chosen = options.next_back()?;
-    match chosen
-        .strip_prefix("subvol=")
-        .map(|name| name.trim_matches('/'))
-    {
-        Some("") => None,
-        Some(name) => Some(name.to_owned()),
-        None if matches!(chosen, "subvolid=5" | "subvolid=0") => None,
-        None => Some(chosen.to_owned()),
-    }
 }
 
 struct Rewriter<'a> {
@@ -289,12 +231,6 @@ impl Rewriter<'_> {
     }
 }
 
-/// The rest of a path that is below a subvolume, with its slash.
-fn below<'p>(path: &'p str, subvolume: &str) -> Option<&'p str> {
-    let rest = path.strip_prefix('/')?.strip_prefix(subvolume)?;
-    rest.starts_with('/').then_some(rest)
-}
-
 /// After `ro` or `rw`, else after `root=`.
 fn insertion_point(arguments: &[&Word]) -> Option<usize> {
     let last = |wanted: fn(&str) -> bool| arguments.iter().rfind(|word| wanted(&word.value));
@@ -323,12 +259,6 @@ fn uses_paths(command: &Command) -> bool {
         || (matches!(first.value.as_str(), "set" | "export") && rest.iter().any(sets))
 }
 
-/// `/boot/…`, or one of the links that Debian keeps in `/`.
-fn is_boot_path(path: &str) -> bool {
-    path.starts_with("/boot/")
-        || ["/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"].contains(&path)
-}
-
 /// Single quotes around a word that needs them.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "@_-.,+:=~/%".contains(c);
@@ -336,36 +266,4 @@ fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Device {
-    /// `$root`: named or left out.
-    Root,
-    /// A disk by name, which may or may not be ours.
-    Named,
-    /// Not an absolute path at all.
-    None,
-}
-
-struct Path<'a> {
-    device: Device,
-    path: &'a str,
-}
-
-impl<'a> Path<'a> {
-    /// Takes `(device)/path` apart.
-    fn of(value: &'a str) -> Self {
-        let (device, path) = match value.strip_prefix('(').and_then(|v| v.split_once(')')) {
-            Some(("$root" | "${root}", path)) => (Device::Root, path),
-            Some((_, path)) => (Device::Named, path),
-            None => (Device::Root, value),
-        };
-        let device = if path.starts_with('/') {
-            device
-        } else {
-            Device::None
-        };
-        Self { device, path }
-    }
 }

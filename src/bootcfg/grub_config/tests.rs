@@ -445,11 +445,36 @@ fn the_default_is_found_by_number_title_or_id() {
         );
     }
     assert_eq!(default_entry(&text, &[]), None);
-    let odd = "set default='a>>b>c'\nsubmenu 'a>b' {\nmenuentry c {\n}\nmenuentry d {\n}\n}\n";
+    let odd = "set default='a>>b>d'\nsubmenu 'a>b' {\nmenuentry c {\n}\nmenuentry d {\n}\n}\n";
     let entries = boot_entries(odd);
     assert_eq!(
         default_entry(odd, &entries).map(|entry| entry.title.as_str()),
-        Some("c")
+        Some("d")
+    );
+}
+
+#[test]
+fn menu_entries_in_functions_are_no_items() {
+    let text = "function f {\nmenuentry a {\n}\n}\nmenuentry b {\nmenuentry c {\n}\n}\n";
+    let entries = boot_entries(text);
+    let found: Vec<(&str, usize)> = entries
+        .iter()
+        .map(|entry| (entry.title.as_str(), entry.label.index))
+        .collect();
+    assert_eq!(found, [("b", 0)]);
+}
+
+#[test]
+fn a_stub_tells_where_it_leads() {
+    let stub = "search.fs_uuid aaaa root hd0,gpt2 \nset prefix=($root)'/@/boot/grub'\n\
+                configfile $prefix/grub.cfg\n";
+    let found = forward(stub).unwrap();
+    assert_eq!(found.search_uuid.as_deref(), Some("aaaa"));
+    assert_eq!(found.prefix.as_deref(), Some("($root)/@/boot/grub"));
+    assert_eq!(found.configfile.as_deref(), Some("$prefix/grub.cfg"));
+    assert_eq!(
+        forward("set timeout=5\nmenuentry x {\nconfigfile /y\n}\n"),
+        None
     );
 }
 

@@ -21,6 +21,12 @@ struct Unit {
     character: Option<char>,
 }
 
+impl Unit {
+    fn is_plain_blank(&self) -> bool {
+        self.span.len() == 1 && matches!(self.character, Some(' ' | '\t' | '\n' | '\r'))
+    }
+}
+
 /// What the kernel will see as one argument.
 #[derive(Debug)]
 pub(super) struct Token {
@@ -32,10 +38,11 @@ pub(super) struct Token {
 }
 
 impl Word {
-    /// The arguments in the word from a byte on.
+    /// The arguments in the word from a byte on. An escaped blank does not end one: nothing next
+    /// to it could be cut out without the backslash changing its meaning.
     pub(super) fn tokens(&self, start: usize) -> Vec<Token> {
         let units: Vec<&Unit> = self.from(start).collect();
-        let blank = |unit: &&Unit| unit.character.is_some_and(char::is_whitespace);
+        let blank = |unit: &&Unit| unit.is_plain_blank();
         let parts = units.split(blank).filter_map(|part| {
             let (first, last) = (part.first()?, part.last()?);
             Some(Token {

@@ -110,6 +110,9 @@ fn values_that_only_a_shell_can_tell_are_refused_with_their_line() {
         "\"quiet \"\"roo\"tflags=y",
         "\"\\\"rootflags=a b\\\"\"",
         "rootflags=a\\,b",
+        "quiet\\ rootflags=ssd",
+        "\"\\ rootflags=subvol=x\"",
+        "\"rootflags=a\"\\ rootflags=ssd",
         "\"rootflags=x\nGRUB_TIMEOUT=5\n",
         "\"$(rootflags=x",
     ];

@@ -213,6 +213,13 @@ mod tests {
             words("linux /x \\\n  ro\\\r\n quiet"),
             ["linux", "/x", "ro", "quiet"]
         );
+        let joined = lex("linux /x \\\r\n quiet \\\n ro");
+        assert!(
+            joined
+                .tokens
+                .iter()
+                .all(|token| matches!(token, Token::Word(_)))
+        );
         assert_eq!(words("a#b # c 'd\ne"), ["a#b", "e"]);
         assert_eq!(words("${a}{b}$c;d"), ["${a}", "b", "$c", "d"]);
         assert_eq!(words("($root)/x"), ["($root)/x"]);

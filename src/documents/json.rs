@@ -1,0 +1,20 @@
+//! JSON out. One writer for all types: each further one would be compiled for every type again.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// The value as compact JSON.
+///
+/// # Errors
+/// When it has no JSON form; rootshift's own types all have one.
+pub fn text(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(value)
+}
+
+/// The value as a tree of JSON.
+///
+/// # Errors
+/// When it has no JSON form; rootshift's own types all have one.
+pub fn tree(value: &impl Serialize) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(&text(value)?)
+}
