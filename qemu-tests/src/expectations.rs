@@ -47,18 +47,24 @@ pub fn planned_steps(plan: &str) -> Result<Vec<String>> {
 
 /// The steps that `log --json` reports as done, in order.
 pub fn done_steps(log: &str) -> Result<Vec<String>> {
-    let done = records(log)?
-        .into_iter()
-        .filter(|record| record["record"] == "done");
-    done.map(|record| text(&record["step"])).collect()
+    records(log, "done")?
+        .iter()
+        .map(|done| text(&done["step"]))
+        .collect()
 }
 
 /// How many boots took the migration up.
 pub fn attempts(log: &str) -> Result<usize> {
-    Ok(records(log)?
-        .iter()
-        .filter(|record| record["record"] == "attempt")
-        .count())
+    Ok(records(log, "attempt")?.len())
+}
+
+/// The step that a cut left open, as the resuming boot names it.
+pub fn open_step(outcome: &Outcome) -> Option<&str> {
+    let line = outcome.line(RESUMING)?;
+    line.text
+        .split_once("the step ")?
+        .1
+        .strip_suffix(" was open")
 }
 
 /// The stage of `status --json`.
@@ -78,10 +84,15 @@ pub fn ensure_plan_was_carried_out(plan: &str, log: &str) -> Result<usize> {
     Ok(done.len())
 }
 
-fn records(log: &str) -> Result<Vec<Value>> {
+/// What the records of one kind say; a kind without details is a plain word and left out.
+fn records(log: &str, kind: &str) -> Result<Vec<Value>> {
     let log: Value = serde_json::from_str(log).context("`log --json` is not JSON")?;
     let entries = log.as_array().context("`log --json` is not a list")?;
-    Ok(entries.iter().map(|entry| entry["entry"].clone()).collect())
+    Ok(entries
+        .iter()
+        .filter_map(|entry| entry["record"].get(kind))
+        .cloned()
+        .collect())
 }
 
 fn text(value: &Value) -> Result<String> {
@@ -100,8 +111,9 @@ mod tests {
     fn log(done: &[&str]) -> String {
         let entry = |step: &&str| {
             format!(
-                r#"{{"sequence": 1, "entry": {{"record": "begun", "step": "{step}"}}}},
-                   {{"sequence": 2, "entry": {{"record": "done", "step": "{step}", "milliseconds": 3}}}}"#
+                r#"{{"sequence": 1, "record": {{"begun": {{"step": "{step}"}}}}}},
+                   {{"sequence": 2, "record": {{"done": {{"step": "{step}", "milliseconds": 3}}}}}},
+                   {{"sequence": 3, "record": "committed"}}"#
             )
         };
         format!("[{}]", done.iter().map(entry).collect::<Vec<_>>().join(","))
