@@ -53,6 +53,13 @@ impl Armed {
         self.outcome.task(REBOOTING)
     }
 
+    /// A copy of the notes, for the machine of this name: two guests can't share a disk.
+    pub fn copy_notes(&self, context: &Context, name: &str) -> Result<PathBuf> {
+        let copy = context.place(name, "notes.raw")?;
+        image::copy(&self.notes, &copy)?;
+        Ok(copy)
+    }
+
     /// A fork of the disk, for the machine of this name.
     pub fn fork(&self, context: &Context, name: &str) -> Result<Disk> {
         fork(

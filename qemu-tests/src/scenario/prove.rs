@@ -52,7 +52,7 @@ pub struct Proof {
 pub fn prove(context: &Context, name: &str, disk: &Disk, armed: &Armed) -> Result<Proof> {
     let script = SCRIPT.replace("VALIDATE_UNIT", VALIDATE_UNIT);
     let mut machine = context.machine(name, disk);
-    machine.notes = Some(armed.notes.clone());
+    machine.notes = Some(armed.copy_notes(context, name)?);
     let outcome = context.run(machine, &Task::new(script).file(&context.probe))?;
     outcome.expect(&End::PoweredOff)?;
     let said = outcome.task(0)?.clone();

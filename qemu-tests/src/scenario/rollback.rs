@@ -51,7 +51,7 @@ pub fn prove_rolled_back(
     armed: &Armed,
 ) -> Result<(Outcome, Verdict)> {
     let mut machine = context.machine(name, disk);
-    machine.notes = Some(armed.notes.clone());
+    machine.notes = Some(armed.copy_notes(context, name)?);
     let outcome = context.run(machine, &Task::new(PROVE).file(&context.probe))?;
     outcome.expect(&End::PoweredOff)?;
     let said = outcome.task(0)?.clone();
