@@ -96,7 +96,7 @@ fn both_ways(
 }
 
 fn roll_back(context: &Context, armed: &Armed, disk: &Disk) -> Result<(Outcome, Outcome, Verdict)> {
-    let asked = request_rollback(context, "demo-rollback", disk, 1)?;
+    let asked = request_rollback(context, "demo-rollback", disk)?;
     let (outcome, verdict) = prove_rolled_back(context, "demo-rolled-back", disk, armed)?;
     Ok((asked, outcome, verdict))
 }

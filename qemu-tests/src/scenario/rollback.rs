@@ -29,14 +29,9 @@ echo "@@ end"
 "#;
 
 /// Boots the new system and asks for the rollback in it, as a user does; ends with its reboot.
-pub fn request_rollback(
-    context: &Context,
-    name: &str,
-    disk: &Disk,
-    processors: u32,
-) -> Result<Outcome> {
+pub fn request_rollback(context: &Context, name: &str, disk: &Disk) -> Result<Outcome> {
     let mut machine = context.machine(name, disk);
-    machine.processors = processors;
+    machine.processors = 1;
     let outcome = context.run(machine, &Task::new(REQUEST))?;
     outcome.task(REBOOTING)?;
     outcome.expect(&End::Reset)?;
@@ -51,6 +46,7 @@ pub fn prove_rolled_back(
     armed: &Armed,
 ) -> Result<(Outcome, Verdict)> {
     let mut machine = context.machine(name, disk);
+    machine.processors = 1;
     machine.notes = Some(armed.copy_notes(context, name)?);
     let outcome = context.run(machine, &Task::new(PROVE).file(&context.probe))?;
     outcome.expect(&End::PoweredOff)?;

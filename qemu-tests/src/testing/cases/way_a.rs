@@ -17,7 +17,7 @@ pub(super) fn uncut(bench: &Bench) -> Result<()> {
 pub(super) fn rolled_back(bench: &Bench) -> Result<()> {
     let disk = bench.armed.fork(&bench.context, "test-rollback")?;
     migrate(&bench.context, "test-rollback", &disk, 1)?;
-    request_rollback(&bench.context, "test-rollback-asked", &disk, 1)?;
+    request_rollback(&bench.context, "test-rollback-asked", &disk)?;
     prove_rolled_back(&bench.context, "test-rolled-back", &disk, &bench.armed)?;
     Ok(())
 }
