@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -165,6 +166,60 @@ impl Disk {
         let _ = fs::remove_file(self.param_conf());
         let mut command = self.boot_command(env!("CARGO_BIN_EXE_rootshift"));
         command.env("ROOTSHIFT_FAULT", fault).spawn().unwrap()
+    }
+
+    /// Runs a boot that stands still at a fault point, and cuts the power there: the disk is what
+    /// had been written to the device. False when the boot ended without getting there.
+    pub fn cut_at(&mut self, fault: &str) -> bool {
+        let mut child = self.boot_until(fault);
+        let stderr = child.stderr.take().unwrap();
+        let reached = BufReader::new(stderr)
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("fault point"));
+        if reached {
+            let cut = self.folder.join("cut.img");
+            let image = self.image.to_str().unwrap();
+            run("cp", &["--sparse=always", image, cut.to_str().unwrap()]);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            unmount(&self.folder.join("boot"));
+            self.replace_image(&cut);
+        } else {
+            assert!(
+                child.wait().unwrap().code().is_some(),
+                "{fault}: killed by a signal"
+            );
+        }
+        reached
+    }
+
+    /// A copy of this disk as it is now, to be put back with [`Disk::replace_image`].
+    pub fn keep_copy(&self, name: &str) -> PathBuf {
+        let copy = self.folder.join(name);
+        run(
+            "cp",
+            &[
+                "--sparse=always",
+                self.image.to_str().unwrap(),
+                copy.to_str().unwrap(),
+            ],
+        );
+        copy
+    }
+
+    /// Puts the disk back to a kept copy, which stays.
+    pub fn restore(&mut self, kept: &Path) {
+        let copy = self.folder.join("restored.img");
+        run(
+            "cp",
+            &[
+                "--sparse=always",
+                kept.to_str().unwrap(),
+                copy.to_str().unwrap(),
+            ],
+        );
+        self.replace_image(&copy);
     }
 
     /// What a boot told the initramfs to mount root with.
