@@ -1,4 +1,6 @@
 //! The rooms `sys` and `tree` on a real btrfs behind a loop device. Needs root and btrfs-progs.
+// Clippy takes only #[test] functions for tests, not what they call.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
