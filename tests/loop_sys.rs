@@ -194,6 +194,7 @@ fn deletion_takes_immutable_files_and_read_only_subvolumes() {
             .unwrap_err()
             .is_not_permitted()
     );
+    root.set_flags(path("@"), IMMUTABLE).unwrap();
     btrfs::set_read_only(&root, path("@"), true).unwrap();
     assert!(btrfs::subvolume_info(&root, path("@")).unwrap().read_only);
     btrfs::delete_subvolume(&root, path("@")).unwrap();
