@@ -76,9 +76,7 @@ fn act(
             roll_back(top, migration, &reason)
         }
         Stage::RollingBack => roll_back(top, migration, "a rollback was cut off"),
-        Stage::Failed if migration.state().has_work() && migration.plan().rollback_enabled => {
-            discard(top, migration)
-        }
+        Stage::Failed if migration.plan().rollback_enabled => discard(top, migration),
         Stage::Validated => complete_commit(top, migration),
         _ => Ok(()),
     }
