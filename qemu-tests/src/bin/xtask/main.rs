@@ -1,2 +1,145 @@
-//! `cargo xtask`.
-fn main() {}
+//! `cargo xtask`: the project's own commands.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use argh::FromArgs;
+use qemu_tests::machine::{self, Accelerator, Machine};
+use qemu_tests::task::Task;
+use qemu_tests::testing::{Selection, Tier};
+use qemu_tests::workspace::Workspace;
+use qemu_tests::{demo, image, package, setup, testing};
+
+/// The project's own commands.
+#[derive(FromArgs)]
+struct Arguments {
+    #[argh(subcommand)]
+    command: Command,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Command {
+    Setup(Setup),
+    Demo(Demo),
+    Test(Test),
+    Package(Package),
+    Size(Size),
+    Image(Image),
+    Boot(Boot),
+}
+
+/// install what a fresh Debian machine lacks
+#[derive(FromArgs)]
+#[argh(subcommand, name = "setup")]
+struct Setup {}
+
+/// migrate a real Debian in a virtual machine, cut its power, and prove every file
+#[derive(FromArgs)]
+#[argh(subcommand, name = "demo")]
+struct Demo {}
+
+/// run every test, in tiers; the last line is "N passed, N failed"
+#[derive(FromArgs)]
+#[argh(subcommand, name = "test")]
+struct Test {
+    /// only this tier: unit, loop or machine
+    #[argh(option)]
+    tier: Option<Tier>,
+    /// only machine cases whose name contains this
+    #[argh(option)]
+    case: Option<String>,
+}
+
+/// build the shipped binary and the Debian package around it
+#[derive(FromArgs)]
+#[argh(subcommand, name = "package")]
+struct Package {}
+
+/// print the size of the shipped binary; fail when it is too large or not static
+#[derive(FromArgs)]
+#[argh(subcommand, name = "size")]
+struct Size {}
+
+/// build the Debian disk image and print its path
+#[derive(FromArgs)]
+#[argh(subcommand, name = "image")]
+struct Image {}
+
+/// boot a fork of the Debian image, run a shell script in it, print what it said
+#[derive(FromArgs)]
+#[argh(subcommand, name = "boot")]
+struct Boot {
+    /// the script
+    #[argh(positional)]
+    script: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments: Arguments = argh::from_env();
+    match dispatch(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Setup(_) => set_up(&workspace),
+        Command::Demo(_) => demo::run(workspace),
+        Command::Test(Test { tier, case }) => testing::run(workspace, &Selection { tier, case }),
+        Command::Package(_) => {
+            setup::prepare(&workspace)?;
+            println!("{}", package::deb(&workspace)?.display());
+            Ok(())
+        }
+        Command::Size(_) => {
+            setup::prepare(&workspace)?;
+            println!("{} KiB", package::check_size(&workspace)?.div_ceil(1024));
+            Ok(())
+        }
+        Command::Image(_) => {
+            let tools = setup::prepare(&workspace)?;
+            println!("{}", image::flat_btrfs(&workspace, &tools)?.display());
+            Ok(())
+        }
+        Command::Boot(Boot { script }) => boot(&workspace, &script.join(" ")),
+    }
+}
+
+fn set_up(workspace: &Workspace) -> Result<()> {
+    let start = Instant::now();
+    let tools = setup::prepare(workspace)?;
+    println!(
+        "setup: ready, {} ({:.2} s)",
+        tools.qemu.version,
+        start.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn boot(workspace: &Workspace, script: &str) -> Result<()> {
+    let tools = setup::prepare(workspace)?;
+    let accelerator = Accelerator::choose(workspace, &tools)?;
+    let home = workspace.machine("boot")?;
+    let image = image::flat_btrfs(workspace, &tools)?;
+    let disk = machine::fork(&tools.qemu, &image, &home.join("disk.qcow2"))?;
+    let mut machine = Machine::new("boot", disk, accelerator);
+    machine.task = Some(Task::new(script).write(&home)?);
+    let outcome = machine.run(workspace, &tools.qemu)?;
+    outcome
+        .tasks
+        .iter()
+        .for_each(|task| print!("{}", task.output));
+    println!(
+        "{} after {:.1} s",
+        outcome.end,
+        outcome.elapsed.as_secs_f64()
+    );
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What rootshift says, in one place: console lines, JSON fields, names. When the tool changes
+//! its words, this is the file to change.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::machine::Outcome;
+
+/// The console says this when a boot takes up work that a cut left open.
+pub const RESUMING: &str = "rootshift: resuming";
+/// The console says this right before the restart through the new boot path.
+pub const RESTARTING: &str = "restarting into the new system";
+/// `status --json` says this once the new system has proved itself.
+pub const VALIDATED: &str = "validated";
+/// `status --json` says this once the old system is root again.
+pub const ROLLED_BACK: &str = "rolled-back";
+/// The unit that validates after the boot.
+pub const VALIDATE_UNIT: &str = "rootshift-validate.service";
+
+const TOOK: &str = "pre-boot work took ";
+
+/// The console line of step `number` of `total`, as far as its name.
+pub fn step_line(number: usize, total: usize) -> String {
+    format!("[{number:>2}/{total}] ")
+}
+
+/// Seconds that the tool worked before root was mounted, by its own clock in the guest.
+pub fn seconds_before_root(outcome: &Outcome) -> Result<f64> {
+    let line = outcome
+        .line(TOOK)
+        .with_context(|| format!("{}: the console never said \"{TOOK}…\"", outcome.name))?;
+    let (_, after) = line.text.split_once(TOOK).unwrap_or_default();
+    let number = after.split_whitespace().next().unwrap_or_default();
+    number
+        .parse()
+        .with_context(|| format!("no number of seconds in \"{}\"", line.text))
+}
+
+/// The step ids of `plan --json`, in order.
+pub fn planned_steps(plan: &str) -> Result<Vec<String>> {
+    let plan: Value = serde_json::from_str(plan).context("`plan --json` is not JSON")?;
+    let steps = plan["steps"]
+        .as_array()
+        .context("`plan --json` has no steps")?;
+    steps.iter().map(|step| text(&step["id"])).collect()
+}
+
+/// The steps that `log --json` reports as done, in order.
+pub fn done_steps(log: &str) -> Result<Vec<String>> {
+    let done = records(log)?
+        .into_iter()
+        .filter(|record| record["record"] == "done");
+    done.map(|record| text(&record["step"])).collect()
+}
+
+/// How many boots took the migration up.
+pub fn attempts(log: &str) -> Result<usize> {
+    Ok(records(log)?
+        .iter()
+        .filter(|record| record["record"] == "attempt")
+        .count())
+}
+
+/// The stage of `status --json`.
+pub fn stage(status: &str) -> Result<String> {
+    let status: Value = serde_json::from_str(status).context("`status --json` is not JSON")?;
+    text(&status["stage"])
+}
+
+/// The plan and the journal agree step by step.
+pub fn ensure_plan_was_carried_out(plan: &str, log: &str) -> Result<usize> {
+    let (planned, done) = (planned_steps(plan)?, done_steps(log)?);
+    ensure!(!planned.is_empty(), "the plan has no steps");
+    ensure!(
+        planned == done,
+        "planned and done differ\n  planned: {planned:?}\n  done:    {done:?}"
+    );
+    Ok(done.len())
+}
+
+fn records(log: &str) -> Result<Vec<Value>> {
+    let log: Value = serde_json::from_str(log).context("`log --json` is not JSON")?;
+    let entries = log.as_array().context("`log --json` is not a list")?;
+    Ok(entries.iter().map(|entry| entry["entry"].clone()).collect())
+}
+
+fn text(value: &Value) -> Result<String> {
+    Ok(value
+        .as_str()
+        .with_context(|| format!("{value} is not a string"))?
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = r#"{"steps": [{"id": "a"}, {"id": "b"}]}"#;
+
+    fn log(done: &[&str]) -> String {
+        let entry = |step: &&str| {
+            format!(
+                r#"{{"sequence": 1, "entry": {{"record": "begun", "step": "{step}"}}}},
+                   {{"sequence": 2, "entry": {{"record": "done", "step": "{step}", "milliseconds": 3}}}}"#
+            )
+        };
+        format!("[{}]", done.iter().map(entry).collect::<Vec<_>>().join(","))
+    }
+
+    #[test]
+    fn plan_and_journal_must_agree_one_for_one() {
+        assert_eq!(
+            ensure_plan_was_carried_out(PLAN, &log(&["a", "b"])).unwrap(),
+            2
+        );
+        for wrong in [&["a"][..], &["b", "a"], &["a", "b", "b"]] {
+            assert!(
+                ensure_plan_was_carried_out(PLAN, &log(wrong)).is_err(),
+                "{wrong:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The shipped binary and the Debian package that carries it.
+
+mod elf;
+mod stage;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::run::{run, show, tool};
+use crate::setup::MUSL_TARGET;
+use crate::workspace::Workspace;
+
+/// The binary has to fit into every initramfs.
+const SIZE_LIMIT: u64 = 800 * 1024;
+
+/// Builds the shipped binary: static, stripped, for any Linux of its architecture.
+pub fn binary(workspace: &Workspace) -> Result<PathBuf> {
+    build(workspace, "rootshift", "rootshift")
+}
+
+/// Builds the program that compares trees inside a guest.
+pub fn guest_probe(workspace: &Workspace) -> Result<PathBuf> {
+    build(workspace, "qemu-tests", "guest-probe")
+}
+
+/// Builds the binary and the package around it; returns the package.
+pub fn deb(workspace: &Workspace) -> Result<PathBuf> {
+    let binary = binary(workspace)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let staging = workspace.target().join("package");
+    stage::tree(workspace.root(), &binary, version, &staging).context("lay out the package")?;
+    let deb = workspace
+        .target()
+        .join(format!("rootshift_{version}_amd64.deb"));
+    run(tool("dpkg-deb")
+        .args(["--root-owner-group", "--build"])
+        .arg(&staging)
+        .arg(&deb))?;
+    Ok(deb)
+}
+
+/// Builds the binary and holds it against its limits; returns its size in bytes.
+pub fn check_size(workspace: &Workspace) -> Result<u64> {
+    let path = binary(workspace)?;
+    let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    elf::ensure_static_pie(&bytes).with_context(|| format!("{}", path.display()))?;
+    let size = u64::try_from(bytes.len())?;
+    ensure!(
+        size <= SIZE_LIMIT,
+        "{} has {size} bytes, more than {SIZE_LIMIT}",
+        path.display()
+    );
+    Ok(size)
+}
+
+fn build(workspace: &Workspace, package: &str, binary: &str) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = tool(cargo);
+    command
+        .current_dir(workspace.root())
+        .args(["build", "--quiet", "--release", "--locked"]);
+    command.args([
+        "--target",
+        MUSL_TARGET,
+        "--package",
+        package,
+        "--bin",
+        binary,
+    ]);
+    // The directory this harness looks in, whatever a configuration file says.
+    show(command.arg("--target-dir").arg(workspace.target()))?;
+    let path = workspace
+        .target()
+        .join(MUSL_TARGET)
+        .join("release")
+        .join(binary);
+    ensure!(
+        Path::new(&path).exists(),
+        "cargo built no {}",
+        path.display()
+    );
+    Ok(path)
+}

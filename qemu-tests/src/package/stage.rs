@@ -1,0 +1,166 @@
+//! The package's tree, file by file.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+const UNITS: &str = "usr/lib/systemd/system";
+const VALIDATE: &str = "rootshift-validate.service";
+const HOOK: &str = "hooks/rootshift";
+const BOOT_SCRIPT: &str = "scripts/local-premount/rootshift";
+
+/// Lays out everything below `staging`, which is made anew.
+pub(super) fn tree(root: &Path, binary: &Path, version: &str, staging: &Path) -> Result<()> {
+    _ = fs::remove_dir_all(staging);
+    let stage = Stage {
+        staging: staging.to_path_buf(),
+    };
+    stage.file(binary, "usr/sbin/rootshift", 0o755)?;
+    for script in [HOOK, BOOT_SCRIPT] {
+        let source = root.join("initramfs-hooks/initramfs-tools").join(script);
+        stage.file(
+            &source,
+            &format!("usr/share/initramfs-tools/{script}"),
+            0o755,
+        )?;
+    }
+    stage.folder(&root.join("initramfs-hooks/systemd"), ".service", UNITS)?;
+    stage.want(VALIDATE)?;
+    stage.folder(
+        &root.join("batches"),
+        ".json",
+        "usr/share/rootshift/batches",
+    )?;
+    stage.folder(
+        &root.join("viscripts"),
+        ".json",
+        "usr/share/rootshift/viscripts",
+    )?;
+    stage.folder(&root.join("docs"), ".md", "usr/share/doc/rootshift")?;
+    stage.folder(root, "README.md", "usr/share/doc/rootshift")?;
+    stage.control(version)
+}
+
+struct Stage {
+    staging: PathBuf,
+}
+
+impl Stage {
+    fn file(&self, source: &Path, to: &str, mode: u32) -> Result<()> {
+        let to = self.place(to)?;
+        fs::copy(source, &to).with_context(|| format!("copy {}", source.display()))?;
+        fs::set_permissions(&to, fs::Permissions::from_mode(mode))?;
+        Ok(())
+    }
+
+    /// Every file of `source` whose name ends like this; a folder that isn't there has none.
+    fn folder(&self, source: &Path, end: &str, to: &str) -> Result<()> {
+        for entry in fs::read_dir(source).into_iter().flatten() {
+            let path = entry?.path();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if name.ends_with(end) && path.is_file() {
+                self.file(&path, &format!("{to}/{name}"), 0o644)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Started with every boot; shipped as a link, so that no maintainer script has to enable it.
+    fn want(&self, unit: &str) -> Result<()> {
+        let link = self.place(&format!("{UNITS}/multi-user.target.wants/{unit}"))?;
+        symlink(format!("../{unit}"), link)?;
+        Ok(())
+    }
+
+    fn control(&self, version: &str) -> Result<()> {
+        let text = format!(
+            "Package: rootshift\nVersion: {version}\nArchitecture: amd64\nSection: admin\n\
+             Priority: optional\nDepends: initramfs-tools\n\
+             Maintainer: rootshift developers <dev@rootshift.invalid>\n\
+             Description: moves an installed system onto btrfs subvolumes before root is mounted\n \
+             Journalled, resumable after a power cut at any instant, and reversible.\n"
+        );
+        fs::write(self.place("DEBIAN/control")?, text)?;
+        Ok(())
+    }
+
+    /// The path of a file to be written, with its directories made.
+    fn place(&self, to: &str) -> Result<PathBuf> {
+        let path = self.staging.join(to);
+        let parent = path.parent().context("a staged file has a directory")?;
+        fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+        Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_has_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("project");
+        for file in [
+            "initramfs-hooks/initramfs-tools/hooks/rootshift",
+            "initramfs-hooks/initramfs-tools/scripts/local-premount/rootshift",
+            "initramfs-hooks/systemd/rootshift-validate.service",
+            "batches/a.json",
+            "batches/notes.txt",
+            "README.md",
+            "binary",
+        ] {
+            fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+            fs::write(root.join(file), file).unwrap();
+        }
+        let staging = folder.path().join("staging");
+        tree(&root, &root.join("binary"), "1.2.3", &staging).unwrap();
+        let mode = |path: &str| {
+            fs::metadata(staging.join(path))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        assert_eq!(mode("usr/sbin/rootshift"), 0o755);
+        assert_eq!(mode("usr/share/initramfs-tools/hooks/rootshift"), 0o755);
+        assert_eq!(mode("usr/share/rootshift/batches/a.json"), 0o644);
+        assert!(
+            !staging
+                .join("usr/share/rootshift/batches/notes.txt")
+                .exists()
+        );
+        let wanted = staging
+            .join(UNITS)
+            .join("multi-user.target.wants")
+            .join(VALIDATE);
+        assert!(
+            fs::metadata(wanted).is_ok(),
+            "the link must lead to the unit"
+        );
+        assert!(
+            fs::read_to_string(staging.join("DEBIAN/control"))
+                .unwrap()
+                .contains("Version: 1.2.3\n")
+        );
+    }
+
+    #[test]
+    fn a_missing_hook_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("binary"), "x").unwrap();
+        let made = tree(
+            folder.path(),
+            &folder.path().join("binary"),
+            "1",
+            &folder.path().join("out"),
+        );
+        assert!(made.is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! Installing and arming, inside the guest, as a user does it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use super::{Context, part};
+use crate::expectations::planned_steps;
+use crate::machine::{Disk, End, Outcome, TaskRun, fork};
+use crate::proof::NOTES_SIZE;
+use crate::task::{REBOOTING, Task};
+use crate::{image, run};
+
+const SCRIPT: &str = r#"
+set -e
+echo "@@ layout"
+findmnt --noheadings --list --types btrfs --output TARGET,FSROOT
+echo "@@ install"
+dpkg --install ./*.deb
+echo "@@ check"
+rootshift check
+echo "@@ plan"
+rootshift plan
+echo "@@ plan.json"
+rootshift plan --json
+echo "@@ arm"
+rootshift arm --yes
+echo "@@ record"
+./guest-probe record /dev/disk/by-id/virtio-notes
+echo "@@ end"
+systemctl --no-block reboot
+exit 100
+"#;
+
+/// An armed machine, switched off.
+#[derive(Debug, Clone)]
+pub struct Armed {
+    /// Its raw disk.
+    pub disk: PathBuf,
+    /// The manifest of the old system, taken in the guest right before its reboot.
+    pub notes: PathBuf,
+    /// The boot that armed it.
+    pub outcome: Outcome,
+    /// What `plan --json` said.
+    pub plan: String,
+    /// The number of its steps.
+    pub steps: usize,
+}
+
+impl Armed {
+    /// What the guest printed.
+    pub fn said(&self) -> Result<&TaskRun> {
+        self.outcome.task(REBOOTING)
+    }
+
+    /// A fork of the disk, for the machine of this name.
+    pub fn fork(&self, context: &Context, name: &str) -> Result<Disk> {
+        fork(
+            &context.tools.qemu,
+            &self.disk,
+            &context.place(name, "disk.qcow2")?,
+        )
+    }
+}
+
+/// Boots a copy of the image, installs the package with dpkg, checks, plans, arms, reboots.
+pub fn arm(context: &Context, name: &str) -> Result<Armed> {
+    let disk = context.place(name, "disk.raw")?;
+    let notes = context.place(name, "notes.raw")?;
+    image::copy(&context.image, &disk)?;
+    _ = std::fs::remove_file(&notes);
+    run::run(
+        run::tool("truncate")
+            .args(["--size", &NOTES_SIZE.to_string()])
+            .arg(&notes),
+    )?;
+    let task = Task::new(SCRIPT).file(&context.deb).file(&context.probe);
+    let mut machine = context.machine(name, &Disk::Raw(disk.clone()));
+    machine.notes = Some(notes.clone());
+    let outcome = context.run(machine, &task)?;
+    // The task's own words say more than the way the machine ended.
+    let task = outcome.task(REBOOTING)?;
+    outcome.expect(&End::Reset)?;
+    let plan = part(task, "plan.json")?;
+    let steps = planned_steps(&plan).context("read the plan")?.len();
+    Ok(Armed {
+        disk,
+        notes,
+        plan,
+        steps,
+        outcome,
+    })
+}

@@ -1,0 +1,16 @@
+//! The life of one machine, stage by stage: armed, cut, resumed, proved, rolled back. The demo
+//! and the machine tests are put together from these.
+
+mod arm;
+mod context;
+mod migrate;
+mod prove;
+mod rollback;
+mod said;
+
+pub use arm::{Armed, arm};
+pub use context::Context;
+pub use migrate::{cut_at_step, migrate};
+pub use prove::{Proof, prove};
+pub use rollback::{prove_rolled_back, request_rollback};
+pub use said::part;

@@ -1,0 +1,55 @@
+//! Machine tests. A case is a function; it forks the armed disk and proves something in a guest.
+//!
+//! A new case: a function in a file here, and a line in [`CASES`].
+
+mod power_cut;
+mod way_a;
+
+use anyhow::{Context as _, Result};
+
+use super::Tally;
+use super::pool::{self, Job};
+use crate::scenario::{Armed, Context, arm};
+use crate::workspace::Workspace;
+
+/// What every case gets: the tools, and a machine that was armed once for all of them.
+#[derive(Debug)]
+pub struct Bench {
+    /// Tools, image, package.
+    pub context: Context,
+    /// Forked by each case, never written to.
+    pub armed: Armed,
+}
+
+type Case = fn(&Bench) -> Result<()>;
+
+const CASES: &[(&str, Case)] = &[
+    ("an_uncut_migration_keeps_every_file", way_a::uncut),
+    ("a_cut_in_the_middle_is_resumed", power_cut::in_the_middle),
+    ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
+];
+
+/// Guests that run at once: one for each core, one processor each.
+const WORKERS: usize = 2;
+
+/// Runs the cases whose name contains `filter`.
+pub(super) fn run(workspace: Workspace, filter: Option<&str>) -> Result<Tally> {
+    let chosen = |(name, _): &&(&'static str, Case)| filter.is_none_or(|part| name.contains(part));
+    let cases: Vec<_> = CASES.iter().filter(chosen).collect();
+    if cases.is_empty() {
+        return Ok(Tally::default());
+    }
+    let context = Context::prepare(workspace)?;
+    println!("machine: arming one machine for {} cases", cases.len());
+    let armed = arm(&context, "test-armed").context("arm the machine that all cases fork")?;
+    let bench = Bench { context, armed };
+    let job = |(name, case): &(&'static str, Case)| {
+        let (case, bench) = (*case, &bench);
+        Job {
+            name,
+            work: Box::new(move || case(bench)),
+        }
+    };
+    let jobs: Vec<_> = cases.into_iter().map(job).collect();
+    Ok(pool::run(&jobs, WORKERS))
+}
