@@ -81,7 +81,7 @@ pub fn ensure_plan_was_carried_out(plan: &str, log: &str) -> Result<usize> {
 fn records(log: &str) -> Result<Vec<Value>> {
     let log: Value = serde_json::from_str(log).context("`log --json` is not JSON")?;
     let entries = log.as_array().context("`log --json` is not a list")?;
-    Ok(entries.iter().map(|entry| entry["entry"].clone()).collect())
+    Ok(entries.clone())
 }
 
 fn text(value: &Value) -> Result<String> {
@@ -100,8 +100,8 @@ mod tests {
     fn log(done: &[&str]) -> String {
         let entry = |step: &&str| {
             format!(
-                r#"{{"sequence": 1, "entry": {{"record": "begun", "step": "{step}"}}}},
-                   {{"sequence": 2, "entry": {{"record": "done", "step": "{step}", "milliseconds": 3}}}}"#
+                r#"{{"sequence": 1, "record": "begun", "step": "{step}"}},
+                   {{"sequence": 2, "record": "done", "step": "{step}", "milliseconds": 3}}"#
             )
         };
         format!("[{}]", done.iter().map(entry).collect::<Vec<_>>().join(","))
