@@ -26,15 +26,27 @@ pub const WOULD_REBOOT: i32 = 10;
 
 pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap_or_else(|cause| {
-        panic!("{program} is needed: {cause}; run `apt-get install btrfs-progs util-linux acl attr`")
+        panic!(
+            "{program} is needed: {cause}; run `apt-get install btrfs-progs util-linux acl attr`"
+        )
     });
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
 /// A disk image behind a loop device. Dropping it lets go of both.
 pub struct Disk {
+    /// A batch that commands run inside find as /run/NAME.
+    pub batch: Option<PathBuf>,
     pub uuid: String,
     pub folder: PathBuf,
     pub image: PathBuf,
@@ -66,6 +78,7 @@ impl Disk {
         run("mkfs.btrfs", &["-q", "-U", &uuid, image.to_str().unwrap()]);
         let device = attach(&image);
         Self {
+            batch: None,
             uuid,
             folder,
             image,
@@ -142,6 +155,43 @@ impl Disk {
             .env("ROOTFLAGS", "")
             .stderr(Stdio::piped());
         command
+    }
+
+    /// Runs a command of the binary as the machine itself would: with this disk as its root, seen
+    /// from inside. The binary and its libraries are on a tmpfs at /run.
+    pub fn run_inside(&self, arguments: &str) -> Ran {
+        const SCRIPT: &str = r#"
+            set -e
+            mount -o "$OPTIONS" "$DEVICE" "$TOP"
+            mount -t tmpfs run "$TOP/run"
+            mount --rbind /proc "$TOP/proc"
+            mount --rbind /dev "$TOP/dev"
+            mount --rbind /sys "$TOP/sys"
+            for library in $(ldd "$BINARY" | grep -o '/[^ ]*'); do cp "$library" "$TOP/run/"; done
+            cp "$BINARY" "$TOP/run/program"
+            [ -z "$BATCH" ] || cp "$BATCH" "$TOP/run/"
+            cp -r "$REPOSITORY/viscripts" "$TOP/run/"
+            exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
+        "#;
+        let target = self.folder.join("inside");
+        fs::create_dir_all(&target).unwrap();
+        let output = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT])
+            .env("OPTIONS", "subvolid=5,noatime")
+            .env("DEVICE", &self.device)
+            .env("TOP", &target)
+            .env("BINARY", env!("CARGO_BIN_EXE_rootshift"))
+            .env("BATCH", self.batch.as_deref().unwrap_or(Path::new("")))
+            .env("REPOSITORY", repository())
+            .env("ARGUMENTS", arguments)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     pub fn param_conf(&self) -> PathBuf {
@@ -387,6 +437,23 @@ pub fn populate(top: &Path, uuid: &str) {
             &format!("home/user/files/{number}"),
             &format!("file {number}\n"),
         );
+    }
+    for directory in ["run", "proc", "dev", "sys", "tmp"] {
+        fs::create_dir(top.join(directory)).unwrap();
+    }
+    write("usr/share/initramfs-tools/scripts/local", "fake");
+    for program in ["update-initramfs", "lsinitramfs"] {
+        write(&format!("usr/sbin/{program}"), "fake");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(top.join("usr/sbin").join(program), mode).unwrap();
+    }
+    for kind in ["batches", "viscripts"] {
+        for entry in fs::read_dir(repository().join(kind)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            write(&format!("usr/share/rootshift/{kind}/{name}"), &text);
+        }
     }
     odd_files(top);
     run(
