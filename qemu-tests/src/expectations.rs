@@ -47,18 +47,24 @@ pub fn planned_steps(plan: &str) -> Result<Vec<String>> {
 
 /// The steps that `log --json` reports as done, in order.
 pub fn done_steps(log: &str) -> Result<Vec<String>> {
-    let done = records(log)?
-        .into_iter()
-        .filter(|record| record["record"] == "done");
-    done.map(|record| text(&record["step"])).collect()
+    records(log, "done")?
+        .iter()
+        .map(|done| text(&done["step"]))
+        .collect()
 }
 
 /// How many boots took the migration up.
 pub fn attempts(log: &str) -> Result<usize> {
-    Ok(records(log)?
-        .iter()
-        .filter(|record| record["record"] == "attempt")
-        .count())
+    Ok(records(log, "attempt")?.len())
+}
+
+/// The step that a cut left open, as the resuming boot names it.
+pub fn open_step(outcome: &Outcome) -> Option<&str> {
+    let line = outcome.line(RESUMING)?;
+    line.text
+        .split_once("the step ")?
+        .1
+        .strip_suffix(" was open")
 }
 
 /// The stage of `status --json`.
@@ -78,10 +84,15 @@ pub fn ensure_plan_was_carried_out(plan: &str, log: &str) -> Result<usize> {
     Ok(done.len())
 }
 
-fn records(log: &str) -> Result<Vec<Value>> {
+/// The records of one kind.
+fn records(log: &str, kind: &str) -> Result<Vec<Value>> {
     let log: Value = serde_json::from_str(log).context("`log --json` is not JSON")?;
     let entries = log.as_array().context("`log --json` is not a list")?;
-    Ok(entries.clone())
+    Ok(entries
+        .iter()
+        .filter(|entry| entry["record"] == kind)
+        .cloned()
+        .collect())
 }
 
 fn text(value: &Value) -> Result<String> {

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Story;
 use super::timing::MORE;
-use crate::expectations::seconds_before_root;
+use crate::expectations::{open_step, seconds_before_root};
 use crate::machine::Outcome;
 use crate::proof::Verdict;
 use crate::scenario::part;
@@ -50,16 +50,14 @@ fn boots(story: &Story) -> Result<()> {
         2,
         &story.cut.outcome,
         &format!(
-            "migration; POWER CUT in step {} of {}: {} unflushed writes lost, {} kept",
+            "migration; POWER CUT when the console showed step {} of {}: {} unflushed writes lost, {} kept",
             story.cut_step, story.armed.steps, story.cut.lost, story.cut.kept
         ),
     );
     let took = seconds_before_root(&story.resumed)?;
-    boot(
-        3,
-        &story.resumed,
-        &format!("resumed, committed, restarted ({took:.2} s of work)"),
-    );
+    let open = open_step(&story.resumed).unwrap_or("no step");
+    let resumed = format!("{open} was open: resumed, committed, restarted ({took:.2} s of work)");
+    boot(3, &story.resumed, &resumed);
     boot(
         4,
         &story.proof.outcome,
