@@ -4,6 +4,13 @@
 //! The program stands still at the point; the disk is copied as the device has it, so what the
 //! file system had not written yet is lost. Then the program is killed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
 mod common;
 
 use std::path::Path;

@@ -1,5 +1,12 @@
 //! The life of a migration on a real btrfs behind a loop device, with the binary at boot mode.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
 mod common;
 
 use common::{Disk, WOULD_REBOOT, assert_same, run};

@@ -1,6 +1,7 @@
 //! A small Debian-like system on a real btrfs behind a loop device, and the shipped binary on it.
 
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, missing_docs, missing_debug_implementations)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -409,11 +410,7 @@ pub fn assert_same(old: &Manifest, new: &Manifest) {
 
 /// The sample system: a bit of everything that a copy could lose.
 pub fn populate(top: &Path, uuid: &str) {
-    let write = |path: &str, text: &str| {
-        let path = top.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
+    let write = |path: &str, text: &str| write(top, path, text);
     write(
         "etc/fstab",
         &format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,noatime 0 1\n#odd\n"),
@@ -438,23 +435,8 @@ pub fn populate(top: &Path, uuid: &str) {
             &format!("file {number}\n"),
         );
     }
-    for directory in ["run", "proc", "dev", "sys", "tmp"] {
-        fs::create_dir(top.join(directory)).unwrap();
-    }
-    write("usr/share/initramfs-tools/scripts/local", "fake");
-    for program in ["update-initramfs", "lsinitramfs"] {
-        write(&format!("usr/sbin/{program}"), "fake");
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(top.join("usr/sbin").join(program), mode).unwrap();
-    }
-    for kind in ["batches", "viscripts"] {
-        for entry in fs::read_dir(repository().join(kind)).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            write(&format!("usr/share/rootshift/{kind}/{name}"), &text);
-        }
-    }
+    tools(top);
+    documents(top);
     odd_files(top);
     run(
         "btrfs",
@@ -476,6 +458,37 @@ pub fn populate(top: &Path, uuid: &str) {
         ],
     );
     write("home/user/vm/disk", "nested in home\n");
+}
+
+fn write(top: &Path, path: &str, text: &str) {
+    let path = top.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// What a check looks for and nothing runs.
+fn tools(top: &Path) {
+    for directory in ["run", "proc", "dev", "sys", "tmp"] {
+        fs::create_dir(top.join(directory)).unwrap();
+    }
+    write(top, "usr/share/initramfs-tools/scripts/local", "fake");
+    for program in ["update-initramfs", "lsinitramfs"] {
+        write(top, &format!("usr/sbin/{program}"), "fake");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(top.join("usr/sbin").join(program), mode).unwrap();
+    }
+}
+
+/// As the package installs them.
+fn documents(top: &Path) {
+    for kind in ["batches", "viscripts"] {
+        for entry in fs::read_dir(repository().join(kind)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            write(top, &format!("usr/share/rootshift/{kind}/{name}"), &text);
+        }
+    }
 }
 
 fn odd_files(top: &Path) {
