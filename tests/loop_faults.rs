@@ -182,8 +182,8 @@ fn a_cut_anywhere_in_a_rollback_ends_in_the_old_system() {
 fn a_cut_while_a_failed_migration_is_taken_back_leaves_nothing_behind() {
     let mut disk = Disk::with_system();
     disk.arm(After::Reboot);
+    disk.mounted(common::make_the_proof_fail);
     let old = disk.old_manifest();
-    disk.mounted(|top| std::fs::create_dir(top.join("@home")).unwrap());
     let armed = disk.keep_copy("armed.img");
     let mut cuts = 0;
     for at in passages("step-undone") {

@@ -491,6 +491,11 @@ fn documents(top: &Path) {
     }
 }
 
+/// The boot chain of the new system will not hold: its kernel is an empty file.
+pub fn make_the_proof_fail(top: &Path) {
+    fs::write(top.join("boot/vmlinuz-6.1.0-1-amd64"), "").unwrap();
+}
+
 fn odd_files(top: &Path) {
     let user = top.join("home/user");
     fs::hard_link(user.join("files/1"), user.join("hard")).unwrap();
