@@ -1,5 +1,12 @@
 //! The life of a migration on a real btrfs behind a loop device, with the binary at boot mode.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
 mod common;
 
 use common::{Disk, WOULD_REBOOT, assert_same, run};
@@ -177,18 +184,73 @@ fn a_changed_machine_makes_the_plan_stale_and_nothing_is_done() {
 }
 
 #[test]
+fn what_changed_since_arming_is_a_refusal_and_can_be_mended() {
+    let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+    let make = |top: &std::path::Path, name: &str| {
+        run(
+            "btrfs",
+            &["-q", "subvolume", "create", &text(top.join(name))],
+        );
+    };
+    type Change<'a> = &'a dyn Fn(&std::path::Path);
+    let cases: [(&str, Change, Change); 3] = [
+        (
+            "a subvolume was made or deleted",
+            &|top| make(top, "var/lib/machines"),
+            &|top| {
+                run(
+                    "btrfs",
+                    &[
+                        "-q",
+                        "subvolume",
+                        "delete",
+                        &text(top.join("var/lib/machines")),
+                    ],
+                );
+            },
+        ),
+        (
+            "@home",
+            &|top| std::fs::create_dir(top.join("@home")).unwrap(),
+            &|top| std::fs::remove_dir(top.join("@home")).unwrap(),
+        ),
+        (
+            "/etc is immutable",
+            &|top| drop(run("chattr", &["+i", &text(top.join("etc"))])),
+            &|top| drop(run("chattr", &["-i", &text(top.join("etc"))])),
+        ),
+    ];
+    for (wanted, spoil, mend) in cases {
+        let disk = Disk::with_system();
+        disk.arm(After::Reboot);
+        disk.mounted(spoil);
+        assert_eq!(disk.boot(), 0, "{wanted}");
+        assert_eq!(disk.root_flags(), None, "{wanted}");
+        let reason = disk.state().reason.unwrap();
+        assert!(reason.contains(wanted), "{wanted}: {reason}");
+        assert_eq!(disk.stage(), Stage::Armed, "{wanted}");
+        disk.mounted(mend);
+        assert_eq!(disk.boot(), WOULD_REBOOT, "{wanted}: mended");
+    }
+}
+
+#[test]
 fn a_failure_leaves_the_old_system_and_nothing_behind() {
     let disk = Disk::with_system();
     disk.arm(After::Reboot);
+    disk.mounted(common::make_the_proof_fail);
     let old = disk.old_manifest();
-    disk.mounted(|top| std::fs::create_dir(top.join("@home")).unwrap());
     assert_eq!(disk.boot(), 0);
     assert_eq!(disk.root_flags(), None);
     assert_eq!(disk.stage(), Stage::Failed);
-    assert!(disk.state().reason.unwrap().contains("@home"));
+    assert!(
+        disk.state()
+            .reason
+            .unwrap()
+            .contains("/boot/vmlinuz-6.1.0-1-amd64 is empty")
+    );
     disk.mounted(|top| {
         assert!(!top.join("@").exists() && !top.join(".rootshift/new").exists());
-        std::fs::remove_dir(top.join("@home")).unwrap();
     });
     assert_same(&old, &disk.old_manifest());
     assert_eq!(disk.boot(), 0, "a failed migration is not tried again");

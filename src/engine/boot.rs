@@ -5,14 +5,17 @@
 
 use super::home::Migration;
 use super::migrate::{complete_commit, migrate};
+use super::preflight::{Finding, look, own_checks};
 use super::rollback::{discard, roll_back};
-use super::survey::{boot_images, fingerprints};
+use super::survey::{boot_images, fingerprints, old_system};
 use super::{Error, Stage};
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::checks::CheckContext;
+use crate::documents::CheckSpec;
 use crate::documents::plan::After;
 use crate::journal::Record;
 use crate::sys::Root;
+use std::path::Path;
 
 /// What happens next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +71,7 @@ fn act(
     match migration.state().stage {
         Stage::Armed | Stage::Preparing => {
             still_fits(top, migration, found)?;
+            look_again(migration, context)?;
             migrate(top, migration, context)
         }
         Stage::Committed => on_trial(top, migration),
@@ -76,9 +80,7 @@ fn act(
             roll_back(top, migration, &reason)
         }
         Stage::RollingBack => roll_back(top, migration, "a rollback was cut off"),
-        Stage::Failed if migration.state().has_work() && migration.plan().rollback_enabled => {
-            discard(top, migration)
-        }
+        Stage::Failed if migration.plan().rollback_enabled => discard(top, migration),
         Stage::Validated => complete_commit(top, migration),
         _ => Ok(()),
     }
@@ -108,6 +110,41 @@ fn next(migration: &Migration, found: Found) -> Next {
     }
 }
 
+/// What can have changed since arming without a fingerprint. Nothing has been begun yet, so that
+/// a finding is a refusal: the machine can be mended and started again.
+fn look_again(migration: &Migration, context: &CheckContext) -> Result<(), Error> {
+    if migration.state().has_work() {
+        return Ok(());
+    }
+    let again = [
+        CheckSpec::NamesFree {},
+        CheckSpec::NestedSubvolumes {},
+        CheckSpec::FreeSpace { minimum: None },
+        CheckSpec::NothingImmutable {},
+    ];
+    let checks = own_checks()
+        .into_iter()
+        .filter(|check| again.contains(&check.check));
+    let findings = checks.map(|check| look(&check, None, context));
+    let problems: Vec<String> = findings
+        .filter(Finding::blocks)
+        .map(|finding| finding.line())
+        .collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Checks { problems })
+    }
+}
+
+/// Subvolumes nested in the old system: a new one would be missing from the new system.
+fn nested_now(top: &Root, migration: &Migration) -> Result<Vec<String>, Error> {
+    let mut nested = old_system(top)?.nested;
+    let ours = migration.plan().subvolumes();
+    nested.retain(|path| !ours.iter().any(|name| Path::new(path).starts_with(name)));
+    Ok(nested)
+}
+
 /// Nothing is begun or gone on with while the plan does not fit the machine.
 fn still_fits(top: &Root, migration: &Migration, found: Found) -> Result<(), Error> {
     let stale = |reason: String| Err(Error::Stale { reason });
@@ -119,6 +156,9 @@ fn still_fits(top: &Root, migration: &Migration, found: Found) -> Result<(), Err
         if now != then {
             return stale(format!("{} was changed since", then.path));
         }
+    }
+    if nested_now(top, migration)? != frozen.plan.old_system.nested {
+        return stale("a subvolume was made or deleted in the old system since".into());
     }
     let (now, then) = (boot_images(top)?, &migration.state().images);
     let changed = now.iter().find(|image| !then.contains(image));

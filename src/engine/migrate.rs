@@ -185,7 +185,7 @@ fn run_step(top: &Root, migration: &mut Migration, step: &PlannedStep) -> Result
     migration.record(Record::Done {
         step: step.id.clone(),
         milliseconds: clock::monotonic_milliseconds().saturating_sub(began),
-        found_done: found == Probe::Done,
+        found_done: was_open && found == Probe::Done,
     })?;
     fault::reached("step-done");
     Ok(())

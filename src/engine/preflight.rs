@@ -120,7 +120,7 @@ fn required_by(batch: &Batch) -> Vec<NamedCheck> {
         });
     };
     if let Some(minimum) = requirements.min_memory {
-        add("min_memory", CheckSpec::Memory { minimum });
+        add("enough memory (min_memory)", CheckSpec::Memory { minimum });
     }
     if let Some(minimum) = requirements.min_disk_space {
         add(
@@ -139,7 +139,10 @@ fn required_by(batch: &Batch) -> Vec<NamedCheck> {
     }
     if !requirements.required_commands.is_empty() {
         let names = requirements.required_commands.clone();
-        add("required_commands", CheckSpec::Commands { names });
+        add(
+            "programs are installed (required_commands)",
+            CheckSpec::Commands { names },
+        );
     }
     checks
 }

@@ -296,3 +296,6 @@ fn check_layout_prerequisites(
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

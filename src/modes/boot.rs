@@ -29,7 +29,9 @@ pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
     };
     let took = clock::monotonic_milliseconds().saturating_sub(began);
     log::info!("pre-boot work took {}.{:03} s", took / 1000, took % 1000);
-    carry_out(options, &next)?;
+    if let Err(error) = carry_out(options, &next) {
+        log::error!("{error}; the boot goes on as the kernel command line says");
+    }
     Ok(Exit::Success)
 }
 
@@ -59,7 +61,9 @@ fn decide(options: &Boot) -> Result<Next, Error> {
     system.create_directories(mount_at, 0o700)?;
     mount::mount_top_level(device, mount_at)?;
     let next = with_top_level(&system, mount_at, &frozen);
-    mount::unmount(mount_at)?;
+    if let Err(error) = mount::unmount(mount_at) {
+        log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
+    }
     next
 }
 

@@ -1,6 +1,6 @@
 //! `rootshift log`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::{Error, session};
 use crate::cli::{Exit, Log};
@@ -14,8 +14,7 @@ pub(super) fn run(options: &Log) -> Result<Exit, Error> {
     if options.json {
         let mut records = Vec::new();
         for entry in entries {
-            let record = session::json(&entry.record)?;
-            records.push(json!({ "sequence": entry.sequence, "record": record }));
+            records.push(flat(entry.sequence, session::json(&entry.record)?));
         }
         print::json(&Value::Array(records));
         return Ok(Exit::Success);
@@ -29,6 +28,21 @@ pub(super) fn run(options: &Log) -> Result<Exit, Error> {
         ));
     }
     Ok(Exit::Success)
+}
+
+/// `{"done": {"step": "x"}}` becomes `{"sequence": 7, "record": "done", "step": "x"}`.
+fn flat(sequence: u64, record: Value) -> Value {
+    let (name, mut fields) = match record {
+        Value::Object(tagged) => match tagged.into_iter().next() {
+            Some((name, Value::Object(fields))) => (name, fields),
+            _ => (String::new(), Map::new()),
+        },
+        Value::String(name) => (name, Map::new()),
+        _ => (String::new(), Map::new()),
+    };
+    fields.insert("sequence".to_owned(), sequence.into());
+    fields.insert("record".to_owned(), name.into());
+    Value::Object(fields)
 }
 
 fn in_words(entry: &Entry) -> String {

@@ -20,11 +20,12 @@ pub(super) fn survey() -> Result<Survey, Error> {
     if !process::effective_user_is_root() {
         return Err(Error::NotRoot);
     }
+    // First of all: what was opened before sees the mounts of the namespace it was opened in.
+    mount::private_namespace()?;
     let mut survey = Survey::of(Path::new("/"))?;
     let Some(device) = survey.device().filter(|_| survey.identity.is_some()) else {
         return Ok(survey);
     };
-    mount::private_namespace()?;
     survey
         .system
         .create_directories(Path::new(MOUNT_AT), 0o700)?;

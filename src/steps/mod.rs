@@ -122,6 +122,12 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
+/// Whether two directories have the same modification time: the last thing that a step restores.
+fn same_times(root: &Root, one: &Path, other: &Path) -> Result<bool, Error> {
+    let modified = |path| Ok::<_, Error>(root.status(path)?.map(|status| status.modified));
+    Ok(modified(one)? == modified(other)?)
+}
+
 /// Gives `to` the access and modification times that `from` has: renames in a directory change
 /// them, and nobody's data changed.
 fn copy_times(root: &Root, from: &Path, to: &Path) -> Result<(), Error> {

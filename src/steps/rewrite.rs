@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Probe, StepContext, Undo, below, copy_times, parent, relative};
+use super::{Error, Probe, StepContext, Undo, below, copy_times, parent, relative, same_times};
 use crate::sys::Root;
 use crate::{bootcfg, fault};
 
@@ -48,7 +48,9 @@ impl Step<'_> {
         let Some(text) = self.new_text(context)? else {
             return Ok(true);
         };
-        Ok(self.new_root(context)?.read(Path::new(self.file))? == text.as_bytes())
+        let written = self.new_root(context)?.read(Path::new(self.file))? == text.as_bytes();
+        let old_directory = parent(Path::new(self.file));
+        Ok(written && same_times(context.top, old_directory, parent(&self.path()))?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Probe, StepContext, Undo, copy_times, is_stub, parent, relative};
+use super::{Error, Probe, StepContext, Undo, copy_times, is_stub, parent, relative, same_times};
 use crate::documents::plan::HOME;
 use crate::documents::step::Snapshot;
 use crate::fault;
@@ -25,16 +25,16 @@ impl Step<'_> {
         self.to().join(HOME)
     }
 
-    fn is_of_top_level(&self) -> bool {
-        self.from() == Path::new(".")
-    }
-
-    /// Where a nested subvolume is put in its place, the directory around it keeps its times.
-    fn restore_times(&self, context: &StepContext) -> Result<(), Error> {
-        if self.is_of_top_level() {
-            copy_times(context.top, Path::new("."), &self.to())
+    /// Old and new of the directory whose times making the snapshot changes: its own root, where
+    /// a stub was removed; the one around it, where a nested subvolume was put in its place.
+    fn touched_directory(&self) -> (PathBuf, PathBuf) {
+        if self.from() == Path::new(".") {
+            (self.from(), self.to())
         } else {
-            copy_times(context.top, parent(&self.from()), parent(&self.to()))
+            (
+                parent(&self.from()).to_owned(),
+                parent(&self.to()).to_owned(),
+            )
         }
     }
 }
@@ -42,7 +42,9 @@ impl Step<'_> {
 impl super::Step for Step<'_> {
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         let there = btrfs::is_subvolume(context.top, &self.to())?;
-        let tidy = there && !context.top.exists(&self.own_stub())?;
+        let (old, new) = self.touched_directory();
+        let tidy =
+            there && !context.top.exists(&self.own_stub())? && same_times(context.top, &old, &new)?;
         Ok(if tidy { Probe::Done } else { Probe::Open })
     }
 
@@ -58,7 +60,8 @@ impl super::Step for Step<'_> {
         if is_stub(top, &self.own_stub())? {
             top.remove_directory(&self.own_stub())?;
         }
-        self.restore_times(context)
+        let (old, new) = self.touched_directory();
+        copy_times(top, &old, &new)
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {

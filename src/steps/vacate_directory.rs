@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Probe, StepContext, Undo, below, copy_times, parent, relative};
+use super::{Error, Probe, StepContext, Undo, below, copy_times, parent, relative, same_times};
 use crate::documents::plan::TRASH;
 use crate::documents::step::VacateDirectory;
 use crate::fault;
@@ -38,16 +38,33 @@ impl Step<'_> {
         relative(old.strip_suffix(inside).unwrap_or(old))
     }
 
-    fn restore_times(&self, context: &StepContext) -> Result<(), Error> {
-        copy_times(context.top, parent(&self.old()), parent(&self.directory()))?;
-        copy_times(context.top, &self.old_root(), &relative(&self.0.subvolume))
+    /// Old and new of the directories whose times the renames change.
+    fn touched_directories(&self) -> [(PathBuf, PathBuf); 2] {
+        [
+            (
+                parent(&self.old()).to_owned(),
+                parent(&self.directory()).to_owned(),
+            ),
+            (self.old_root(), relative(&self.0.subvolume)),
+        ]
+    }
+
+    fn times_are_restored(&self, context: &StepContext) -> Result<bool, Error> {
+        for (old, new) in self.touched_directories() {
+            if !same_times(context.top, &old, &new)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
 impl super::Step for Step<'_> {
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         let top = context.top;
-        let done = top.exists(&self.kept())? && self.verify(context).is_ok();
+        let done = top.exists(&self.kept())?
+            && self.verify(context).is_ok()
+            && self.times_are_restored(context)?;
         Ok(if done { Probe::Done } else { Probe::Open })
     }
 
@@ -64,7 +81,10 @@ impl super::Step for Step<'_> {
             top.create_directory(&self.directory(), 0o700)?;
         }
         attributes::copy_directory_attributes(top, &self.old(), top, &self.directory())?;
-        self.restore_times(context)
+        for (old, new) in self.touched_directories() {
+            copy_times(top, &old, &new)?;
+        }
+        Ok(())
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {

@@ -13,8 +13,8 @@ pub fn kernel_message(level: u8, line: &str) {
     let Ok(mut log) = OpenOptions::new().write(true).open("/dev/kmsg") else {
         return;
     };
-    // One write(2) is one record, and a second one would not carry the level.
-    log.write(record(level, line).as_bytes()).ok();
+    // One write(2) is one record; the device never takes a part.
+    log.write_all(record(level, line).as_bytes()).ok();
 }
 
 fn record(level: u8, line: &str) -> String {

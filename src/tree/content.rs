@@ -7,7 +7,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::sys::{self, attributes};
+use crate::sys::{self, holes::next_data};
 
 /// XXH3-128 of a file's content, read in pieces of `piece`'s length.
 pub(super) fn hash(file: &File, size: u64, piece: &mut [u8], shown: &Path) -> sys::Result<u128> {
@@ -60,7 +60,7 @@ pub(super) fn holes(file: &File, size: u64, shown: &Path) -> sys::Result<Option<
     let mut offset = 0;
     let mut data = 0_u64;
     while offset < size {
-        let Some(segment) = attributes::next_data(file, offset, shown)? else {
+        let Some(segment) = next_data(file, offset, shown)? else {
             break;
         };
         hasher.update(&segment.start.to_le_bytes());
@@ -94,7 +94,7 @@ mod tests {
             whole
         );
         // A file that grew since it was looked at is read to its end.
-        assert_eq!(hash(&opened, 10, &mut vec![0; 8], path).unwrap(), whole);
+        assert_eq!(hash(&opened, 10, &mut [0; 8], path).unwrap(), whole);
     }
 
     #[test]

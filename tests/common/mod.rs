@@ -1,8 +1,10 @@
 //! A small Debian-like system on a real btrfs behind a loop device, and the shipped binary on it.
 
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, missing_docs, missing_debug_implementations)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,15 +27,27 @@ pub const WOULD_REBOOT: i32 = 10;
 
 pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap_or_else(|cause| {
-        panic!("{program} is needed: {cause}; run `apt-get install btrfs-progs util-linux acl attr`")
+        panic!(
+            "{program} is needed: {cause}; run `apt-get install btrfs-progs util-linux acl attr`"
+        )
     });
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
 /// A disk image behind a loop device. Dropping it lets go of both.
 pub struct Disk {
+    /// A batch that commands run inside find as /run/NAME.
+    pub batch: Option<PathBuf>,
     pub uuid: String,
     pub folder: PathBuf,
     pub image: PathBuf,
@@ -65,6 +79,7 @@ impl Disk {
         run("mkfs.btrfs", &["-q", "-U", &uuid, image.to_str().unwrap()]);
         let device = attach(&image);
         Self {
+            batch: None,
             uuid,
             folder,
             image,
@@ -143,6 +158,43 @@ impl Disk {
         command
     }
 
+    /// Runs a command of the binary as the machine itself would: with this disk as its root, seen
+    /// from inside. The binary and its libraries are on a tmpfs at /run.
+    pub fn run_inside(&self, arguments: &str) -> Ran {
+        const SCRIPT: &str = r#"
+            set -e
+            mount -o "$OPTIONS" "$DEVICE" "$TOP"
+            mount -t tmpfs run "$TOP/run"
+            mount --rbind /proc "$TOP/proc"
+            mount --rbind /dev "$TOP/dev"
+            mount --rbind /sys "$TOP/sys"
+            for library in $(ldd "$BINARY" | grep -o '/[^ ]*'); do cp "$library" "$TOP/run/"; done
+            cp "$BINARY" "$TOP/run/program"
+            [ -z "$BATCH" ] || cp "$BATCH" "$TOP/run/"
+            cp -r "$REPOSITORY/viscripts" "$TOP/run/"
+            exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
+        "#;
+        let target = self.folder.join("inside");
+        fs::create_dir_all(&target).unwrap();
+        let output = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT])
+            .env("OPTIONS", "subvolid=5,noatime")
+            .env("DEVICE", &self.device)
+            .env("TOP", &target)
+            .env("BINARY", env!("CARGO_BIN_EXE_rootshift"))
+            .env("BATCH", self.batch.as_deref().unwrap_or(Path::new("")))
+            .env("REPOSITORY", repository())
+            .env("ARGUMENTS", arguments)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+
     pub fn param_conf(&self) -> PathBuf {
         self.folder.join("param.conf")
     }
@@ -165,6 +217,60 @@ impl Disk {
         let _ = fs::remove_file(self.param_conf());
         let mut command = self.boot_command(env!("CARGO_BIN_EXE_rootshift"));
         command.env("ROOTSHIFT_FAULT", fault).spawn().unwrap()
+    }
+
+    /// Runs a boot that stands still at a fault point, and cuts the power there: the disk is what
+    /// had been written to the device. False when the boot ended without getting there.
+    pub fn cut_at(&mut self, fault: &str) -> bool {
+        let mut child = self.boot_until(fault);
+        let stderr = child.stderr.take().unwrap();
+        let reached = BufReader::new(stderr)
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("fault point"));
+        if reached {
+            let cut = self.folder.join("cut.img");
+            let image = self.image.to_str().unwrap();
+            run("cp", &["--sparse=always", image, cut.to_str().unwrap()]);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            unmount(&self.folder.join("boot"));
+            self.replace_image(&cut);
+        } else {
+            assert!(
+                child.wait().unwrap().code().is_some(),
+                "{fault}: killed by a signal"
+            );
+        }
+        reached
+    }
+
+    /// A copy of this disk as it is now, to be put back with [`Disk::replace_image`].
+    pub fn keep_copy(&self, name: &str) -> PathBuf {
+        let copy = self.folder.join(name);
+        run(
+            "cp",
+            &[
+                "--sparse=always",
+                self.image.to_str().unwrap(),
+                copy.to_str().unwrap(),
+            ],
+        );
+        copy
+    }
+
+    /// Puts the disk back to a kept copy, which stays.
+    pub fn restore(&mut self, kept: &Path) {
+        let copy = self.folder.join("restored.img");
+        run(
+            "cp",
+            &[
+                "--sparse=always",
+                kept.to_str().unwrap(),
+                copy.to_str().unwrap(),
+            ],
+        );
+        self.replace_image(&copy);
     }
 
     /// What a boot told the initramfs to mount root with.
@@ -304,11 +410,7 @@ pub fn assert_same(old: &Manifest, new: &Manifest) {
 
 /// The sample system: a bit of everything that a copy could lose.
 pub fn populate(top: &Path, uuid: &str) {
-    let write = |path: &str, text: &str| {
-        let path = top.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
+    let write = |path: &str, text: &str| write(top, path, text);
     write(
         "etc/fstab",
         &format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,noatime 0 1\n#odd\n"),
@@ -333,6 +435,8 @@ pub fn populate(top: &Path, uuid: &str) {
             &format!("file {number}\n"),
         );
     }
+    tools(top);
+    documents(top);
     odd_files(top);
     run(
         "btrfs",
@@ -354,6 +458,42 @@ pub fn populate(top: &Path, uuid: &str) {
         ],
     );
     write("home/user/vm/disk", "nested in home\n");
+}
+
+fn write(top: &Path, path: &str, text: &str) {
+    let path = top.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// What a check looks for and nothing runs.
+fn tools(top: &Path) {
+    for directory in ["run", "proc", "dev", "sys", "tmp"] {
+        fs::create_dir(top.join(directory)).unwrap();
+    }
+    write(top, "usr/share/initramfs-tools/scripts/local", "fake");
+    for program in ["update-initramfs", "lsinitramfs"] {
+        write(top, &format!("usr/sbin/{program}"), "fake");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(top.join("usr/sbin").join(program), mode).unwrap();
+    }
+}
+
+/// As the package installs them.
+fn documents(top: &Path) {
+    for kind in ["batches", "viscripts"] {
+        for entry in fs::read_dir(repository().join(kind)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            write(top, &format!("usr/share/rootshift/{kind}/{name}"), &text);
+        }
+    }
+}
+
+/// The boot chain of the new system will not hold: its kernel is an empty file.
+pub fn make_the_proof_fail(top: &Path) {
+    fs::write(top.join("boot/vmlinuz-6.1.0-1-amd64"), "").unwrap();
 }
 
 fn odd_files(top: &Path) {

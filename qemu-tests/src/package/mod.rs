@@ -19,6 +19,33 @@ pub fn binary(workspace: &Workspace) -> Result<PathBuf> {
     build(workspace, "rootshift", "rootshift")
 }
 
+/// Builds the program with its fault points, for tests alone: not optimized, static as well.
+pub fn fault_binary(workspace: &Workspace) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = tool(cargo);
+    command
+        .current_dir(workspace.root())
+        .args(["build", "--quiet", "--locked"]);
+    command.args([
+        "--package",
+        "rootshift",
+        "--features",
+        "fault",
+        "--target",
+        MUSL_TARGET,
+    ]);
+    show(
+        command
+            .arg("--target-dir")
+            .arg(workspace.target().join("fault")),
+    )?;
+    Ok(workspace
+        .target()
+        .join("fault")
+        .join(MUSL_TARGET)
+        .join("debug/rootshift"))
+}
+
 /// Builds the program that compares trees inside a guest.
 pub fn guest_probe(workspace: &Workspace) -> Result<PathBuf> {
     build(workspace, "qemu-tests", "guest-probe")

@@ -44,14 +44,14 @@ pub(super) fn on_loop_devices(workspace: &Workspace) -> Result<Tally> {
     if names.is_empty() {
         return Ok(Tally::default());
     }
-    let mut words = vec!["test"];
+    let mut words = vec!["test", "--features", "fault"];
     words.extend(names.iter().flat_map(|name| ["--test", name.as_str()]));
     tests(workspace, &words)
 }
 
 fn deny(workspace: &Workspace) -> Result<Tally> {
     if exists("cargo-deny") {
-        return stage(workspace, &["deny", "check"]);
+        return stage(workspace, &["deny", "check", "bans", "licenses", "sources"]);
     }
     println!("FAIL cargo deny: not installed; cargo install --locked cargo-deny");
     Ok(Tally::from(false))

@@ -142,6 +142,15 @@ fn absolute(inside_parent: &BTreeMap<u64, (u64, PathBuf)>, id: u64) -> PathBuf {
 /// every inode carries its own transaction. Pending changes are synced first, or they would not
 /// be in the tree yet.
 pub fn first_change_since(subvolume: &Root, generation: u64) -> Result<Option<u64>> {
+    first_change_since_except(subvolume, generation, &|_| false)
+}
+
+/// The same, but inodes of which `except` is true do not count: one's own journal, say.
+pub fn first_change_since_except(
+    subvolume: &Root,
+    generation: u64,
+    except: &dyn Fn(u64) -> bool,
+) -> Result<Option<u64>> {
     let Some(min_generation) = generation.checked_add(1) else {
         return Ok(None);
     };
@@ -162,9 +171,11 @@ pub fn first_change_since(subvolume: &Root, generation: u64) -> Result<Option<u6
     };
     let mut changed = None;
     search(subvolume, &range, &mut |item| {
-        let is_inode = item.key.kind == INODE_ITEM;
-        if is_inode && number(item.data, TRANSID).is_some_and(|last| last > generation) {
-            changed = Some(item.key.objectid);
+        let inode = item.key.objectid;
+        let newer = item.key.kind == INODE_ITEM
+            && number(item.data, TRANSID).is_some_and(|last| last > generation);
+        if newer && !except(inode) {
+            changed = Some(inode);
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())

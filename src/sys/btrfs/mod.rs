@@ -8,7 +8,9 @@ mod search;
 mod space;
 mod subvolume;
 
-pub use list::{Subvolume, first_change_since, list_subvolumes, quotas_enabled};
+pub use list::{
+    Subvolume, first_change_since, first_change_since_except, list_subvolumes, quotas_enabled,
+};
 pub use space::{Filesystem, Space, filesystem, space};
 pub use subvolume::{
     SubvolumeInfo, create_subvolume, delete_subvolume, is_subvolume, set_read_only, snapshot,

@@ -1,7 +1,7 @@
 //! One subvolume: make, snapshot, delete, ask.
 
 use std::ffi::{OsStr, c_char};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -14,8 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::call::{Numbers, call, name_argument};
-use crate::sys::{Error, Result, Root};
-use std::os::fd::AsRawFd;
+use crate::sys::{Error, InodeFlags, Result, Root};
 
 /// BTRFS_FIRST_FREE_OBJECTID: the inode of every subvolume's root.
 const ROOT_INODE: u64 = 256;
@@ -85,7 +84,7 @@ pub fn delete_subvolume(root: &Root, path: &Path) -> Result<()> {
     }
     let (parent, name) = parent_for_ioctl(ACT, root, path)?;
     match call_by_name::<BTRFS_IOC_SNAP_DESTROY>(&parent, name) {
-        Err(Errno::ROFS | Errno::PERM) if clear_read_only(root, path)? => {
+        Err(Errno::ROFS | Errno::PERM) if unlock(root, path)? => {
             call_by_name::<BTRFS_IOC_SNAP_DESTROY>(&parent, name).map_err(failed)
         }
         done => done.map_err(failed),
@@ -137,13 +136,19 @@ pub fn set_read_only(root: &Root, path: &Path, read_only: bool) -> Result<()> {
     call::<BTRFS_IOC_SUBVOL_SETFLAGS, _>(&directory, &mut flags).map_err(failed)
 }
 
-/// Was it read-only, and is it no more?
-fn clear_read_only(root: &Root, path: &Path) -> Result<bool> {
-    if !subvolume_info(root, path)?.read_only {
-        return Ok(false);
+/// Takes away what forbids a deletion: the read-only flag, and locks on the root directory.
+/// Was there any?
+fn unlock(root: &Root, path: &Path) -> Result<bool> {
+    let read_only = subvolume_info(root, path)?.read_only;
+    if read_only {
+        set_read_only(root, path, false)?;
     }
-    set_read_only(root, path, false)?;
-    Ok(true)
+    let bits = root.flags(path)?.bits;
+    let locked = bits & InodeFlags::LOCKS != 0;
+    if locked {
+        root.set_flags(path, bits & !InodeFlags::LOCKS)?;
+    }
+    Ok(read_only || locked)
 }
 
 /// An ioctl needs a descriptor that is open for reading, not only for resolving.

@@ -2,7 +2,10 @@
 //!
 //! A new case: a function in a file here, and a line in [`CASES`].
 
+mod faults;
+mod finalize;
 mod power_cut;
+mod refusals;
 mod way_a;
 
 use anyhow::{Context as _, Result};
@@ -27,6 +30,32 @@ const CASES: &[(&str, Case)] = &[
     ("an_uncut_migration_keeps_every_file", way_a::uncut),
     ("a_cut_in_the_middle_is_resumed", power_cut::in_the_middle),
     ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
+    (
+        "a_cut_among_the_renames_is_resumed",
+        faults::among_the_renames,
+    ),
+    (
+        "a_cut_before_the_commit_is_resumed",
+        faults::before_the_commit,
+    ),
+    (
+        "a_cut_after_the_commit_boots_the_new_system",
+        faults::after_the_commit,
+    ),
+    (
+        "a_cut_at_the_exchange_boots_the_new_system",
+        faults::at_the_exchange,
+    ),
+    (
+        "a_changed_fstab_makes_the_plan_stale",
+        refusals::changed_fstab,
+    ),
+    (
+        "a_damaged_journal_is_an_ordinary_boot",
+        refusals::damaged_journal,
+    ),
+    ("a_hibernated_system_is_left_alone", refusals::hibernated),
+    ("finalize_gives_the_space_back", finalize::finalized),
 ];
 
 /// Guests that run at once: one for each core, one processor each.

@@ -1,0 +1,196 @@
+use super::{Machine, resolve};
+use crate::documents::library::Bundle;
+use crate::documents::plan::{After, FilesystemIdentity, OldSystem};
+use crate::documents::viscript::Stage;
+use crate::documents::{Batch, Plan, StepSpec, ViScript};
+
+fn repository(path: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// A batch of the repository, edited, with its viScripts, edited.
+fn bundle(batch: &str, edit: impl Fn(&str, String) -> String) -> Bundle {
+    let text = edit("batch", repository(&format!("batches/{batch}.json")));
+    let batch = Batch::parse("batch.json", text.as_bytes()).unwrap();
+    let mut viscripts = Vec::new();
+    for name in batch.phases.iter().flat_map(|phase| &phase.viscripts) {
+        let text = edit(name, repository(&format!("viscripts/{name}")));
+        viscripts.push((
+            name.clone(),
+            ViScript::parse(name, text.as_bytes()).unwrap(),
+        ));
+    }
+    Bundle { batch, viscripts }
+}
+
+fn unedited(_: &str, text: String) -> String {
+    text
+}
+
+fn machine(nested: &[&str]) -> Machine {
+    Machine {
+        filesystem: FilesystemIdentity {
+            uuid: "u".into(),
+            aliases: vec![],
+        },
+        old_system: OldSystem {
+            entries: vec!["boot".into(), "home".into()],
+            nested: nested.iter().map(|path| (*path).to_owned()).collect(),
+        },
+        fingerprints: vec![],
+        now: 1_702_909_822,
+    }
+}
+
+fn ids(plan: &Plan) -> Vec<&str> {
+    plan.steps().iter().map(|step| step.id.as_str()).collect()
+}
+
+fn refusal(bundle: &Bundle) -> String {
+    resolve(bundle, machine(&[]), After::Reboot)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn the_shipped_batch_becomes_these_steps_in_this_order() {
+    let bundle = bundle("flat-to-subvolumes", unedited);
+    let plan = resolve(&bundle, machine(&["var/lib/portables"]), After::Reboot).unwrap();
+    assert_eq!(
+        ids(&plan),
+        [
+            "btrfs_subvolume_creation/snapshot[@]",
+            "btrfs_subvolume_creation/snapshot[@home]",
+            "btrfs_subvolume_creation/snapshot[@var_log]",
+            "btrfs_data_migration/promote[@home]",
+            "btrfs_data_migration/promote[@var_log]",
+            "btrfs_data_migration/vacate[@home]",
+            "btrfs_data_migration/vacate[@var_log]",
+            "btrfs_data_migration/carry-over[var/lib/portables]",
+            "btrfs_mount_configuration/fstab",
+            "btrfs_boot_configuration/grub-defaults",
+            "btrfs_boot_configuration/grub-config",
+            "btrfs_boot_configuration/place[@]",
+            "btrfs_boot_configuration/place[@home]",
+            "btrfs_boot_configuration/place[@var_log]",
+            "btrfs_boot_configuration/boot-path",
+        ]
+    );
+    assert_eq!(plan.batch_id, "flat-to-subvolumes_20231218_143022");
+}
+
+#[test]
+fn the_seeds_batch_as_it_stands_becomes_a_plan() {
+    let bundle = bundle("ubuntu_btrfs_installation", unedited);
+    let plan = resolve(&bundle, machine(&[]), After::Reboot).unwrap();
+    assert_eq!(plan.subvolumes(), ["@", "@home"]);
+    let stages: Vec<Stage> = plan.phases.iter().map(|phase| phase.stage).collect();
+    use Stage::{AfterBoot, Arm, Initramfs};
+    assert_eq!(
+        stages,
+        [Arm, Initramfs, Initramfs, AfterBoot, AfterBoot, AfterBoot]
+    );
+}
+
+#[test]
+fn what_is_nested_lands_in_the_subvolume_that_its_path_belongs_to() {
+    let bundle = bundle("flat-to-subvolumes", unedited);
+    let plan = resolve(&bundle, machine(&["home/user/vm", "srv/x"]), After::Reboot).unwrap();
+    let carried: Vec<String> = plan
+        .steps()
+        .iter()
+        .filter(|step| step.id.contains("carry-over"))
+        .map(|step| match &step.action {
+            StepSpec::Snapshot(snapshot) => snapshot.to.clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        carried,
+        [".rootshift/new/@home/user/vm", ".rootshift/new/@/srv/x"]
+    );
+}
+
+#[test]
+fn a_directory_inside_another_split_off_one_is_vacated_there() {
+    let bundle = bundle("flat-to-subvolumes", |_, text| {
+        text.replace("\"@home\"", "\"@var\"")
+            .replace("\"/home\"", "\"/var\"")
+    });
+    let plan = resolve(&bundle, machine(&[]), After::Reboot).unwrap();
+    let vacated: Vec<(String, String)> = plan
+        .steps()
+        .iter()
+        .filter_map(|step| match &step.action {
+            StepSpec::VacateDirectory(step) => {
+                Some((step.subvolume.clone(), step.directory.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(
+        vacated,
+        [
+            pair(".rootshift/new/@", "/var"),
+            pair(".rootshift/new/@var", "/log")
+        ]
+    );
+}
+
+#[test]
+fn a_requirement_that_runs_later_or_never_is_named() {
+    let later = bundle("flat-to-subvolumes", |name, text| match name {
+        "btrfs_subvolume_creation_viScript.json" => text.replace(
+            "\"required_viScripts\": []",
+            "\"required_viScripts\": [\"btrfs_boot_configuration_viScript.json\"]",
+        ),
+        _ => text,
+    });
+    assert_eq!(
+        refusal(&later),
+        "btrfs_subvolume_creation_viScript.json requires btrfs_boot_configuration_viScript.json, \
+         which runs only after it; put btrfs_boot_configuration_viScript.json before it"
+    );
+    let missing = bundle("flat-to-subvolumes", |name, text| match name {
+        "btrfs_root_viScript.json" => text.replace(
+            "\"required_viScripts\": []",
+            "\"required_viScripts\": [\"docker_viScript.json\"]",
+        ),
+        _ => text,
+    });
+    assert!(refusal(&missing).contains("docker_viScript.json, which is not in the batch"));
+}
+
+#[test]
+fn what_the_layout_does_not_have_is_named() {
+    let bundle = bundle("flat-to-subvolumes", |name, text| match name {
+        "btrfs_root_viScript.json" => text.replace(
+            "\"required_subvolumes\": []",
+            "\"required_subvolumes\": [\"@srv\"]",
+        ),
+        _ => text,
+    });
+    assert!(refusal(&bundle).contains("requires the subvolume @srv"));
+}
+
+#[test]
+fn a_phase_can_not_run_in_two_places() {
+    let bundle = bundle("flat-to-subvolumes", |name, text| match name {
+        "batch" => text.replace(
+            "\"btrfs_boot_configuration_viScript.json\"",
+            "\"btrfs_boot_configuration_viScript.json\", \"btrfs_root_viScript.json\"",
+        ),
+        _ => text,
+    });
+    assert!(refusal(&bundle).contains("runs at another time than the viScripts before it"));
+}
+
+#[test]
+fn a_frozen_plan_reads_back_as_it_was() {
+    let bundle = bundle("flat-to-subvolumes", unedited);
+    let plan = resolve(&bundle, machine(&["a"]), After::Continue).unwrap();
+    let bytes = plan.to_bytes().unwrap();
+    assert_eq!(Plan::parse("plan.json", &bytes).unwrap(), plan);
+}

@@ -1,0 +1,370 @@
+//! The commands on a system that is ready, and on each that is not: one clear line that names the
+//! thing and the remedy, the documented exit status, and nothing changed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Disk, Ran, assert_same, run};
+use rootshift::documents::plan::After;
+
+fn path(top: &Path, inside: &str) -> String {
+    top.join(inside).to_str().unwrap().to_owned()
+}
+
+/// `check` must refuse with exactly this finding, and leave every file as it was.
+fn assert_refused(disk: &Disk, wanted: &[&str]) {
+    let before = disk.old_manifest();
+    let ran = disk.run_inside("check");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let failed: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("FAIL"))
+        .collect();
+    let [line] = failed.as_slice() else {
+        panic!("one line, not {failed:#?}")
+    };
+    for part in wanted {
+        assert!(line.contains(part), "{part} is missing in: {line}");
+    }
+    assert!(line.contains("; "), "no remedy in: {line}");
+    assert_same(&before, &disk.old_manifest());
+    assert!(disk.mounted(|top| !top.join(".rootshift").exists()));
+}
+
+fn spoilt(spoil: impl FnOnce(&Path)) -> Disk {
+    let disk = Disk::with_system();
+    disk.mounted(spoil);
+    disk
+}
+
+#[test]
+fn a_healthy_system_is_ready() {
+    let disk = Disk::with_system();
+    let ran = disk.run_inside("check");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("Ready."), "{ran:?}");
+    assert!(!ran.stdout.contains("FAIL"), "{ran:?}");
+}
+
+#[test]
+fn a_subvolume_of_the_layouts_name_is_refused() {
+    let disk = spoilt(|top| {
+        run("btrfs", &["-q", "subvolume", "create", &path(top, "@")]);
+    });
+    assert_refused(
+        &disk,
+        &[
+            "a subvolume named @ is at the top level already",
+            "mv /@ /@.old",
+        ],
+    );
+}
+
+#[test]
+fn a_directory_of_the_layouts_name_is_refused() {
+    let disk = spoilt(|top| fs::create_dir(top.join("@home")).unwrap());
+    assert_refused(
+        &disk,
+        &["a file or directory named @home", "mv /@home /@home.old"],
+    );
+}
+
+#[test]
+fn an_immutable_boot_fstab_or_home_is_refused() {
+    for (file, flag) in [
+        ("boot", "i"),
+        ("etc/fstab", "i"),
+        ("home", "i"),
+        ("home/user", "a"),
+    ] {
+        let disk = spoilt(|top| {
+            run("chattr", &[&format!("+{flag}"), &path(top, file)]);
+        });
+        assert_refused(
+            &disk,
+            &[&format!("/{file} is"), &format!("chattr -{flag} /{file}")],
+        );
+        disk.mounted(|top| run("chattr", &[&format!("-{flag}"), &path(top, file)]));
+    }
+}
+
+#[test]
+fn a_swap_file_is_refused() {
+    let disk = spoilt(|top| {
+        let fstab = top.join("etc/fstab");
+        let text = fs::read_to_string(&fstab).unwrap() + "/swap.img none swap sw 0 0\n";
+        fs::write(fstab, text).unwrap();
+    });
+    assert_refused(&disk, &["/swap.img", "swapoff /swap.img"]);
+}
+
+#[test]
+fn a_hard_link_out_of_a_future_subvolume_is_refused() {
+    let disk = spoilt(|top| {
+        fs::hard_link(top.join("home/user/files/9"), top.join("var/lib/linked")).unwrap();
+    });
+    assert_refused(&disk, &["hard links", "/home/user/files/9", "cp -a"]);
+}
+
+#[test]
+fn a_read_only_snapshot_is_refused() {
+    let disk = spoilt(|top| {
+        let nested = path(top, "var/lib/portables");
+        run("btrfs", &["-q", "property", "set", &nested, "ro", "true"]);
+    });
+    assert_refused(
+        &disk,
+        &[
+            "/var/lib/portables is a read-only snapshot",
+            "btrfs subvolume delete",
+        ],
+    );
+}
+
+#[test]
+fn a_full_disk_is_refused() {
+    let disk = spoilt(|top| {
+        let ballast = top.join("ballast");
+        fs::write(&ballast, vec![7u8; 8 << 20]).unwrap();
+        run("sync", &[]);
+        let mut file = fs::File::create(top.join("filler")).unwrap();
+        let piece = vec![7u8; 1 << 20];
+        while std::io::Write::write_all(&mut file, &piece).is_ok() {}
+        let _ = file.sync_all();
+        fs::remove_file(ballast).unwrap();
+    });
+    assert_refused(&disk, &["MiB of metadata space are free", "btrfs balance"]);
+}
+
+#[test]
+fn a_grub_config_that_boots_something_else_is_refused() {
+    let disk = spoilt(|top| {
+        fs::write(
+            top.join("boot/grub/grub.cfg"),
+            "menuentry 'x' {\n\tchainloader +1\n}\n",
+        )
+        .unwrap();
+    });
+    assert_refused(&disk, &["/boot/grub/grub.cfg", "update-grub"]);
+}
+
+#[test]
+fn a_system_without_initramfs_tools_is_refused() {
+    let disk = spoilt(|top| fs::remove_dir_all(top.join("usr/share/initramfs-tools")).unwrap());
+    assert_refused(
+        &disk,
+        &["not made by initramfs-tools", "apt install initramfs-tools"],
+    );
+}
+
+#[test]
+fn a_root_that_is_not_btrfs_is_refused_plainly() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("ext4.img");
+    fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+    run("mkfs.ext4", &["-q", image.to_str().unwrap()]);
+    let target = folder.path().join("root");
+    fs::create_dir(&target).unwrap();
+    run(
+        "mount",
+        &[
+            "-o",
+            "loop",
+            image.to_str().unwrap(),
+            target.to_str().unwrap(),
+        ],
+    );
+    let survey = rootshift::engine::survey::Survey::of(&target);
+    let layout = rootshift::documents::Layout::default();
+    let context = survey
+        .as_ref()
+        .map(|survey| survey.context(&layout))
+        .unwrap();
+    let check = rootshift::documents::CheckSpec::FlatBtrfsRoot {};
+    let outcome = rootshift::checks::look(&check, &context).unwrap();
+    drop(survey);
+    run("umount", &[target.to_str().unwrap()]);
+    let rootshift::checks::Outcome::Fail { problem, remedy } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(
+        problem.contains("is ext4") && remedy.contains("not supported yet"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_typo_in_a_batch_is_named_with_its_place() {
+    let mut disk = Disk::with_system();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("typo.json");
+    let text = fs::read_to_string(common::repository().join("batches/flat-to-subvolumes.json"));
+    fs::write(
+        &file,
+        text.unwrap().replace("rollback_enabled", "rolback_enabled"),
+    )
+    .unwrap();
+    disk.batch = Some(file);
+    for command in ["check", "plan", "arm --yes"] {
+        let ran = disk.run_inside(&format!("{command} --batch /run/typo.json"));
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert_one_line(
+            &ran,
+            &[
+                "/run/typo.json:9:",
+                "rolback_enabled",
+                "did you mean `rollback_enabled`?",
+            ],
+        );
+        assert!(disk.mounted(|top| !top.join(".rootshift").exists()));
+    }
+}
+
+fn assert_one_line(ran: &Ran, wanted: &[&str]) {
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    for part in wanted {
+        assert!(
+            ran.stderr.contains(part),
+            "{part} is missing in: {}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn a_batch_that_does_not_exist_is_named() {
+    let disk = Disk::with_system();
+    let ran = disk.run_inside("plan --batch flat-to-subvolume");
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert_one_line(
+        &ran,
+        &[
+            "no batch named flat-to-subvolume",
+            "/usr/share/rootshift/batches",
+        ],
+    );
+}
+
+#[test]
+fn without_roots_rights_nothing_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("rootshift");
+    fs::copy(env!("CARGO_BIN_EXE_rootshift"), &binary).unwrap();
+    run("chmod", &["-R", "a+rx", folder.path().to_str().unwrap()]);
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args([binary.to_str().unwrap(), "check"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        said,
+        "rootshift: this needs root's rights; run it with sudo\n"
+    );
+}
+
+#[test]
+fn a_device_that_does_not_exist_is_an_ordinary_boot() {
+    let mut disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    let device = std::mem::replace(&mut disk.device, "/dev/nothing-of-this-name".into());
+    assert_eq!(disk.boot(), 0);
+    disk.device = device;
+    assert_eq!(disk.root_flags(), None);
+}
+
+#[test]
+fn a_damaged_journal_is_named_with_its_remedy() {
+    let disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    let journal = |top: &Path| top.join(".rootshift/journal");
+    let whole = disk.mounted(|top| fs::read(journal(top)).unwrap());
+    for record in 0..whole.len() / 512 {
+        let mut bytes = whole.clone();
+        bytes[record * 512 + 99] ^= 1;
+        disk.mounted(|top| fs::write(journal(top), &bytes).unwrap());
+        for command in ["status", "log", "rollback --yes"] {
+            let ran = disk.run_inside(command);
+            assert_eq!(ran.code, 3, "{ran:?}");
+            assert_one_line(&ran, &["damaged at byte", "disarm --discard-journal"]);
+            assert_eq!(disk.mounted(|top| fs::read(journal(top)).unwrap()), bytes);
+        }
+    }
+}
+
+#[test]
+fn status_and_log_say_where_it_stands() {
+    let disk = Disk::with_system();
+    let ran = disk.run_inside("status");
+    assert!(ran.stdout.contains("Nothing is armed"), "{ran:?}");
+    let ran = disk.run_inside("log");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    disk.arm(After::Reboot);
+    let ran = disk.run_inside("status");
+    assert!(
+        ran.stdout
+            .contains("reboot to migrate, or `rootshift disarm`"),
+        "{ran:?}"
+    );
+    disk.boot();
+    let ran = disk.run_inside("log");
+    assert!(
+        ran.stdout.contains("COMMITTED: the new system is root"),
+        "{ran:?}"
+    );
+    let ran = disk.run_inside("status --json");
+    let status: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(status["stage"], "committed");
+}
+
+#[test]
+fn finalize_waits_for_a_validated_system() {
+    let disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    let ran = disk.run_inside("finalize --yes");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    disk.boot();
+    let ran = disk.run_inside("finalize --yes");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert_one_line(
+        &ran,
+        &["has not passed its validation", "rootshift validate"],
+    );
+}
+
+#[test]
+fn the_plan_lists_what_the_journal_then_shows_as_done() {
+    let disk = Disk::with_system();
+    let ran = disk.run_inside("plan --json");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let planned: Vec<&str> = plan["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["id"].as_str().unwrap())
+        .collect();
+    disk.arm(After::Reboot);
+    disk.boot();
+    let ran = disk.run_inside("log --json");
+    let log: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let done: Vec<&str> = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|record| record["record"] == "done")
+        .map(|record| record["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(planned, done);
+}

@@ -1,0 +1,203 @@
+//! The power is cut at every named fault point, at every passage through it; then the machine
+//! boots again. It must end in the new system, or be in the old one, with every file intact.
+//!
+//! The program stands still at the point; the disk is copied as the device has it, so what the
+//! file system had not written yet is lost. Then the program is killed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod common;
+
+use std::path::Path;
+
+use common::{Disk, assert_same};
+use rootshift::documents::plan::After;
+use rootshift::engine::Stage;
+use rootshift::engine::home::Migration;
+use rootshift::fault::POINTS;
+use rootshift::journal::Record;
+use rootshift::sys::Root;
+use rootshift::tree::manifest::Manifest;
+
+/// GRUB's view: the path it reads leads to a configuration and a kernel, old or new.
+fn assert_boot_loader_finds_a_system(disk: &Disk, at: &str) {
+    disk.mounted(|top| {
+        let top = Root::open(top).unwrap();
+        let config = top.read_text(Path::new("boot/grub/grub.cfg")).unwrap();
+        let kernel = config
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix("linux"))
+            .and_then(|line| line.split_whitespace().next())
+            .unwrap();
+        let found = top.resolved_status(Path::new(kernel)).unwrap();
+        assert!(
+            found.is_some_and(|file| file.size > 0),
+            "{at}: {kernel} is missing"
+        );
+        assert!(
+            top.exists(Path::new("boot/grub/i386-pc/normal.mod"))
+                .unwrap(),
+            "{at}: modules"
+        );
+    });
+}
+
+/// Before the commit nothing that the old system reads has changed.
+fn assert_after_cut(disk: &Disk, old: &Manifest, at: &str) {
+    disk.check();
+    assert_boot_loader_finds_a_system(disk, at);
+    if !disk.stage().new_system_is_root() && disk.mounted(|top| top.join("boot").is_dir()) {
+        let boot_is_a_link = disk.mounted(|top| top.join("boot").is_symlink());
+        if !boot_is_a_link {
+            assert_same(old, &disk.old_manifest());
+        }
+    }
+}
+
+fn passages(point: &str) -> impl Iterator<Item = String> {
+    let point = point.to_owned();
+    (1..100).map(move |passage| format!("{point}:{passage}"))
+}
+
+/// Boots until the journal says that the new system is on trial.
+fn boot_to_the_end(disk: &Disk, at: &str) {
+    for _ in 0..3 {
+        disk.boot();
+        if disk.state().trials > 0 {
+            assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"), "{at}");
+            return;
+        }
+    }
+    panic!("{at}: {:#?}", disk.state());
+}
+
+#[test]
+fn a_cut_anywhere_in_the_migration_ends_in_the_new_system() {
+    let mut disk = Disk::with_system();
+    let old = disk.old_manifest();
+    disk.arm(After::Reboot);
+    let armed = disk.keep_copy("armed.img");
+    let mut cuts = 0;
+    for point in POINTS.iter().filter(|point| !is_of_rollback(point)) {
+        let before = cuts;
+        for at in passages(point) {
+            disk.restore(&armed);
+            if !disk.cut_at(&at) {
+                break;
+            }
+            cuts += 1;
+            assert_after_cut(&disk, &old, &at);
+            boot_to_the_end(&disk, &at);
+            assert_same(&old, &disk.new_manifest());
+            disk.check();
+        }
+        assert!(cuts > before, "the fault point {point} was never reached");
+    }
+    assert!(cuts > 60, "only {cuts} cuts");
+    println!("{cuts} cuts");
+}
+
+#[test]
+fn a_cut_during_the_resume_of_a_cut_run_ends_in_the_new_system() {
+    let mut disk = Disk::with_system();
+    let old = disk.old_manifest();
+    disk.arm(After::Reboot);
+    let armed = disk.keep_copy("armed.img");
+    for (first, seconds) in [
+        (
+            "step-applied:2",
+            ["step-begun:1", "step-synced:1", "step-done:3"],
+        ),
+        (
+            "subvolume-renames:5",
+            [
+                "attempt-recorded:1",
+                "subvolume-renames:1",
+                "step-applied:1",
+            ],
+        ),
+        (
+            "committed:1",
+            ["step-begun:1", "step-applied:1", "step-synced:1"],
+        ),
+    ] {
+        for second in seconds {
+            let at = format!("{first}, then {second}");
+            disk.restore(&armed);
+            assert!(disk.cut_at(first), "{at}");
+            assert!(disk.cut_at(second), "{at}");
+            assert_after_cut(&disk, &old, &at);
+            boot_to_the_end(&disk, &at);
+            assert_same(&old, &disk.new_manifest());
+        }
+    }
+}
+
+fn is_of_rollback(point: &str) -> bool {
+    ["rollback-begun", "step-undone", "rollback-complete"].contains(&point)
+}
+
+#[test]
+fn a_cut_anywhere_in_a_rollback_ends_in_the_old_system() {
+    let mut disk = Disk::with_system();
+    let old = disk.old_manifest();
+    disk.arm(After::Reboot);
+    disk.boot();
+    disk.boot();
+    disk.mounted(|top| {
+        let top = Root::open(top).unwrap();
+        let mut migration = Migration::open(&top).unwrap().unwrap();
+        migration
+            .record(Record::RollbackRequested {
+                reason: "test".into(),
+            })
+            .unwrap();
+    });
+    let requested = disk.keep_copy("requested.img");
+    let mut cuts = 0;
+    for point in POINTS.iter().filter(|point| is_of_rollback(point)) {
+        for at in passages(point) {
+            disk.restore(&requested);
+            if !disk.cut_at(&at) {
+                break;
+            }
+            cuts += 1;
+            assert_after_cut(&disk, &old, &at);
+            assert_eq!(disk.boot(), 0, "{at}");
+            assert_eq!(disk.root_flags().as_deref(), Some("subvol=/"), "{at}");
+            assert_eq!(disk.stage(), Stage::RolledBack, "{at}");
+            assert_eq!(disk.state().kept.len(), 3, "{at}: {:?}", disk.state().kept);
+            assert_same(&old, &disk.old_manifest());
+        }
+    }
+    assert!(cuts > 10, "only {cuts} cuts");
+}
+
+#[test]
+fn a_cut_while_a_failed_migration_is_taken_back_leaves_nothing_behind() {
+    let mut disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    disk.mounted(common::make_the_proof_fail);
+    let old = disk.old_manifest();
+    let armed = disk.keep_copy("armed.img");
+    let mut cuts = 0;
+    for at in passages("step-undone") {
+        disk.restore(&armed);
+        if !disk.cut_at(&at) {
+            break;
+        }
+        cuts += 1;
+        assert_eq!(disk.boot(), 0, "{at}");
+        assert_eq!(disk.stage(), Stage::Failed, "{at}");
+        disk.mounted(|top| {
+            assert!(!top.join("@").exists() && !top.join(".rootshift/new").exists())
+        });
+        assert_same(&old, &disk.old_manifest());
+    }
+    assert!(cuts > 5, "only {cuts} cuts");
+}
