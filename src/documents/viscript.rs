@@ -52,8 +52,8 @@ pub enum Kind {
     ServiceSpecific,
 }
 
-/// When a viScript runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// When a viScript runs, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// In the running old system, at `arm`.

@@ -12,7 +12,7 @@ use crate::documents::plan::{
 };
 use crate::documents::template::fill_in;
 use crate::documents::viscript::{Each, Stage, StepTemplate};
-use crate::documents::{Plan, ViScript};
+use crate::documents::{Plan, ViScript, order};
 
 /// Boots that may take up a migration before it is given up.
 const ATTEMPTS: u32 = 5;
@@ -35,7 +35,9 @@ pub struct Machine {
 /// # Errors
 /// When documents contradict each other, or the layout.
 pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, Error> {
-    check_order(bundle)?;
+    if let Some(problem) = order::problems(&bundle.batch, |name| bundle.viscript(name)).first() {
+        return Err(Error::Unresolved(problem.to_string()));
+    }
     let batch = &bundle.batch;
     let layout = batch.layout.root().ok_or_else(|| {
         Error::Unresolved("the batch's layout has no file system mounted at /".into())
@@ -85,13 +87,7 @@ fn resolve_phase(bundle: &Bundle, phase: &Phase, scope: &Scope) -> Result<Planne
         let script = bundle.viscript(name).ok_or_else(|| {
             Error::Unresolved(format!("phase {}: {name} was not loaded", phase.name))
         })?;
-        if *stage.get_or_insert(script.kind.stage()) != script.kind.stage() {
-            return Err(Error::Unresolved(format!(
-                "phase {}: {name} runs at another time than the viScripts before it; \
-                 give it a phase of its own",
-                phase.name
-            )));
-        }
+        stage.get_or_insert(script.kind.stage());
         viscripts.push(resolve_viscript(name, script, scope)?);
     }
     Ok(PlannedPhase {
@@ -231,38 +227,6 @@ fn holder(path: &str, layout: &FilesystemLayout, but_not: Option<&str>) -> (Stri
         holder.name.clone(),
         inside.trim_start_matches('/').to_owned(),
     )
-}
-
-/// A viScript runs after those that it requires; a circle can't be satisfied and is named.
-fn check_order(bundle: &Bundle) -> Result<(), Error> {
-    let order: Vec<&str> = bundle
-        .batch
-        .phases
-        .iter()
-        .flat_map(|phase| &phase.viscripts)
-        .map(String::as_str)
-        .collect();
-    for (index, name) in order.iter().enumerate() {
-        let Some(script) = bundle.viscript(name) else {
-            continue;
-        };
-        for required in &script.prerequisites.required_viscripts {
-            let before = order.iter().take(index).any(|earlier| earlier == required);
-            if before {
-                continue;
-            }
-            let later = order.iter().any(|other| other == required);
-            let problem = if later {
-                "runs only after it"
-            } else {
-                "is not in the batch"
-            };
-            return Err(Error::Unresolved(format!(
-                "{name} requires {required}, which {problem}; put {required} before it"
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn check_layout_prerequisites(

@@ -144,14 +144,14 @@ fn a_requirement_that_runs_later_or_never_is_named() {
     let later = bundle("flat-to-subvolumes", |name, text| match name {
         "btrfs_subvolume_creation_viScript.json" => text.replace(
             "\"required_viScripts\": []",
-            "\"required_viScripts\": [\"btrfs_boot_configuration_viScript.json\"]",
+            "\"required_viScripts\": [\"btrfs_root_viScript.json\"]",
         ),
         _ => text,
     });
     assert_eq!(
         refusal(&later),
-        "btrfs_subvolume_creation_viScript.json requires btrfs_boot_configuration_viScript.json, \
-         which runs only after it; put btrfs_boot_configuration_viScript.json before it"
+        "btrfs_subvolume_creation_viScript.json requires btrfs_root_viScript.json, which runs \
+         only after it; put btrfs_root_viScript.json before it"
     );
     let missing = bundle("flat-to-subvolumes", |name, text| match name {
         "btrfs_root_viScript.json" => text.replace(
