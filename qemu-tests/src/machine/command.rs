@@ -90,7 +90,7 @@ impl Machine {
         }
         // A discarded block may read as anything; the guest is told that there is no discard.
         let device = format!(
-            "virtio-blk-pci,drive={top},serial=system,bootindex=0,discard=off,write-zeroes=off"
+            "virtio-blk-pci,drive={top},serial=system,bootindex=1,discard=off,write-zeroes=off"
         );
         command.args(["-device", &device]);
         Ok(())
