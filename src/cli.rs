@@ -71,6 +71,8 @@ pub enum Command {
     Rollback(Rollback),
     /// Deletes the old system.
     Finalize(Finalize),
+    /// Holds documents against each other.
+    Lint(Lint),
     /// Prints the version.
     Version(Version),
 }
@@ -196,6 +198,18 @@ pub struct Finalize {
     /// do not ask
     #[argh(switch)]
     pub yes: bool,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// hold batches and viScripts against each other and against what they do
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "lint")]
+pub struct Lint {
+    /// batches and viScripts
+    #[argh(positional)]
+    pub files: Vec<String>,
     /// print JSON
     #[argh(switch)]
     pub json: bool,

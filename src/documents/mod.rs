@@ -9,6 +9,7 @@ mod error;
 pub mod json;
 pub mod layout;
 pub mod library;
+pub mod lint;
 pub mod order;
 pub mod parse;
 pub mod plan;

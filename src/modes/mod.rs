@@ -6,6 +6,7 @@ mod check;
 mod disarm;
 mod error;
 mod finalize;
+mod lint;
 mod log;
 mod plan;
 mod rollback;
@@ -37,6 +38,7 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Log(options) => log::run(options),
         Command::Rollback(options) => rollback::run(options),
         Command::Finalize(options) => finalize::run(options),
+        Command::Lint(options) => lint::run(options),
         Command::Version(_) => {
             print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Success)

@@ -1,0 +1,91 @@
+//! What a viScript needs and what is at stake, derived from its steps and checks.
+
+use crate::documents::viscript::RiskLevel;
+use crate::documents::{CheckSpec, StepSpec, ViScript};
+
+/// What steps make and others need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Thing {
+    /// Snapshots in the staging place.
+    Prepared,
+    /// Their content, in its final place.
+    Filled,
+    /// The new fstab.
+    Fstab,
+    /// The subvolumes under their names.
+    Placed,
+}
+
+impl StepSpec {
+    /// How much is at stake: the one scale of all viScripts (docs/documents.md).
+    #[must_use]
+    pub fn risk(&self) -> RiskLevel {
+        match self {
+            Self::Snapshot(_) | Self::WriteFstab(_) => RiskLevel::Medium,
+            Self::PromoteDirectory(_)
+            | Self::VacateDirectory(_)
+            | Self::WriteGrubDefaults(_)
+            | Self::WriteGrubConfig(_)
+            | Self::PlaceSubvolume(_)
+            | Self::SwitchBootPath(_) => RiskLevel::High,
+        }
+    }
+
+    pub(super) fn makes(&self) -> Option<Thing> {
+        match self {
+            Self::Snapshot(_) => Some(Thing::Prepared),
+            Self::PromoteDirectory(_) | Self::VacateDirectory(_) => Some(Thing::Filled),
+            Self::WriteFstab(_) => Some(Thing::Fstab),
+            Self::PlaceSubvolume(_) => Some(Thing::Placed),
+            Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_) | Self::SwitchBootPath(_) => None,
+        }
+    }
+
+    pub(super) fn needs(&self) -> Option<Thing> {
+        match self {
+            Self::Snapshot(_) => None,
+            Self::PromoteDirectory(_) | Self::VacateDirectory(_) => Some(Thing::Prepared),
+            Self::WriteFstab(_) => Some(Thing::Filled),
+            Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_) => Some(Thing::Fstab),
+            Self::PlaceSubvolume(_) => Some(Thing::Filled),
+            Self::SwitchBootPath(_) => Some(Thing::Placed),
+        }
+    }
+}
+
+/// Whether a check looks at the new system, which has to have been made by then.
+pub(super) fn check_needs(check: &CheckSpec) -> Option<Thing> {
+    use CheckSpec::{BootChain, FstabNamesLayout, LayoutMounted, SubvolumesInPlace};
+    match check {
+        BootChain {} | FstabNamesLayout {} | LayoutMounted {} | SubvolumesInPlace {} => {
+            Some(Thing::Placed)
+        }
+        _ => None,
+    }
+}
+
+/// Programs that steps and checks run.
+pub(super) fn commands(script: &ViScript) -> Vec<&'static str> {
+    let mut commands = Vec::new();
+    for named in &script.checks {
+        match named.check {
+            CheckSpec::InitramfsTools {} => commands.extend(["update-initramfs", "lsinitramfs"]),
+            CheckSpec::UnitActive { .. } | CheckSpec::NoFailedUnits {} => {
+                commands.push("systemctl")
+            }
+            _ => {}
+        }
+    }
+    commands.sort_unstable();
+    commands.dedup();
+    commands
+}
+
+/// File systems that steps work on.
+pub(super) fn filesystems(script: &ViScript) -> Vec<&'static str> {
+    if script.steps.is_empty() {
+        Vec::new()
+    } else {
+        vec!["btrfs"]
+    }
+}

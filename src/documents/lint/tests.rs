@@ -1,0 +1,162 @@
+use super::{Problem, Severity, Source, lint};
+
+fn repository(folder: &str) -> Vec<Source> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut sources: Vec<Source> = std::fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| Source {
+            file: entry.file_name().to_string_lossy().into_owned(),
+            text: std::fs::read_to_string(entry.path()).unwrap(),
+        })
+        .collect();
+    sources.sort_by(|a, b| a.file.cmp(&b.file));
+    sources
+}
+
+fn shipped() -> Vec<Source> {
+    let mut sources = repository("batches");
+    sources.extend(repository("viscripts"));
+    sources
+}
+
+/// The shipped documents with one of them edited.
+fn edited(file: &str, from: &str, to: &str) -> Vec<Problem> {
+    let mut sources = shipped();
+    let source = sources
+        .iter_mut()
+        .find(|source| source.file == file)
+        .unwrap();
+    assert!(source.text.contains(from), "{from}");
+    source.text = source.text.replacen(from, to, 1);
+    lint(&sources)
+}
+
+fn only(problems: &[Problem], file: &str) -> Problem {
+    let mut found = problems.iter().filter(|problem| problem.file == file);
+    let one = found
+        .next()
+        .unwrap_or_else(|| panic!("nothing in {file}: {problems:#?}"))
+        .clone();
+    assert_eq!(found.next(), None);
+    one
+}
+
+#[test]
+fn the_shipped_documents_are_clean() {
+    let problems = lint(&shipped());
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+#[test]
+fn an_understated_risk_is_shown_where_it_stands() {
+    let file = "btrfs_boot_configuration_viScript.json";
+    let problem = only(
+        &edited(file, "\"risk_level\": \"high\"", "\"risk_level\": \"low\""),
+        file,
+    );
+    assert_eq!(
+        problem.render(),
+        "error: this viScript calls itself low, but its step \"boot-path\" (switch-boot-path) is \
+         high\n --> btrfs_boot_configuration_viScript.json:6:17\n  |\n6 |   \"risk_level\": \"low\",\n\
+         \x20 |                 ^^^^^\n  = help: write \"high\""
+    );
+}
+
+#[test]
+fn an_incomplete_list_of_prerequisites_is_found() {
+    let file = "system_validation_viScript.json";
+    let problem = only(&edited(file, "\"lsinitramfs\"", "\"ls\""), file);
+    assert!(
+        problem.what.contains("required_commands is incomplete"),
+        "{}",
+        problem.what
+    );
+    assert_eq!(problem.help, "add \"lsinitramfs\"");
+    let file = "btrfs_subvolume_creation_viScript.json";
+    let problem = only(&edited(file, "\"btrfs\"", "\"ext4\""), file);
+    assert!(
+        problem.what.contains("required_filesystems is incomplete"),
+        "{}",
+        problem.what
+    );
+}
+
+#[test]
+fn a_need_that_is_not_declared_is_found_in_each_batch() {
+    let problems = edited(
+        "btrfs_data_migration_viScript.json",
+        "\"btrfs_subvolume_creation_viScript.json\"",
+        "",
+    );
+    for file in ["flat-to-subvolumes.json", "ubuntu_btrfs_installation.json"] {
+        let problem = only(&problems, file);
+        assert!(
+            problem.what.contains("needs what btrfs_subvolume_creation"),
+            "{}",
+            problem.what
+        );
+    }
+}
+
+#[test]
+fn a_mount_point_that_the_layout_lacks_is_found() {
+    let problems = edited(
+        "btrfs_root_viScript.json",
+        "\"required_mounts\": []",
+        "\"required_mounts\": [\"/var/log\"]",
+    );
+    assert!(
+        !problems
+            .iter()
+            .any(|problem| problem.file == "flat-to-subvolumes.json")
+    );
+    let problem = only(&problems, "ubuntu_btrfs_installation.json");
+    assert!(
+        problem.what.contains("/var/log, which the layout lacks"),
+        "{}",
+        problem.what
+    );
+}
+
+#[test]
+fn everything_is_reported_at_once() {
+    let mut sources = shipped();
+    for source in &mut sources {
+        source.text = source
+            .text
+            .replace("\"risk_level\": \"high\"", "\"risk_level\": \"low\"");
+        source.text = source
+            .text
+            .replace("\"batch_name\"", "\"batch_name\": 1, \"x\"");
+    }
+    let errors = lint(&sources);
+    let errors = errors
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error);
+    assert_eq!(errors.count(), 4, "two batches and two viScripts");
+}
+
+#[test]
+fn a_missing_viscript_is_a_warning() {
+    let mut sources = shipped();
+    sources.retain(|source| source.file != "docker_viScript.json");
+    let problem = only(&lint(&sources), "ubuntu_btrfs_installation.json");
+    assert_eq!(problem.severity, Severity::Warning);
+}
+
+#[test]
+fn a_typo_is_shown_with_its_line() {
+    let file = "docker_viScript.json";
+    let problem = only(&edited(file, "\"description\"", "\"descriptoin\""), file);
+    assert!(
+        problem.what.contains("did you mean `description`"),
+        "{}",
+        problem.what
+    );
+    assert!(
+        problem.render().contains("4 |   \"descriptoin\""),
+        "{}",
+        problem.render()
+    );
+}
