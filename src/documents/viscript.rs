@@ -146,6 +146,18 @@ pub struct NamedCheck {
     pub check: CheckSpec,
 }
 
+impl NamedCheck {
+    /// A check that has to pass.
+    #[must_use]
+    pub fn required(name: impl Into<String>, check: CheckSpec) -> Self {
+        Self {
+            name: name.into(),
+            required: true,
+            check,
+        }
+    }
+}
+
 fn yes() -> bool {
     true
 }

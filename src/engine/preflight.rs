@@ -86,11 +86,7 @@ pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) 
 /// root is no flat btrfs the others would only repeat it.
 #[must_use]
 pub fn own_checks() -> Vec<NamedCheck> {
-    let check = |name: &str, check: CheckSpec| NamedCheck {
-        name: name.to_owned(),
-        required: true,
-        check,
-    };
+    let check = NamedCheck::required;
     vec![
         check("the root is a flat btrfs", CheckSpec::FlatBtrfsRoot {}),
         check("names are free", CheckSpec::NamesFree {}),
@@ -113,11 +109,7 @@ fn required_by(batch: &Batch) -> Vec<NamedCheck> {
     let requirements = &batch.dependencies.system_requirements;
     let mut checks = Vec::new();
     let mut add = |name: &str, check: CheckSpec| {
-        checks.push(NamedCheck {
-            name: name.to_owned(),
-            required: true,
-            check,
-        });
+        checks.push(NamedCheck::required(name, check));
     };
     if let Some(minimum) = requirements.min_memory {
         add("enough memory (min_memory)", CheckSpec::Memory { minimum });

@@ -10,11 +10,7 @@ use crate::journal::Record;
 
 /// What is looked at whatever the batch asks for.
 fn own_checks() -> Vec<NamedCheck> {
-    let check = |name: &str, check: CheckSpec| NamedCheck {
-        name: name.to_owned(),
-        required: true,
-        check,
-    };
+    let check = NamedCheck::required;
     vec![
         check("the layout is mounted", CheckSpec::LayoutMounted {}),
         check("fstab names the layout", CheckSpec::FstabNamesLayout {}),

@@ -16,10 +16,15 @@ pub(super) fn run(options: &Lint) -> Result<Exit, Error> {
     }
     let mut sources = Vec::new();
     for file in &options.files {
-        sources.push(Source { file: file.clone(), text: read(file)? });
+        sources.push(Source {
+            file: file.clone(),
+            text: read(file)?,
+        });
     }
     let problems = lint(&sources);
-    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    let failed = problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error);
     if options.json {
         let problems: Vec<Value> = problems.iter().map(as_json).collect();
         print::json(&json!({ "clean": !failed, "problems": problems }));
@@ -27,14 +32,20 @@ pub(super) fn run(options: &Lint) -> Result<Exit, Error> {
         for problem in &problems {
             print::line(&format!("{}\n", problem.render()));
         }
-        print::line(&format!("{} documents, {} problems", sources.len(), problems.len()));
+        print::line(&format!(
+            "{} documents, {} problems",
+            sources.len(),
+            problems.len()
+        ));
     }
     Ok(if failed { Exit::NotWell } else { Exit::Success })
 }
 
 fn read(file: &str) -> Result<String, Error> {
     let path = Path::new(file);
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let root = Root::open(folder.unwrap_or(Path::new(".")))?;
     Ok(root.read_text(Path::new(path.file_name().unwrap_or_default()))?)
 }
