@@ -11,6 +11,7 @@ pub mod layout;
 pub mod library;
 pub mod order;
 pub mod parse;
+mod place;
 pub mod plan;
 pub mod step;
 pub mod template;
