@@ -9,7 +9,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rootshift::sys::{Error, FileKind, InodeFlags, Root, Time, attributes, block, btrfs, mount};
+use rootshift::sys::error::Failure;
+use rootshift::sys::{FileKind, InodeFlags, Root, Time, attributes, block, btrfs, mount};
 use rootshift::tree::manifest::{self, Manifest};
 use rootshift::tree::{self, compare, remove::remove_tree};
 use tempfile::TempDir;
@@ -201,7 +202,10 @@ fn deletion_takes_immutable_files_and_read_only_subvolumes() {
     assert!(!root.exists(path("@")).unwrap());
     disk.write("plain/file", "x");
     let error = btrfs::delete_subvolume(&root, path("plain")).unwrap_err();
-    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    assert!(
+        matches!(error.failure(), Failure::Malformed { .. }),
+        "{error}"
+    );
     assert!(
         btrfs::delete_subvolume(&root, path("@"))
             .unwrap_err()

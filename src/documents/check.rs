@@ -1,6 +1,10 @@
 //! Checks as data: what a viScript wants to be looked at.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One thing to look at; nothing is ever changed by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,14 +84,35 @@ pub enum CheckSpec {
 
 /// A number of bytes, written as `50GB`, `512 MiB` or `4096`. Units are powers of 1024, as in
 /// `min_memory` of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
 pub struct Size(pub u64);
 
-impl TryFrom<String> for Size {
-    type Error = String;
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(SizeVisitor)
+    }
+}
 
-    fn try_from(text: String) -> Result<Self, String> {
+/// Refuses while the reader still knows the place; serde's `try_from` would refuse after that.
+struct SizeVisitor;
+
+impl Visitor<'_> for SizeVisitor {
+    type Value = Size;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
         let refuse =
             || format!("\"{text}\" is no size; write it as \"50GB\", \"512MiB\" or \"4096\"");
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -111,8 +136,8 @@ impl From<Size> for String {
     }
 }
 
-impl std::fmt::Display for Size {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
             if self.0 >> shift > 0 && self.0.trailing_zeros() >= shift {
                 return write!(f, "{}{unit}", self.0 >> shift);
@@ -136,7 +161,7 @@ mod tests {
             ("0", 0),
             ("1T", 1 << 40),
         ] {
-            assert_eq!(Size::try_from(text.to_owned()), Ok(Size(bytes)), "{text}");
+            assert_eq!(text.parse::<Size>(), Ok(Size(bytes)), "{text}");
         }
     }
 
@@ -152,7 +177,7 @@ mod tests {
             "99999999999TB",
             "٣GB",
         ] {
-            let refused = Size::try_from(text.to_owned());
+            let refused = text.parse::<Size>();
             assert!(
                 refused.is_err_and(|message| message.contains("is no size")),
                 "{text}"
@@ -163,7 +188,7 @@ mod tests {
     #[test]
     fn a_size_is_printed_so_that_it_reads_back() {
         for bytes in [0, 1, 4096, 1 << 30, (1 << 30) + 1, 50 << 30] {
-            assert_eq!(Size::try_from(Size(bytes).to_string()), Ok(Size(bytes)));
+            assert_eq!(Size(bytes).to_string().parse::<Size>(), Ok(Size(bytes)));
         }
     }
 }

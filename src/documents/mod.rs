@@ -12,6 +12,7 @@ pub mod library;
 pub mod lint;
 pub mod order;
 pub mod parse;
+mod place;
 pub mod plan;
 pub mod step;
 pub mod template;

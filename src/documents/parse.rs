@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::Error;
+use super::{Error, place};
 
 /// Documents are small; a larger file is a mistake.
 pub const SIZE_LIMIT: usize = 1024 * 1024;
@@ -28,30 +28,16 @@ pub fn document<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Erro
         );
         return Err(refuse(1, 1, String::new(), problem));
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let parsed: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
-    let value = parsed.map_err(|error| {
-        let at = match error.path().to_string() {
-            top if top == "." => String::new(),
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The column of a syntax error counts the wrong sign too, which is at no place yet.
+        let read = error.column().saturating_sub(error.is_syntax().into());
+        let at = match place::path(bytes, error.line(), read) {
+            top if top.is_empty() => top,
             path => format!("{path}: "),
         };
-        let cause = error.inner();
-        refuse(
-            cause.line(),
-            cause.column(),
-            at,
-            without_place(&cause.to_string()),
-        )
-    })?;
-    reader.end().map_err(|error| {
-        refuse(
-            error.line(),
-            error.column(),
-            String::new(),
-            without_place(&error.to_string()),
-        )
-    })?;
-    Ok(value)
+        let problem = without_place(&error.to_string());
+        refuse(error.line(), error.column(), at, problem)
+    })
 }
 
 fn without_place(message: &str) -> String {
@@ -78,7 +64,7 @@ pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Optio
     known
         .map(|name| {
             (
-                edit_distance(&unknown.to_lowercase(), &name.to_lowercase()),
+                edit_distance(&unknown.to_ascii_lowercase(), &name.to_ascii_lowercase()),
                 name,
             )
         })
@@ -138,6 +124,18 @@ mod tests {
             message(text),
             "b.json:3:13: phases[0].reqiured: unknown field `reqiured`, expected `required`; \
              did you mean `required`?"
+        );
+    }
+
+    #[test]
+    fn a_wrong_sign_is_named_with_the_place_before_it() {
+        assert_eq!(
+            message("{\"phases\": [{\"required\": true}, {]}"),
+            "b.json:1:34: phases[1]: key must be a string"
+        );
+        assert_eq!(
+            message("{\"phases\": [{\"required\": yes}]}"),
+            "b.json:1:26: phases[0].required: expected value"
         );
     }
 

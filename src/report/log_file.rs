@@ -1,11 +1,13 @@
 //! The log: what `log::info!` and its kin say, as lines for the console, the kernel log and a file.
 
 use std::fs::File;
-use std::io::{LineWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
-use simplelog::{CombinedLogger, ConfigBuilder, LevelFilter, SharedLogger, WriteLogger};
+use log::{Log, Metadata, Record};
+use simplelog::{CombinedLogger, Config, LevelFilter, SharedLogger};
 
+use super::print;
 use crate::sys::console::kernel_message;
 
 /// Survives into the running system: /run is moved there (facts boot.md 1.7).
@@ -18,18 +20,23 @@ pub fn to_terminal(verbose: bool) {
     } else {
         LevelFilter::Warn
     };
-    install(vec![writer(level, std::io::stderr())]);
+    install(vec![lines(level, print::error)]);
 }
 
 /// In the initramfs: to the kernel log (and so to the journal and the console), and to a file.
 pub fn to_kernel_log(system: &Path) {
-    let mut loggers = vec![writer(LevelFilter::Info, KernelLog)];
+    const WARNING: u8 = 4;
+    let to_kernel = |line: &str| kernel_message(WARNING, line);
+    let mut loggers = vec![lines(LevelFilter::Info, to_kernel)];
     let file = File::options()
         .create(true)
         .append(true)
         .open(system.join(BOOT_LOG));
     if let Ok(file) = file {
-        loggers.push(writer(LevelFilter::Debug, file));
+        let to_file = move |line: &str| {
+            let _ = (&file).write_all(format!("rootshift: {line}\n").as_bytes());
+        };
+        loggers.push(lines(LevelFilter::Debug, to_file));
     }
     install(loggers);
 }
@@ -39,46 +46,46 @@ fn install(loggers: Vec<Box<dyn SharedLogger>>) {
     let _ = CombinedLogger::init(loggers);
 }
 
-/// One `write` a line: simplelog makes several a record, and each would be a kernel message.
-fn writer(level: LevelFilter, sink: impl Write + Send + 'static) -> Box<dyn SharedLogger> {
-    let config = ConfigBuilder::new()
-        .set_time_level(LevelFilter::Off)
-        .set_thread_level(LevelFilter::Off)
-        .set_target_level(LevelFilter::Off)
-        .set_location_level(LevelFilter::Off)
-        .set_max_level(LevelFilter::Off)
-        .build();
-    WriteLogger::new(level, config, LineWriter::new(Prefixed(sink)))
+fn lines(level: LevelFilter, say: impl Fn(&str) + Send + Sync + 'static) -> Box<dyn SharedLogger> {
+    Box::new(LineLogger {
+        level,
+        say: Box::new(say),
+    })
 }
 
-struct Prefixed<W>(W);
-
-impl<W: Write> Write for Prefixed<W> {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let mut whole = b"rootshift: ".to_vec();
-        whole.extend_from_slice(line.trim_ascii());
-        whole.push(b'\n');
-        self.0.write_all(&whole)?;
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()
-    }
+/// Hands on whole lines: simplelog's own `WriteLogger` writes a record in several pieces, and each
+/// would be a message of the kernel's.
+struct LineLogger {
+    level: LevelFilter,
+    say: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-struct KernelLog;
-
-impl Write for KernelLog {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        const WARNING: u8 = 4;
-        let text = String::from_utf8_lossy(line);
-        let text = text.trim_end();
-        kernel_message(WARNING, text.strip_prefix("rootshift: ").unwrap_or(text));
-        Ok(line.len())
+impl Log for LineLogger {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        metadata.level() <= self.level
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+    fn log(&self, record: &Record) {
+        if self.enabled(record.metadata()) {
+            for line in record.args().to_string().lines() {
+                (self.say)(line);
+            }
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl SharedLogger for LineLogger {
+    fn level(&self) -> LevelFilter {
+        self.level
+    }
+
+    fn config(&self) -> Option<&Config> {
+        None
+    }
+
+    fn as_log(self: Box<Self>) -> Box<dyn Log> {
+        self
     }
 }

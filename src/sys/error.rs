@@ -9,8 +9,15 @@ use rustix::io::Errno;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What was tried, on what, and why it did not work.
+///
+/// One word wide: it goes through every function, and a wide one is copied piece by piece in each.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+#[error(transparent)]
+pub struct Error(Box<Failure>);
+
+/// The kinds of failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
     /// A system call on one path failed.
     #[error("cannot {act} {}: {}", path.display(), cause_text(cause))]
     Call {
@@ -67,7 +74,19 @@ pub enum Error {
     },
 }
 
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self(Box::new(failure))
+    }
+}
+
 impl Error {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn failure(&self) -> &Failure {
+        &self.0
+    }
+
     /// The thing named, or a directory on the way to it, does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
@@ -100,24 +119,23 @@ impl Error {
 
     /// The kernel's error number, when the kernel was the one to refuse.
     pub(in crate::sys) fn errno(&self) -> Option<Errno> {
-        match self {
-            Self::Call { cause, .. } | Self::Pair { cause, .. } | Self::Process { cause, .. } => {
-                Errno::from_io_error(cause)
+        match &*self.0 {
+            Failure::Call { cause, .. }
+            | Failure::Pair { cause, .. }
+            | Failure::Process { cause, .. } => Errno::from_io_error(cause),
+            Failure::Program { .. } | Failure::NotInstalled { .. } | Failure::Malformed { .. } => {
+                None
             }
-            Self::Program { .. } | Self::NotInstalled { .. } | Self::Malformed { .. } => None,
         }
     }
 
-    pub(in crate::sys) fn call(
-        act: &'static str,
-        path: &Path,
-        cause: impl Into<io::Error>,
-    ) -> Self {
-        Self::Call {
+    pub(crate) fn call(act: &'static str, path: &Path, cause: impl Into<io::Error>) -> Self {
+        Failure::Call {
             act,
             path: path.to_path_buf(),
             cause: cause.into(),
         }
+        .into()
     }
 
     pub(in crate::sys) fn pair(
@@ -127,19 +145,21 @@ impl Error {
         cause: impl Into<io::Error>,
     ) -> Self {
         let (from, to) = (from.to_path_buf(), to.to_path_buf());
-        Self::Pair {
+        Failure::Pair {
             act,
             from,
             to,
             cause: cause.into(),
         }
+        .into()
     }
 
     pub(in crate::sys) fn process(act: &'static str, cause: impl Into<io::Error>) -> Self {
-        Self::Process {
+        Failure::Process {
             act,
             cause: cause.into(),
         }
+        .into()
     }
 
     pub(in crate::sys) fn malformed(
@@ -147,11 +167,12 @@ impl Error {
         path: &Path,
         problem: impl Into<String>,
     ) -> Self {
-        Self::Malformed {
+        Failure::Malformed {
             what,
             path: path.to_path_buf(),
             problem: problem.into(),
         }
+        .into()
     }
 }
 
@@ -187,11 +208,9 @@ mod tests {
         assert!(error(Errno::EXIST).is_already_there());
         assert!(error(Errno::NOSPC).is_no_space());
         assert!(!error(Errno::IO).is_not_found());
-        assert!(
-            !Error::NotInstalled {
-                program: "e2fsck".into()
-            }
-            .is_not_found()
-        );
+        let missing = Failure::NotInstalled {
+            program: "e2fsck".into(),
+        };
+        assert!(!Error::from(missing).is_not_found());
     }
 }

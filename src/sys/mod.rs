@@ -18,6 +18,8 @@ pub mod power;
 pub mod process;
 pub mod root;
 pub mod status;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod unwind;
 
 pub use directory::Directory;
 pub use error::{Error, Result};

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
 
+use super::error::Failure;
 use super::{Error, Result, Root};
 
 /// Where programs are looked for, in this order.
@@ -66,7 +67,7 @@ pub fn find_program(root: &Root, name: &str) -> Result<Option<PathBuf>> {
 /// [`Output`]; an error means that it could not be run.
 pub fn run(program: &str, arguments: &[&str], inherit_output: bool) -> Result<Output> {
     let path = find_program(&Root::open(Path::new("/"))?, program)?.ok_or_else(|| {
-        Error::NotInstalled {
+        Failure::NotInstalled {
             program: program.to_owned(),
         }
     })?;
@@ -78,7 +79,7 @@ pub fn run(program: &str, arguments: &[&str], inherit_output: bool) -> Result<Ou
     if inherit_output {
         command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
     }
-    let output = command.output().map_err(|cause| Error::Program {
+    let output = command.output().map_err(|cause| Failure::Program {
         program: format!("{program} {}", arguments.join(" "))
             .trim_end()
             .to_owned(),
@@ -161,7 +162,10 @@ mod tests {
             output.stderr_tail
         );
         let error = run("no-such-program", &[], false).unwrap_err();
-        assert!(matches!(error, Error::NotInstalled { .. }), "{error}");
+        assert!(
+            matches!(error.failure(), Failure::NotInstalled { .. }),
+            "{error}"
+        );
     }
 
     #[test]

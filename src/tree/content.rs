@@ -11,14 +11,7 @@ use crate::sys::{self, holes::next_data};
 
 /// XXH3-128 of a file's content, read in pieces of `piece`'s length.
 pub(super) fn hash(file: &File, size: u64, piece: &mut [u8], shown: &Path) -> sys::Result<u128> {
-    read_and_hash(file, size, piece).map_err(|cause| {
-        let path = shown.to_path_buf();
-        sys::Error::Call {
-            act: "read",
-            path,
-            cause,
-        }
-    })
+    read_and_hash(file, size, piece).map_err(|cause| sys::Error::call("read", shown, cause))
 }
 
 fn read_and_hash(file: &File, size: u64, piece: &mut [u8]) -> io::Result<u128> {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::Root;
-use crate::sys::{Error, FileKind, InodeFlags, attributes};
+use crate::sys::error::Failure;
+use crate::sys::{FileKind, InodeFlags, attributes};
 
 /// A folder `outside` with a secret beside the folder `root` that is opened as a root.
 fn fixture() -> (TempDir, Root) {
@@ -119,8 +120,8 @@ fn reading_refuses_what_is_no_text_file() {
         "{error}"
     );
     assert!(matches!(
-        root.read(path("")).unwrap_err(),
-        Error::Malformed { .. }
+        root.read(path("")).unwrap_err().failure(),
+        Failure::Malformed { .. }
     ));
     let huge = root.open_append(path("huge"), true).unwrap();
     huge.set_len((64 << 20) + 1).unwrap();
