@@ -71,6 +71,8 @@ pub enum Command {
     Rollback(Rollback),
     /// Deletes the old system.
     Finalize(Finalize),
+    /// Prints the execution log.
+    Report(Report),
     /// Holds documents against each other.
     Lint(Lint),
     /// Prints the version.
@@ -198,6 +200,15 @@ pub struct Finalize {
     /// do not ask
     #[argh(switch)]
     pub yes: bool,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// print what ran, how long it took, and what its checks came to
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "report")]
+pub struct Report {
     /// print JSON
     #[argh(switch)]
     pub json: bool,

@@ -368,3 +368,50 @@ fn the_plan_lists_what_the_journal_then_shows_as_done() {
         .collect();
     assert_eq!(planned, done);
 }
+
+#[test]
+fn the_report_has_the_seeds_form() {
+    let disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    disk.boot();
+    let ran = disk.run_inside("report --json");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let log = &report["execution_log"];
+    assert_eq!(log["batch_id"], "flat-to-subvolumes_20231218_143022");
+    assert_eq!(log["start_time"], "2023-12-18T14:30:22Z");
+    let status = |name: &str| {
+        let phases = log["phases"].as_array().unwrap();
+        let phase = phases.iter().find(|phase| phase["name"] == name).unwrap();
+        let duration = phase["duration"].as_str().unwrap();
+        assert!(
+            duration.strip_suffix('s').unwrap().parse::<u64>().is_ok(),
+            "{duration}"
+        );
+        phase["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(status("core_installation"), "completed");
+    assert_eq!(status("pre_reboot_validation"), "completed");
+    assert_eq!(status("post_installation_validation"), "pending");
+    let proof = &log["phases"][2]["viScripts"][0];
+    assert_eq!(proof["name"], "btrfs_pre_reboot_validation_viScript.json");
+    assert_eq!(
+        (&proof["status"], &proof["checks_passed"]),
+        (&"success".into(), &3.into())
+    );
+    assert_eq!(proof["checks_failed"], 0);
+}
+
+#[test]
+fn a_failed_proof_is_failed_in_the_report() {
+    let disk = Disk::with_system();
+    disk.mounted(common::make_the_proof_fail);
+    disk.arm(After::Reboot);
+    disk.boot();
+    let ran = disk.run_inside("report --json");
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let phase = &report["execution_log"]["phases"][2];
+    assert_eq!(phase["status"], "failed");
+    assert_eq!(phase["success_rate"], 0);
+    assert_eq!(phase["viScripts"][0]["checks_failed"], 1);
+}

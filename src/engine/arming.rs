@@ -25,8 +25,13 @@ pub fn arm(system: &Root, top: &Root, plan: &Plan, program: &str) -> Result<Migr
         }
         Err(cause) => {
             log::error!("{cause}");
-            make_ordinary(system, &mut migration)?;
-            Err(cause)
+            match make_ordinary(system, &mut migration) {
+                Ok(()) => Err(cause),
+                Err(undo) => {
+                    let (cause, undo) = (Box::new(cause), Box::new(undo));
+                    Err(Error::StepAndUndo { cause, undo })
+                }
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! old system as root, until `committed` is durable; from then on the new one.
 
 use super::home::{Migration, make_staging};
-use super::preflight::{Finding, look};
+use super::preflight::{Finding, look, tally};
 use super::rollback::discard;
 use super::{Error, Stage};
 use crate::checks::CheckContext;
@@ -110,7 +110,8 @@ fn prepare(top: &Root, migration: &mut Migration, context: &CheckContext) -> Res
     {
         for script in &phase.viscripts {
             run_steps(top, migration, script)?;
-            stop_at_failures(&plan.failure_handling, phase, &look_at(script, context))?;
+            let findings = look_at(migration, script, context)?;
+            stop_at_failures(&plan.failure_handling, phase, &findings)?;
         }
         if phase.checkpoint_after {
             migration.record(Record::Checkpoint {
@@ -132,9 +133,20 @@ fn run_steps(top: &Root, migration: &mut Migration, script: &PlannedViScript) ->
     Ok(())
 }
 
-fn look_at(script: &PlannedViScript, context: &CheckContext) -> Vec<Finding> {
+fn look_at(
+    migration: &mut Migration,
+    script: &PlannedViScript,
+    context: &CheckContext,
+) -> Result<Vec<Finding>, Error> {
+    if script.checks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let began = clock::monotonic_milliseconds();
     let look = |check| look(check, Some(&script.name), context);
-    script.checks.iter().map(look).collect()
+    let findings: Vec<Finding> = script.checks.iter().map(look).collect();
+    let took = clock::monotonic_milliseconds().saturating_sub(began);
+    migration.record(tally(&script.name, &script.checks, &findings, took))?;
+    Ok(findings)
 }
 
 /// A check that a phase can't do without ends the run, unless the batch says `continue`.

@@ -8,6 +8,7 @@ pub mod home;
 pub mod initramfs;
 pub mod migrate;
 pub mod preflight;
+pub mod report;
 pub mod resolve;
 pub mod rollback;
 pub mod state;

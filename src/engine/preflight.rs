@@ -5,13 +5,17 @@ use serde::Serialize;
 use crate::checks::{self, CheckContext, Outcome};
 use crate::documents::library::Bundle;
 use crate::documents::viscript::{NamedCheck, Stage};
-use crate::documents::{Batch, CheckSpec};
+use crate::documents::{Batch, CheckSpec, ViScript};
+use crate::journal::Record;
 
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check's name.
     pub name: String,
+    /// What was looked at.
+    #[serde(skip)]
+    pub check: CheckSpec,
     /// The viScript that asked for it; `None` for rootshift's own.
     #[serde(rename = "viScript", skip_serializing_if = "Option::is_none")]
     pub viscript: Option<String>,
@@ -74,6 +78,7 @@ pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) 
     };
     Finding {
         name: check.name.clone(),
+        check: check.check.clone(),
         viscript: viscript.map(str::to_owned),
         required: check.required,
         verdict,
@@ -151,32 +156,59 @@ pub fn preflight(bundle: &Bundle, context: &CheckContext) -> Vec<Finding> {
             return findings;
         }
     }
-    findings.extend(
-        required_by(&bundle.batch)
-            .iter()
-            .map(|check| look(check, None, context)),
-    );
+    let required = required_by(&bundle.batch);
+    findings.extend(required.iter().map(|check| look(check, None, context)));
     for (name, script) in &bundle.viscripts {
-        let commands = &script.prerequisites.required_commands;
-        if !commands.is_empty() {
-            let check = CheckSpec::Commands {
-                names: commands.clone(),
-            };
-            let check = NamedCheck {
-                name: "required_commands".into(),
-                required: true,
-                check,
-            };
-            findings.push(look(&check, Some(name), context));
-        }
-        if script.kind.stage() == Stage::Arm {
-            let own = own_checks();
-            let fresh = script
-                .checks
-                .iter()
-                .filter(|check| !own.iter().any(|own| own.check == check.check));
-            findings.extend(fresh.map(|check| look(check, Some(name), context)));
-        }
+        findings.extend(of_viscript(name, script, context));
     }
     findings
+}
+
+fn of_viscript(name: &str, script: &ViScript, context: &CheckContext) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let commands = &script.prerequisites.required_commands;
+    if !commands.is_empty() {
+        let check = CheckSpec::Commands {
+            names: commands.clone(),
+        };
+        let check = NamedCheck::required(format!("programs for {name}"), check);
+        findings.push(look(&check, None, context));
+    }
+    if script.kind.stage() == Stage::Arm {
+        let own = own_checks();
+        let fresh = |check: &&NamedCheck| !own.iter().any(|own| own.check == check.check);
+        let looked = script
+            .checks
+            .iter()
+            .filter(fresh)
+            .map(|check| look(check, Some(name), context));
+        findings.extend(looked);
+    }
+    findings
+}
+
+/// What a viScript's checks came to, for the journal. A check that several ask for is looked at
+/// once and counts for each.
+#[must_use]
+pub fn tally(
+    script: &str,
+    checks: &[NamedCheck],
+    findings: &[Finding],
+    milliseconds: u64,
+) -> Record {
+    let found = |check: &NamedCheck| findings.iter().find(|finding| finding.check == check.check);
+    let count = |verdicts: &[Verdict]| {
+        let verdict = checks
+            .iter()
+            .filter_map(|check| Some(found(check)?.verdict));
+        let counted = verdict.filter(|verdict| verdicts.contains(verdict)).count();
+        u32::try_from(counted).unwrap_or(u32::MAX)
+    };
+    Record::Checked {
+        script: script.to_owned(),
+        passed: count(&[Verdict::Pass]),
+        failed: count(&[Verdict::Fail, Verdict::Unknown]),
+        skipped: count(&[Verdict::Skip]),
+        milliseconds,
+    }
 }

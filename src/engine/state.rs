@@ -121,7 +121,7 @@ impl State {
 
     fn take(&mut self, record: &Record) {
         match record {
-            Record::Started { .. } | Record::Checkpoint { .. } => {}
+            Record::Started { .. } | Record::Checkpoint { .. } | Record::Checked { .. } => {}
             Record::Armed { images } => {
                 self.stage = Stage::Armed;
                 self.images.clone_from(images);

@@ -1,7 +1,7 @@
 //! Validation: the running new system proves that it is what the plan said.
 
 use super::home::Migration;
-use super::preflight::{Finding, Verdict, look};
+use super::preflight::{Finding, Verdict, look, tally};
 use super::{Error, Stage};
 use crate::checks::CheckContext;
 use crate::documents::viscript::{NamedCheck, Stage as Moment};
@@ -47,14 +47,40 @@ pub fn findings(plan: &Plan, context: &CheckContext) -> Vec<Finding> {
     findings
 }
 
+/// What the checks of each viScript of a stage came to. They are looked at together: the time is
+/// that of all of them, told once.
+///
+/// # Errors
+/// When it could not be made durable.
+pub fn record_tallies(
+    migration: &mut Migration,
+    stage: Moment,
+    findings: &[Finding],
+    milliseconds: u64,
+) -> Result<(), Error> {
+    let plan = migration.plan().clone();
+    let phases = plan.phases.iter().filter(|phase| phase.stage == stage);
+    let mut left = milliseconds;
+    for script in phases.flat_map(|phase| &phase.viscripts) {
+        let took = std::mem::take(&mut left);
+        migration.record(tally(&script.name, &script.checks, findings, took))?;
+    }
+    Ok(())
+}
+
 /// Records the verdict when the new system is on trial.
 ///
 /// # Errors
 /// When it could not be made durable.
-pub fn conclude(migration: &mut Migration, findings: &[Finding]) -> Result<(), Error> {
+pub fn conclude(
+    migration: &mut Migration,
+    findings: &[Finding],
+    milliseconds: u64,
+) -> Result<(), Error> {
     if migration.state().stage != Stage::Committed {
         return Ok(());
     }
+    record_tallies(migration, Moment::AfterBoot, findings, milliseconds)?;
     let problems: Vec<String> = findings
         .iter()
         .filter(|finding| finding.blocks())

@@ -57,6 +57,19 @@ pub enum Record {
         /// Why.
         reason: String,
     },
+    /// A viScript's checks were looked at.
+    Checked {
+        /// The viScript's file name.
+        script: String,
+        /// Checks that are as they should be.
+        passed: u32,
+        /// Checks that are not, or could not look.
+        failed: u32,
+        /// Checks with nothing to look at.
+        skipped: u32,
+        /// Wall time of all of them.
+        milliseconds: u64,
+    },
     /// A phase ended; a run can go back to here.
     Checkpoint {
         /// The phase's name.

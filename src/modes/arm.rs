@@ -6,15 +6,20 @@ use super::{Error, check, plan, session};
 use crate::cli::{Arm, Exit};
 use crate::documents::library::Bundle;
 use crate::documents::plan::After;
+use crate::documents::viscript::Stage;
 use crate::engine::arming;
 use crate::engine::preflight::{Finding, preflight};
+use crate::engine::validate::record_tallies;
 use crate::report::print;
+use crate::sys::clock;
 
 pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     let after = after(options.after.as_deref())?;
     let survey = session::survey()?;
     let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
+    let began = clock::monotonic_milliseconds();
     let findings = preflight(&bundle, &survey.context(&bundle.batch.layout));
+    let took = clock::monotonic_milliseconds().saturating_sub(began);
     if findings.iter().any(Finding::blocks) {
         check::print_findings(&findings);
         print::error("not armed: mend what is marked FAIL. Nothing was changed");
@@ -29,7 +34,8 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
         return Ok(Exit::NotNow);
     }
     let top = session::top(&survey)?;
-    let migration = arming::arm(&survey.system, top, &planned, env!("CARGO_PKG_VERSION"))?;
+    let mut migration = arming::arm(&survey.system, top, &planned, env!("CARGO_PKG_VERSION"))?;
+    record_tallies(&mut migration, Stage::Arm, &findings, took)?;
     let images: Vec<&str> = migration
         .state()
         .images

@@ -73,6 +73,16 @@ fn in_words(entry: &Entry) -> String {
         Record::Failed { step, error } => format!("  FAILED {step}: {error}"),
         Record::Undone { step } => format!("  undone {step}"),
         Record::Discarded { reason } => format!("prepared work thrown away: {reason}"),
+        Record::Checked {
+            script,
+            passed,
+            failed,
+            skipped,
+            milliseconds,
+        } => format!(
+            "  checks {script}: {passed} passed, {failed} failed, {skipped} skipped \
+             ({milliseconds} ms)"
+        ),
         Record::Checkpoint { phase } => format!("checkpoint after {phase}"),
         Record::Committed => "COMMITTED: the new system is root".to_owned(),
         later => later_in_words(later),

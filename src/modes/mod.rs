@@ -9,6 +9,7 @@ mod finalize;
 mod lint;
 mod log;
 mod plan;
+mod report;
 mod rollback;
 mod session;
 mod status;
@@ -38,6 +39,7 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Log(options) => log::run(options),
         Command::Rollback(options) => rollback::run(options),
         Command::Finalize(options) => finalize::run(options),
+        Command::Report(options) => report::run(options),
         Command::Lint(options) => lint::run(options),
         Command::Version(_) => {
             print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));
