@@ -130,7 +130,7 @@ fn required_by(batch: &Batch) -> Vec<NamedCheck> {
     if !requirements.required_filesystems.is_empty() {
         let names = requirements.required_filesystems.clone();
         add(
-            "required_filesystems",
+            "the kernel knows the file systems (required_filesystems)",
             CheckSpec::KernelFilesystems { names },
         );
     }

@@ -472,7 +472,7 @@ fn tools(top: &Path) {
         fs::create_dir(top.join(directory)).unwrap();
     }
     write(top, "usr/share/initramfs-tools/scripts/local", "fake");
-    for program in ["update-initramfs", "lsinitramfs"] {
+    for program in ["update-initramfs", "lsinitramfs", "systemctl"] {
         write(top, &format!("usr/sbin/{program}"), "fake");
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(top.join("usr/sbin").join(program), mode).unwrap();
