@@ -16,7 +16,7 @@ const SIZE_LIMIT: u64 = 800 * 1024;
 
 /// Builds the shipped binary: static, stripped, for any Linux of its architecture.
 pub fn binary(workspace: &Workspace) -> Result<PathBuf> {
-    build(workspace, "rootshift", "rootshift")
+    build(workspace, "rootshift", "rootshift", "release")
 }
 
 /// Builds the program with its fault points, for tests alone: not optimized, static as well.
@@ -48,7 +48,7 @@ pub fn fault_binary(workspace: &Workspace) -> Result<PathBuf> {
 
 /// Builds the program that compares trees inside a guest.
 pub fn guest_probe(workspace: &Workspace) -> Result<PathBuf> {
-    build(workspace, "qemu-tests", "guest-probe")
+    build(workspace, "qemu-tests", "guest-probe", "probe")
 }
 
 /// Builds the binary and the package around it; returns the package.
@@ -81,12 +81,16 @@ pub fn check_size(workspace: &Workspace) -> Result<u64> {
     Ok(size)
 }
 
-fn build(workspace: &Workspace, package: &str, binary: &str) -> Result<PathBuf> {
+fn build(workspace: &Workspace, package: &str, binary: &str, profile: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = tool(cargo);
-    command
-        .current_dir(workspace.root())
-        .args(["build", "--quiet", "--release", "--locked"]);
+    command.current_dir(workspace.root()).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--profile",
+        profile,
+    ]);
     command.args([
         "--target",
         MUSL_TARGET,
@@ -100,7 +104,7 @@ fn build(workspace: &Workspace, package: &str, binary: &str) -> Result<PathBuf> 
     let path = workspace
         .target()
         .join(MUSL_TARGET)
-        .join("release")
+        .join(profile)
         .join(binary);
     ensure!(
         Path::new(&path).exists(),

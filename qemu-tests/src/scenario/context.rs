@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::machine::{Accelerator, Disk, Machine, Outcome};
 use crate::setup::Tools;
@@ -31,10 +31,22 @@ impl Context {
     /// Builds or finds all of it.
     pub fn prepare(workspace: Workspace) -> Result<Self> {
         let tools = setup::prepare(&workspace)?;
-        let deb = package::deb(&workspace).context("build the package")?;
-        let probe = package::guest_probe(&workspace).context("build the guest's probe")?;
+        Self::with_tools(workspace, tools)
+    }
+
+    /// The same once the machine has what it needs: the image is built beside the programs.
+    pub fn with_tools(workspace: Workspace, tools: Tools) -> Result<Self> {
+        let (programs, image) = std::thread::scope(|scope| {
+            let image = scope.spawn(|| image::flat_btrfs(&workspace, &tools));
+            let programs = programs(&workspace);
+            let image = image
+                .join()
+                .unwrap_or_else(|_| bail!("building the image panicked"));
+            (programs, image)
+        });
+        let (deb, probe) = programs?;
+        let image = image?;
         let accelerator = Accelerator::choose(&workspace, &tools)?;
-        let image = image::flat_btrfs(&workspace, &tools)?;
         Ok(Self {
             workspace,
             tools,
@@ -66,4 +78,11 @@ impl Context {
     pub fn power_on(&self, machine: &Machine) -> Result<Outcome> {
         machine.run(&self.workspace, &self.tools.qemu)
     }
+}
+
+/// The package and the guest's probe.
+fn programs(workspace: &Workspace) -> Result<(PathBuf, PathBuf)> {
+    let deb = package::deb(workspace).context("build the package")?;
+    let probe = package::guest_probe(workspace).context("build the guest's probe")?;
+    Ok((deb, probe))
 }

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 
 use super::Tally;
-use crate::run::{exists, tool};
+use crate::run::{exists, run, tool};
 use crate::workspace::Workspace;
 
 /// Tests of this name need root and loop devices.
 const ON_LOOP_DEVICES: &str = "loop_";
 
-/// Format, lints, licences where `deny.toml` asks for them, and tests that need nothing.
+/// Format, lints, and tests that need nothing.
 pub(super) fn unit(workspace: &Workspace) -> Result<Tally> {
     let mut tally = Tally::default();
     tally.add(stage(workspace, &["fmt", "--all", "--check"])?);
@@ -28,9 +28,6 @@ pub(super) fn unit(workspace: &Workspace) -> Result<Tally> {
             "warnings",
         ],
     )?);
-    if workspace.root().join("deny.toml").exists() {
-        tally.add(deny(workspace)?);
-    }
     let mut words = vec!["test", "--workspace", "--lib", "--bins"];
     let names = test_names(workspace.root(), false);
     words.extend(names.iter().flat_map(|name| ["--test", name.as_str()]));
@@ -49,12 +46,36 @@ pub(super) fn on_loop_devices(workspace: &Workspace) -> Result<Tally> {
     tests(workspace, &words)
 }
 
-fn deny(workspace: &Workspace) -> Result<Tally> {
-    if exists("cargo-deny") {
-        return stage(workspace, &["deny", "check", "bans", "licenses", "sources"]);
+/// Bans, licences and sources, as `deny.toml` says. cargo-deny is built when it is missing.
+pub(super) fn deny(workspace: &Workspace) -> Result<Tally> {
+    let tools = workspace.target().join("tools");
+    let program = tools.join("bin/cargo-deny");
+    if !exists("cargo-deny") && !program.exists() {
+        println!("setup: cargo install cargo-deny (into {})", tools.display());
+        let mut install = cargo(workspace, &["install", "cargo-deny", "--quiet", "--debug"]);
+        install
+            .args(["--locked", "--version", "0.20.2"])
+            .arg("--root")
+            .arg(&tools);
+        run(install
+            .arg("--target-dir")
+            .arg(workspace.target().join("tools-build")))?;
     }
-    println!("FAIL cargo deny: not installed; cargo install --locked cargo-deny");
-    Ok(Tally::from(false))
+    let program = if program.exists() {
+        program
+    } else {
+        "cargo-deny".into()
+    };
+    let mut check = tool(program);
+    check
+        .current_dir(workspace.root())
+        .args(["check", "bans", "licenses", "sources"]);
+    let checked = run(&mut check);
+    match &checked {
+        Ok(()) => println!("ok   cargo deny check bans licenses sources"),
+        Err(error) => println!("FAIL cargo deny check: {error:#}"),
+    }
+    Ok(Tally::from(checked.is_ok()))
 }
 
 /// Names of `tests/*.rs`, either those on loop devices or the others.

@@ -8,7 +8,9 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 
+use crate::scenario::Context;
 use crate::workspace::Workspace;
+use crate::{package, setup};
 
 pub use cases::Bench;
 
@@ -70,6 +72,21 @@ impl From<bool> for Tally {
     }
 }
 
+fn ended<T>(work: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    work.join()
+        .unwrap_or_else(|_| bail!("a part of the preparation panicked"))
+}
+
+/// The shipped binary is static and small enough.
+fn size(workspace: &Workspace) -> Tally {
+    let checked = package::check_size(workspace);
+    match &checked {
+        Ok(bytes) => println!("ok   size of the shipped binary: {bytes} bytes"),
+        Err(error) => println!("FAIL size of the shipped binary: {error:#}"),
+    }
+    Tally::from(checked.is_ok())
+}
+
 /// Runs what is selected; an error when anything is red. The last line on standard output is
 /// `N passed, N failed`.
 pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
@@ -78,15 +95,28 @@ pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
         (None, chosen) => chosen.is_none_or(|chosen| chosen == tier),
     };
     let mut tally = Tally::default();
-    if wanted(Tier::Unit) {
-        tally.add(cargo::unit(&workspace)?);
-    }
-    if wanted(Tier::Loop) {
-        tally.add(cargo::on_loop_devices(&workspace)?);
-    }
-    if wanted(Tier::Machine) {
-        tally.add(cases::run(workspace, selection.case.as_deref())?);
-    }
+    let tools = setup::prepare(&workspace)?;
+    std::thread::scope(|scope| -> Result<()> {
+        // Image, package and cargo-deny are made while cargo compiles the tests.
+        let context = wanted(Tier::Machine)
+            .then(|| scope.spawn(|| Context::with_tools(workspace.clone(), tools)));
+        let deny = wanted(Tier::Unit).then(|| scope.spawn(|| cargo::deny(&workspace)));
+        if wanted(Tier::Unit) {
+            tally.add(cargo::unit(&workspace)?);
+        }
+        if wanted(Tier::Loop) {
+            tally.add(cargo::on_loop_devices(&workspace)?);
+        }
+        if let Some(deny) = deny {
+            tally.add(ended(deny)?);
+        }
+        if let Some(context) = context {
+            let context = ended(context)?;
+            tally.add(size(&context.workspace));
+            tally.add(cases::run(context, selection.case.as_deref())?);
+        }
+        Ok(())
+    })?;
     println!("{} passed, {} failed", tally.passed, tally.failed);
     match tally {
         Tally {

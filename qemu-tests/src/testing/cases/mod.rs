@@ -14,7 +14,6 @@ use anyhow::{Context as _, Result};
 use super::Tally;
 use super::pool::{self, Job};
 use crate::scenario::{Armed, Context, arm};
-use crate::workspace::Workspace;
 
 /// What every case gets: the tools, and a machine that was armed once for all of them.
 #[derive(Debug)]
@@ -71,13 +70,12 @@ const CASES: &[(&str, Case)] = &[
 const WORKERS: usize = 2;
 
 /// Runs the cases whose name contains `filter`.
-pub(super) fn run(workspace: Workspace, filter: Option<&str>) -> Result<Tally> {
+pub(super) fn run(context: Context, filter: Option<&str>) -> Result<Tally> {
     let chosen = |(name, _): &&(&'static str, Case)| filter.is_none_or(|part| name.contains(part));
     let cases: Vec<_> = CASES.iter().filter(chosen).collect();
     if cases.is_empty() {
         return Ok(Tally::default());
     }
-    let context = Context::prepare(workspace)?;
     println!("machine: arming one machine for {} cases", cases.len());
     let armed = arm(&context, "test-armed").context("arm the machine that all cases fork")?;
     let bench = Bench { context, armed };
