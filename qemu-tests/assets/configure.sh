@@ -2,6 +2,7 @@
 echo debian > /etc/hostname
 echo '127.0.0.1 localhost debian' > /etc/hosts
 # A fixed id: "uninitialized" makes systemd set up presets for seconds in the first boot.
+# The list of volatile files names it too.
 echo 5ca1ab1e0ddba11c0ffee0ddba5eba11 > /etc/machine-id
 cat > /etc/fstab <<FSTAB
 # /etc/fstab: static file system information.

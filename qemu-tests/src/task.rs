@@ -2,7 +2,7 @@
 //!
 //! The agent in the image unpacks the disk below `/run/task` and runs `run.sh`. What the script
 //! prints comes back in [`crate::machine::TaskRun`]. Its exit code: 0, done, power off;
-//! [`REBOOTING`], the script asked for a reboot itself; anything else, power off and red.
+//! [`REBOOTING`], reboot; anything else, power off and red.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 
 use crate::run::{run, tool};
 
-/// The exit code of a script that has called `systemctl reboot`.
+/// The exit code of a script after which the agent reboots the machine.
 pub const REBOOTING: i32 = 100;
 
 /// A script and its files.

@@ -106,11 +106,22 @@ mod tests {
     #[test]
     fn a_changed_byte_is_found_and_a_journal_file_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("var/log/journal")).unwrap();
+        std::fs::create_dir_all(
+            folder
+                .path()
+                .join("var/log/journal/5ca1ab1e0ddba11c0ffee0ddba5eba11"),
+        )
+        .unwrap();
         std::fs::write(folder.path().join("file"), "one").unwrap();
         let before = sections(folder.path());
         assert!(compare(&before, &before).unwrap().is_clean());
-        std::fs::write(folder.path().join("var/log/journal/x"), "log").unwrap();
+        std::fs::write(
+            folder
+                .path()
+                .join("var/log/journal/5ca1ab1e0ddba11c0ffee0ddba5eba11/system.journal"),
+            "log",
+        )
+        .unwrap();
         assert!(
             compare(&before, &sections(folder.path()))
                 .unwrap()

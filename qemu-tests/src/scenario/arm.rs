@@ -28,7 +28,6 @@ rootshift arm --yes
 echo "@@ record"
 ./guest-probe record /dev/disk/by-id/virtio-notes
 echo "@@ end"
-systemctl --no-block reboot
 exit 100
 "#;
 

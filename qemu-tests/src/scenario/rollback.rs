@@ -12,7 +12,6 @@ use crate::task::{REBOOTING, Task};
 const REQUEST: &str = "
 set -e
 rootshift rollback --yes
-systemctl --no-block reboot
 exit 100
 ";
 

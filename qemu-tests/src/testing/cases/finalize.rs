@@ -11,7 +11,6 @@ use crate::task::{REBOOTING, Task};
 const FINALIZE: &str = "
 set -e
 rootshift finalize --yes
-systemctl --no-block reboot
 exit 100
 ";
 

@@ -4,6 +4,7 @@
 
 mod faults;
 mod finalize;
+mod harness;
 mod power_cut;
 mod refusals;
 mod way_a;
@@ -26,6 +27,14 @@ pub struct Bench {
 type Case = fn(&Bench) -> Result<()>;
 
 const CASES: &[(&str, Case)] = &[
+    (
+        "the_power_cut_loses_what_was_not_flushed",
+        harness::cut_loses_the_unflushed,
+    ),
+    (
+        "the_proof_sees_each_difference",
+        harness::proof_sees_each_difference,
+    ),
     ("an_uncut_migration_keeps_every_file", way_a::uncut),
     ("a_cut_in_the_middle_is_resumed", power_cut::in_the_middle),
     ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
