@@ -78,8 +78,8 @@ fn in_words(enclosing: &[Inside]) -> String {
 mod tests {
     use super::path;
     use crate::documents::{Batch, CheckSpec, StepSpec, ViScript};
-    use crate::journal::Record;
     use serde::de::DeserializeOwned;
+    use std::collections::HashMap;
 
     #[test]
     fn places_are_named() {
@@ -134,7 +134,7 @@ mod tests {
                 assert!(same, "{found} is not {expected}: {cause}");
             }
         }
-        assert!(refused > 100);
+        assert!(refused > 20);
     }
 
     #[test]
@@ -146,6 +146,6 @@ mod tests {
         ));
         agrees::<CheckSpec>(r#"{"memory": {"minimum": "4 GB"}}"#);
         agrees::<StepSpec>(r#"{"snapshot": {"from": "/", "to": "a"}}"#);
-        agrees::<Record>(r#"{"armed": {"images": [{"name":"a","size":1,"modified":[1,2]}]}}"#);
+        agrees::<HashMap<String, Vec<(i64, Option<u32>)>>>(r#"{"a": [[1, 2]], "b": [[-3, null]]}"#);
     }
 }
