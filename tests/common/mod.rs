@@ -347,8 +347,22 @@ fn unmount(target: &Path) {
     panic!("{} can't be unmounted", target.display());
 }
 
+/// Two processes that ask for a free device at once may be given the same one.
 fn attach(image: &Path) -> String {
-    run("losetup", &["--find", "--show", image.to_str().unwrap()])
+    for _ in 0..20 {
+        let mut losetup = Command::new("losetup");
+        let output = losetup
+            .args(["--find", "--show"])
+            .arg(image)
+            .output()
+            .unwrap();
+        if output.status.success() {
+            return String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        }
+        eprintln!("losetup: {}", String::from_utf8_lossy(&output.stderr));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{} can't be attached to a loop device", image.display());
 }
 
 fn nix_is_root() -> bool {
