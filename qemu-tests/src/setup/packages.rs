@@ -6,7 +6,9 @@ use crate::run::{is_root, run, tool};
 
 /// Tools that build images and packages; the machine's own release has all of them.
 const NEEDED: &[&str] = &[
+    "acl",
     "arch-test",
+    "attr",
     "btrfs-progs",
     "cpio",
     "debian-archive-keyring",
