@@ -18,6 +18,8 @@ echo "@@ status"
 rootshift status 2>&1
 echo "@@ boot log"
 cat /run/initramfs/rootshift.log
+echo "@@ check"
+rootshift check 2>&1
 echo "@@ names"
 ls -A /
 echo "@@ end"
@@ -98,6 +100,13 @@ fn refused(
         layout.split_whitespace().eq(["/", "/"]),
         "not the old system:\n{layout}"
     );
+    let check = part(said, "check")?;
+    let line = check
+        .lines()
+        .find(|line| line.contains("no hibernated system"))
+        .unwrap_or_default();
+    let found = line.contains("holds a hibernated system; start that system");
+    ensure!(found == swap.is_some(), "`check` says:\n{check}");
     let names = part(said, "names")?;
     ensure!(
         !names.lines().any(|name| name.starts_with('@')),
