@@ -21,7 +21,7 @@ pub(super) fn look(context: &CheckContext, minimum: Option<Size>) -> Result<Outc
         }
     }
     let space = btrfs::space(top)?;
-    let (free, needed) = (free_metadata(&space), needed());
+    let (free, needed) = (free_metadata(&space), METADATA);
     if free < needed {
         return Ok(Outcome::fail(
             format!(
@@ -33,12 +33,6 @@ pub(super) fn look(context: &CheckContext, minimum: Option<Size>) -> Result<Outc
         ));
     }
     Ok(Outcome::Pass)
-}
-
-/// Bytes of metadata space that a plan needs.
-#[must_use]
-pub fn needed() -> u64 {
-    METADATA
 }
 
 /// What metadata can still grow into: its own chunks' rest, less what the kernel keeps for

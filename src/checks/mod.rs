@@ -25,7 +25,6 @@ mod swap_file;
 use std::path::Path;
 
 pub use error::Error;
-pub use free_space::needed as space_needed;
 pub use hibernation::hibernated_device;
 
 use crate::documents::plan::FilesystemIdentity;

@@ -45,13 +45,6 @@ impl Stage {
             Committed | Validated | RollbackRequested | Finalizing | Finalized
         )
     }
-
-    /// Whether nothing is going on: another plan may be armed.
-    #[must_use]
-    pub fn is_idle(self) -> bool {
-        use Stage::{Disarmed, Failed, Finalized, Planned, RolledBack};
-        matches!(self, Planned | Failed | Disarmed | RolledBack | Finalized)
-    }
 }
 
 /// All that follows from the records.
