@@ -105,6 +105,7 @@ impl Disk {
         );
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&target)));
         unmount(&target);
+        self.settle();
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
@@ -187,12 +188,26 @@ impl Disk {
             .env("ARGUMENTS", arguments)
             .output()
             .unwrap();
+        self.settle();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran {
             code: output.status.code().unwrap(),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
         }
+    }
+
+    /// Waits until the kernel has let go of the file system: a test beside this one may have taken
+    /// the mount along into a namespace of its own.
+    fn settle(&self) {
+        let alive = Path::new("/sys/fs/btrfs").join(&self.uuid);
+        for _ in 0..1000 {
+            if !alive.exists() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("{} is still mounted somewhere", self.device);
     }
 
     pub fn param_conf(&self) -> PathBuf {
@@ -235,6 +250,7 @@ impl Disk {
             child.kill().unwrap();
             child.wait().unwrap();
             unmount(&self.folder.join("boot"));
+            self.settle();
             self.replace_image(&cut);
         } else {
             assert!(
