@@ -14,7 +14,8 @@ use crate::documents::viscript;
 use crate::fault;
 use crate::journal::Record;
 use crate::steps::{self, Probe, StepContext};
-use crate::sys::{Root, btrfs, clock};
+use crate::sys::usage::{Meter, Scope};
+use crate::sys::{Root, btrfs};
 use std::path::{Path, PathBuf};
 
 /// Takes the migration up where the journal says, and carries it through the commit.
@@ -141,11 +142,11 @@ fn look_at(
     if script.checks.is_empty() {
         return Ok(Vec::new());
     }
-    let began = clock::monotonic_milliseconds();
+    let meter = Meter::start(Scope::Process);
     let look = |check| look(check, Some(&script.name), context);
     let findings: Vec<Finding> = script.checks.iter().map(look).collect();
-    let took = clock::monotonic_milliseconds().saturating_sub(began);
-    migration.record(tally(&script.name, &script.checks, &findings, took))?;
+    let cost = meter.read();
+    migration.record(tally(&script.name, &script.checks, &findings, cost))?;
     Ok(findings)
 }
 
@@ -180,7 +181,7 @@ fn run_step(top: &Root, migration: &mut Migration, step: &PlannedStep) -> Result
     if migration.state().done.contains(&step.id) {
         return Ok(());
     }
-    let began = clock::monotonic_milliseconds();
+    let meter = Meter::start(Scope::Process);
     let was_open = migration.state().open.as_deref() == Some(&step.id);
     if !was_open {
         migration.record(Record::Begun {
@@ -194,10 +195,12 @@ fn run_step(top: &Root, migration: &mut Migration, step: &PlannedStep) -> Result
     fault::reached("step-applied");
     top.sync_filesystem()?;
     fault::reached("step-synced");
+    let (milliseconds, usage) = meter.read();
     migration.record(Record::Done {
         step: step.id.clone(),
-        milliseconds: clock::monotonic_milliseconds().saturating_sub(began),
+        milliseconds,
         found_done: was_open && found == Probe::Done,
+        usage: Some(usage.into()),
     })?;
     fault::reached("step-done");
     Ok(())

@@ -7,6 +7,7 @@ use crate::documents::library::Bundle;
 use crate::documents::viscript::{NamedCheck, Stage};
 use crate::documents::{Batch, CheckSpec, ViScript};
 use crate::journal::Record;
+use crate::sys;
 
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -188,13 +189,13 @@ fn of_viscript(name: &str, script: &ViScript, context: &CheckContext) -> Vec<Fin
 }
 
 /// What a viScript's checks came to, for the journal. A check that several ask for is looked at
-/// once and counts for each.
+/// once and counts for each. `cost` is wall time in milliseconds and what was used.
 #[must_use]
 pub fn tally(
     script: &str,
     checks: &[NamedCheck],
     findings: &[Finding],
-    milliseconds: u64,
+    cost: (u64, sys::Usage),
 ) -> Record {
     let found = |check: &NamedCheck| findings.iter().find(|finding| finding.check == check.check);
     let count = |verdicts: &[Verdict]| {
@@ -209,6 +210,7 @@ pub fn tally(
         passed: count(&[Verdict::Pass]),
         failed: count(&[Verdict::Fail, Verdict::Unknown]),
         skipped: count(&[Verdict::Skip]),
-        milliseconds,
+        milliseconds: cost.0,
+        usage: Some(cost.1.into()),
     }
 }

@@ -205,6 +205,7 @@ mod tests {
             step: step.into(),
             milliseconds: 1,
             found_done: false,
+            usage: None,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::checks::CheckContext;
 use crate::documents::viscript::{NamedCheck, Stage as Moment};
 use crate::documents::{CheckSpec, Plan};
 use crate::journal::Record;
+use crate::sys::Usage;
 
 /// What is looked at whatever the batch asks for.
 fn own_checks() -> Vec<NamedCheck> {
@@ -47,8 +48,8 @@ pub fn findings(plan: &Plan, context: &CheckContext) -> Vec<Finding> {
     findings
 }
 
-/// What the checks of each viScript of a stage came to. They are looked at together: the time is
-/// that of all of them, told once.
+/// What the checks of each viScript of a stage came to. They are looked at together: the time
+/// and the cost are those of all of them, told once.
 ///
 /// # Errors
 /// When it could not be made durable.
@@ -56,11 +57,11 @@ pub fn record_tallies(
     migration: &mut Migration,
     stage: Moment,
     findings: &[Finding],
-    milliseconds: u64,
+    cost: (u64, Usage),
 ) -> Result<(), Error> {
     let plan = migration.plan().clone();
     let phases = plan.phases.iter().filter(|phase| phase.stage == stage);
-    let mut left = milliseconds;
+    let mut left = cost;
     for script in phases.flat_map(|phase| &phase.viscripts) {
         let took = std::mem::take(&mut left);
         migration.record(tally(&script.name, &script.checks, findings, took))?;
@@ -68,19 +69,19 @@ pub fn record_tallies(
     Ok(())
 }
 
-/// Records the verdict when the new system is on trial.
+/// Records the verdict, and what it cost to find, when the new system is on trial.
 ///
 /// # Errors
 /// When it could not be made durable.
 pub fn conclude(
     migration: &mut Migration,
     findings: &[Finding],
-    milliseconds: u64,
+    cost: (u64, Usage),
 ) -> Result<(), Error> {
     if migration.state().stage != Stage::Committed {
         return Ok(());
     }
-    record_tallies(migration, Moment::AfterBoot, findings, milliseconds)?;
+    record_tallies(migration, Moment::AfterBoot, findings, cost)?;
     let problems: Vec<String> = findings
         .iter()
         .filter(|finding| finding.blocks())

@@ -11,15 +11,15 @@ use crate::engine::arming;
 use crate::engine::preflight::{Finding, preflight};
 use crate::engine::validate::record_tallies;
 use crate::report::print;
-use crate::sys::clock;
+use crate::sys::usage::{Meter, Scope};
 
 pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     let after = after(options.after.as_deref())?;
     let survey = session::survey()?;
     let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
-    let began = clock::monotonic_milliseconds();
+    let meter = Meter::start(Scope::Process);
     let findings = preflight(&bundle, &survey.context(&bundle.batch.layout));
-    let took = clock::monotonic_milliseconds().saturating_sub(began);
+    let cost = meter.read();
     if findings.iter().any(Finding::blocks) {
         check::print_findings(&findings);
         print::error("not armed: mend what is marked FAIL. Nothing was changed");
@@ -35,7 +35,7 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     }
     let top = session::top(&survey)?;
     let mut migration = arming::arm(&survey.system, top, &planned, env!("CARGO_PKG_VERSION"))?;
-    record_tallies(&mut migration, Stage::Arm, &findings, took)?;
+    record_tallies(&mut migration, Stage::Arm, &findings, cost)?;
     let images: Vec<&str> = migration
         .state()
         .images

@@ -8,7 +8,7 @@ use crate::engine::preflight::Finding;
 use crate::engine::validate::{conclude, findings};
 use crate::engine::{self, Stage};
 use crate::report::print;
-use crate::sys::clock;
+use crate::sys::usage::{Meter, Scope};
 
 pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
     let survey = session::survey()?;
@@ -19,10 +19,10 @@ pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
         return Err(engine::Error::NotNow(why.into()).into());
     }
     let plan = migration.plan().clone();
-    let began = clock::monotonic_milliseconds();
+    let meter = Meter::start(Scope::Process);
     let findings = findings(&plan, &survey.context(&plan.layout));
-    let took = clock::monotonic_milliseconds().saturating_sub(began);
-    conclude(&mut migration, &findings, took)?;
+    let cost = meter.read();
+    conclude(&mut migration, &findings, cost)?;
     let well = !findings.iter().any(Finding::blocks);
     let validated = migration.state().stage == Stage::Validated;
     if options.json {
