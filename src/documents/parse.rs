@@ -22,14 +22,9 @@ const NAME_LIMIT: usize = 64;
 /// [`Error::Parse`] with line, column, the path inside the document and the nearest known name.
 pub fn document<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Error> {
     is_text(file, bytes)?;
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    T::deserialize(Strict(&mut reader))
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| explained(file, bytes, &error))
-        .and_then(|value| match place::duplicate_key(bytes) {
-            Some(flaw) => Err(refused(file, bytes, flaw)),
-            None => Ok(value),
-        })
+    let value = read(bytes).map_err(|error| explained(file, bytes, &error))?;
+    without(place::duplicate_key(bytes), file, bytes)?;
+    Ok(value)
 }
 
 /// The same for what people write: neither is there a control character in any string of it, so
@@ -39,30 +34,33 @@ pub fn document<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Erro
 /// As [`document`].
 pub fn written<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Error> {
     let value = document(file, bytes)?;
-    match place::control_character(bytes) {
-        Some(flaw) => Err(refused(file, bytes, flaw)),
-        None => Ok(value),
-    }
+    without(place::control_character(bytes), file, bytes)?;
+    Ok(value)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = T::deserialize(Strict(&mut reader))?;
+    reader.end()?;
+    Ok(value)
+}
+
+fn without(flaw: Option<Flaw>, file: &str, bytes: &[u8]) -> Result<(), Error> {
+    flaw.map_or(Ok(()), |flaw| Err(refused(file, bytes, flaw)))
 }
 
 /// An error that names a path in this document, with the line and column of it.
 #[must_use]
 pub fn placed(bytes: &[u8], error: Error) -> Error {
-    match error {
-        Error::Sense { file, at, problem } => {
-            let offset = place::find(bytes, &at);
-            refused(
-                &file,
-                bytes,
-                Flaw {
-                    offset,
-                    path: at,
-                    problem,
-                },
-            )
-        }
-        other => other,
-    }
+    let Error::Sense { file, at, problem } = error else {
+        return error;
+    };
+    let flaw = Flaw {
+        offset: place::find(bytes, &at),
+        path: at,
+        problem,
+    };
+    refused(&file, bytes, flaw)
 }
 
 /// Refuses what can't be JSON whatever is in it.
@@ -299,6 +297,17 @@ mod tests {
         ] {
             assert!(message(text).contains(part), "{text}: {}", message(text));
         }
+    }
+
+    #[test]
+    fn an_object_is_not_a_list_of_its_values() {
+        // Twelve bytes are read before the list begins.
+        assert_eq!(
+            message("{\"phases\": [[true]]}"),
+            "b.json:1:12: phases[0]: invalid type: sequence, expected struct Inner"
+        );
+        let list = document::<crate::documents::CheckSpec>("c.json", b"{\"memory\": [\"4 GB\"]}");
+        assert!(list.is_err(), "{list:?}");
     }
 
     #[test]
