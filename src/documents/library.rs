@@ -1,6 +1,6 @@
 //! Where batches and viScripts are found.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -94,7 +94,7 @@ fn read_in(root: &Root, path: &Path, shown: &str, guarded: bool) -> Result<Vec<u
         })?;
     let status = file.metadata().map_err(unreadable)?;
     if guarded {
-        only_root_can_change(&file, shown, status.uid(), status.mode())?;
+        only_root_can_change(&file, &status, shown)?;
     }
     let limit = parse::SIZE_LIMIT as u64;
     if status.len() > limit {
@@ -111,38 +111,33 @@ const ANYBODY_WRITES: u32 = 0o002;
 const GROUP_OR_ANYBODY_WRITES: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
-/// sudo's rule (sudoers(5)): what root acts on is root's, and stays as root wrote it.
-fn only_root_can_change(file: &File, shown: &str, owner: u32, mode: u32) -> Result<(), Error> {
-    let refuse = |name: &str, problem: String| {
-        Err(Error::Unguarded {
-            file: name.to_owned(),
-            problem,
-        })
+/// sudo's rule (sudoers(5)): what root acts on is root's, and stays as root wrote it. (An ACL that
+/// lets somebody else write shows in the group's bit, acl(5).)
+fn only_root_can_change(file: &File, status: &Metadata, shown: &str) -> Result<(), Error> {
+    let folder = real_folder(file, shown);
+    let looked = std::fs::metadata(&folder);
+    let around = looked.map_err(|cause| sys::Error::call("look at", &folder, cause))?;
+    let (owner, folder) = (status.uid(), folder.display());
+    let problem = if owner != 0 {
+        format!("it belongs to user {owner}; make it root's: `chown root: {shown}`")
+    } else if status.mode() & GROUP_OR_ANYBODY_WRITES != 0 {
+        format!("others than root may write to it; `chmod go-w {shown}`")
+    } else if around.mode() & (ANYBODY_WRITES | STICKY) == ANYBODY_WRITES {
+        format!("anybody may replace it, as {folder} is; `chmod o-w {folder}`")
+    } else {
+        return Ok(());
     };
-    if owner != 0 {
-        let problem = format!("it belongs to user {owner}; make it root's: `chown root: {shown}`");
-        return refuse(shown, problem);
-    }
-    if mode & GROUP_OR_ANYBODY_WRITES != 0 {
-        return refuse(
-            shown,
-            format!("others may write to it; `chmod go-w {shown}`"),
-        );
-    }
-    // Where it really lies, symlinks followed; told by the kernel.
-    let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    let folder = real.ok().and_then(|path| path.parent().map(Path::to_owned));
-    let folder = folder.unwrap_or_else(|| folder_of(Path::new(shown)).to_owned());
-    let status = std::fs::metadata(&folder);
-    let mode = status.map_or(0, |status| status.mode());
-    if mode & ANYBODY_WRITES != 0 && mode & STICKY == 0 {
-        let folder = folder.display();
-        return refuse(
-            shown,
-            format!("anybody may replace it in {folder}; `chmod o-w {folder}`"),
-        );
-    }
-    Ok(())
+    Err(Error::Unguarded {
+        file: shown.to_owned(),
+        problem,
+    })
+}
+
+/// Where the file really lies, symlinks followed, by the kernel's own account.
+fn real_folder(file: &File, shown: &str) -> PathBuf {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let folder = path.ok().and_then(|path| path.parent().map(Path::to_owned));
+    folder.unwrap_or_else(|| folder_of(Path::new(shown)).to_owned())
 }
 
 /// A path of the caller's is read as the caller sees it; a bare name only inside the system.

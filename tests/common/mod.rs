@@ -135,7 +135,7 @@ impl Disk {
     }
 
     pub fn plan(&self, top: &Root, after: After) -> Plan {
-        let batch = repository().join("batches/flat-to-subvolumes.json");
+        let batch = self.documents().join("batches/flat-to-subvolumes.json");
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
         let machine = Machine {
@@ -145,6 +145,13 @@ impl Disk {
             now: 1_702_909_822,
         };
         resolve(&bundle, machine, after).unwrap()
+    }
+
+    /// The repository's documents, root's own: those of a checkout may belong to anybody.
+    fn documents(&self) -> PathBuf {
+        let folder = self.folder.join("documents");
+        copy_documents(&folder);
+        folder
     }
 
     fn boot_command(&self, binary: &str) -> Command {
@@ -173,6 +180,7 @@ impl Disk {
             cp "$BINARY" "$TOP/run/program"
             [ -z "$BATCH" ] || cp "$BATCH" "$TOP/run/"
             cp -r "$REPOSITORY/viscripts" "$TOP/run/"
+            chmod -R go-w "$TOP"/run/*.json "$TOP/run/viscripts" 2>/dev/null || true
             exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
         "#;
         let target = self.folder.join("inside");
@@ -466,7 +474,7 @@ pub fn populate(top: &Path, uuid: &str) {
         );
     }
     tools(top);
-    documents(top);
+    copy_documents(&top.join("usr/share/rootshift"));
     odd_files(top);
     run(
         "btrfs",
@@ -510,13 +518,15 @@ fn tools(top: &Path) {
 }
 
 /// As the package installs them.
-fn documents(top: &Path) {
+fn copy_documents(folder: &Path) {
     for kind in ["batches", "viscripts"] {
         for entry in fs::read_dir(repository().join(kind)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            write(top, &format!("usr/share/rootshift/{kind}/{name}"), &text);
+            write(folder, &format!("{kind}/{name}"), &text);
+            let copy = folder.join(kind).join(name);
+            fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).unwrap();
         }
     }
 }
