@@ -249,9 +249,9 @@ impl Batch {
     /// # Errors
     /// The first mistake, with its place and remedy.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let batch: Self = parse::document(file, bytes)?;
+        let batch: Self = parse::written(file, bytes)?;
         match batch.problems(file).into_iter().next() {
-            Some(problem) => Err(problem),
+            Some(problem) => Err(parse::placed(bytes, problem)),
             None => Ok(batch),
         }
     }
@@ -288,6 +288,16 @@ impl Batch {
                     format!("{at}.viScripts"),
                     "there are none: the phase would always pass",
                 );
+            }
+            for (index, name) in phase.viscripts.iter().enumerate() {
+                if name.is_empty() || name.contains('/') || [".", ".."].contains(&name.as_str()) {
+                    say(
+                        format!("{at}.viScripts[{index}]"),
+                        &format!(
+                            "\"{name}\" is no plain file name: write it as \"docker_viScript.json\""
+                        ),
+                    );
+                }
             }
             if self
                 .phases

@@ -139,7 +139,7 @@ impl Disk {
     }
 
     pub fn plan(&self, top: &Root, after: After) -> Plan {
-        let shipped = repository().join("batches/flat-to-subvolumes.json");
+        let shipped = self.documents().join("batches/flat-to-subvolumes.json");
         let batch = self.batch.as_ref().unwrap_or(&shipped);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
@@ -150,6 +150,13 @@ impl Disk {
             now: 1_702_909_822,
         };
         resolve(&bundle, machine, after).unwrap()
+    }
+
+    /// The repository's documents, root's own: those of a checkout may belong to anybody.
+    fn documents(&self) -> PathBuf {
+        let folder = self.folder.join("documents");
+        copy_documents(&folder);
+        folder
     }
 
     fn boot_command(&self, binary: &str) -> Command {
@@ -180,6 +187,7 @@ impl Disk {
             cp "$BINARY" "$TOP/run/program"
             [ -z "$BATCH" ] || cp "${BATCH%/*}"/*.json "$TOP/run/"
             cp -r "$REPOSITORY/viscripts" "$TOP/run/"
+            chmod -R go-w "$TOP"/run/*.json "$TOP/run/viscripts" 2>/dev/null || true
             exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
         "#;
         let target = self.folder.join("inside");
@@ -473,7 +481,7 @@ pub fn populate(top: &Path, uuid: &str) {
         );
     }
     tools(top);
-    documents(top);
+    copy_documents(&top.join("usr/share/rootshift"));
     odd_files(top);
     run(
         "btrfs",
@@ -517,13 +525,15 @@ fn tools(top: &Path) {
 }
 
 /// As the package installs them.
-fn documents(top: &Path) {
+fn copy_documents(folder: &Path) {
     for kind in ["batches", "viscripts"] {
         for entry in fs::read_dir(repository().join(kind)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            write(top, &format!("usr/share/rootshift/{kind}/{name}"), &text);
+            write(folder, &format!("{kind}/{name}"), &text);
+            let copy = folder.join(kind).join(name);
+            fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).unwrap();
         }
     }
 }
