@@ -26,6 +26,11 @@ fn own_checks() -> Vec<NamedCheck> {
 /// Looks at the running system. Changes nothing.
 #[must_use]
 pub fn findings(plan: &Plan, context: &CheckContext) -> Vec<Finding> {
+    let old_root = &plan.old_system.root;
+    let context = &CheckContext {
+        old_root,
+        ..*context
+    };
     let own = own_checks();
     let mut findings: Vec<Finding> = own.iter().map(|check| look(check, None, context)).collect();
     for phase in plan

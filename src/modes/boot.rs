@@ -80,6 +80,7 @@ fn with_top_level(system: &Root, mount_at: &Path, image: &FrozenPlan) -> Result<
         system,
         mounts: &[],
         top: Some(&top),
+        old_root: &plan.old_system.root,
         layout: &plan.layout,
         identity: Some(&identity),
     };
