@@ -152,7 +152,7 @@ pub struct RollbackConfiguration {
     pub enabled: bool,
     /// Name to pattern, as `fstab` to `/etc/fstab.backup.*`.
     pub backup_locations: BTreeMap<String, String>,
-    /// Name to what a person would type; never given to a shell.
+    /// Name to what a person would type; parsed into a [`super::restore::Restore`].
     pub restore_commands: BTreeMap<String, String>,
 }
 
@@ -197,6 +197,7 @@ impl Batch {
 
     fn problems(&self, file: &str) -> Vec<Error> {
         let mut problems = self.layout.problems(file);
+        problems.extend(self.restore_problems(file));
         let mut say = |at: String, problem: &str| {
             problems.push(Error::Sense {
                 file: file.into(),
@@ -232,5 +233,11 @@ impl Batch {
             }
         }
         problems
+    }
+
+    fn restore_problems(&self, file: &str) -> Vec<Error> {
+        let configuration = self.rollback_configuration.as_ref();
+        let parsed = configuration.map(|configuration| configuration.restores(file));
+        parsed.and_then(Result::err).unwrap_or_default()
     }
 }
