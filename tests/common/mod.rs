@@ -94,6 +94,17 @@ impl Disk {
         disk
     }
 
+    /// From now on this text is the batch: that of [`Disk::arm`], and /run/batch.json inside.
+    pub fn use_batch(&mut self, text: &str) {
+        let file = self.folder.join("batch.json");
+        fs::write(&file, text).unwrap();
+        let _ = symlink(
+            repository().join("viscripts"),
+            self.folder.join("viscripts"),
+        );
+        self.batch = Some(file);
+    }
+
     /// Runs `work` with the top level mounted.
     pub fn mounted<T>(&self, work: impl FnOnce(&Path) -> T) -> T {
         let target = self.folder.join("top");
@@ -135,7 +146,8 @@ impl Disk {
     }
 
     pub fn plan(&self, top: &Root, after: After) -> Plan {
-        let batch = repository().join("batches/flat-to-subvolumes.json");
+        let shipped = repository().join("batches/flat-to-subvolumes.json");
+        let batch = self.batch.as_ref().unwrap_or(&shipped);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
         let machine = Machine {
@@ -399,6 +411,31 @@ fn manifest(top: &Path, subvolume: &str) -> Manifest {
     Manifest::of(&root, options).unwrap()
 }
 
+/// The shipped batch with these prerequisites and this `rollback_configuration`.
+pub fn batch(prerequisites: &str, rollback: &str) -> String {
+    let path = repository().join("batches/flat-to-subvolumes.json");
+    let mut batch: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    batch["dependencies"]["prerequisites"] = serde_json::from_str(prerequisites).unwrap();
+    batch["rollback_configuration"] = serde_json::from_str(rollback).unwrap();
+    batch.to_string()
+}
+
+/// The seed's `rollback_configuration`.
+pub const ROLLBACK: &str = r#"{
+  "enabled": true,
+  "backup_locations": {
+    "fstab": "/etc/fstab.backup.*",
+    "grub": "/etc/default/grub.backup.*",
+    "initramfs": "/etc/initramfs-tools/modules.backup.*"
+  },
+  "restore_commands": {
+    "fstab": "sudo cp {backup} /etc/fstab",
+    "grub": "sudo cp {backup} /etc/default/grub && sudo update-grub",
+    "initramfs": "sudo cp {backup} /etc/initramfs-tools/modules && sudo update-initramfs -u"
+  }
+}"#;
+
 /// Not part of anybody's system: rootshift's own places, and what it makes beside the old system.
 fn is_ours(path: &Path) -> bool {
     let first = path
@@ -409,7 +446,12 @@ fn is_ours(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == TRASH)
         || first == ".rootshift"
         || first.starts_with("@")
+        || path.to_string_lossy().ends_with(BACKUP)
 }
+
+/// Ends the names of the copies that the plan of [`Disk::arm`] lays beside what it rewrites, when
+/// its batch has a `rollback_configuration`.
+pub const BACKUP: &str = ".backup.20231218_143022";
 
 /// The three files that the plan names, and the times of directories that hold rootshift's own.
 pub const WRITTEN: [&str; 3] = ["etc/fstab", "etc/default/grub", "boot/grub/grub.cfg"];
