@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use common::{BACKUP, Disk, ROLLBACK, WOULD_REBOOT, assert_same, batch, run};
+use common::{BACKUP, Disk, ROLLBACK, Ran, WOULD_REBOOT, assert_same, batch, run};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 
@@ -110,4 +110,48 @@ fn a_backup_that_is_in_the_way_ends_the_migration_and_not_the_file() {
     let reason = disk.state().reason.unwrap();
     assert!(reason.contains("has the backup's name already"), "{reason}");
     assert_same(&old, &disk.old_manifest());
+}
+
+/// The lines of `check` that begin with this verdict and name.
+fn said(ran: &Ran, beginning: &str) -> Vec<String> {
+    let lines = ran.stdout.lines();
+    let wanted = lines.filter(|line| line.starts_with(beginning));
+    wanted.map(str::to_owned).collect()
+}
+
+/// `check` with only these prerequisites.
+fn check_with(prerequisites: &str) -> Ran {
+    let mut disk = Disk::with_system();
+    disk.use_batch(&batch(prerequisites, ROLLBACK));
+    disk.run_inside("check --batch /run/batch.json")
+}
+
+#[test]
+fn prerequisites_are_findings_of_check() {
+    let asked = r#"{"sudo_privileges": true, "ubuntu_live_boot": true}"#;
+    let ran = check_with(asked);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(said(&ran, "ok   sudo_privileges").len(), 1, "{ran:?}");
+    let live = "ok   ubuntu_live_boot: satisfied by initramfs-tools";
+    assert_eq!(said(&ran, live).len(), 1, "{ran:?}");
+    assert_eq!(said(&ran, "ok   rollback_configuration/fstab").len(), 1);
+    let missing = "skip rollback_configuration/initramfs: there is no /etc/initramfs-tools/modules";
+    assert_eq!(said(&ran, missing).len(), 1, "{ran:?}");
+    assert!(!ran.stdout.contains("network_connectivity"), "{ran:?}");
+    let ran = check_with(&asked.replace("true", "false"));
+    assert!(!ran.stdout.contains("sudo_privileges"), "{ran:?}");
+    assert!(!ran.stdout.contains("ubuntu_live_boot"), "{ran:?}");
+}
+
+#[test]
+fn a_network_that_is_asked_for_and_missing_stops_check_and_arm() {
+    let mut disk = Disk::with_system();
+    disk.use_batch(&batch(r#"{"network_connectivity": true}"#, ROLLBACK));
+    for command in ["check", "arm --yes"] {
+        let ran = disk.run_without_network(&format!("{command} --batch /run/batch.json"));
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let line = "FAIL network_connectivity: there is no default route; connect this machine";
+        assert_eq!(said(&ran, line).len(), 1, "{ran:?}");
+    }
+    disk.mounted(|top| assert!(!top.join(".rootshift").exists()));
 }

@@ -85,7 +85,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn fail(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn fail(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Fail {
             problem: problem.into(),
             remedy: remedy.into(),

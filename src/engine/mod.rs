@@ -2,6 +2,7 @@
 
 pub mod arming;
 pub mod boot;
+mod circumstances;
 mod error;
 pub mod finalize;
 pub mod home;

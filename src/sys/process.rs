@@ -1,12 +1,15 @@
 //! Programs, and this process itself.
 
 use std::fs::File;
-use std::os::unix::process::ExitStatusExt;
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Pid, Signal};
 
 use super::error::Failure;
 use super::{Error, Result, Root};
@@ -22,6 +25,8 @@ pub const DIRECTORIES: [&str; 6] = [
 ];
 /// How much of standard error is kept.
 const TAIL: usize = 4 << 10;
+/// How often a program with a limit is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Anybody's execute permission.
 const EXECUTABLE: u32 = 0o111;
 
@@ -66,6 +71,59 @@ pub fn find_program(root: &Root, name: &str) -> Result<Option<PathBuf>> {
 /// It gets no standard input and no environment but PATH and LC_ALL=C. That it failed is in the
 /// [`Output`]; an error means that it could not be run.
 pub fn run(program: &str, arguments: &[&str], inherit_output: bool) -> Result<Output> {
+    let mut command = command(program, arguments)?;
+    if inherit_output {
+        command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    }
+    let output = command
+        .output()
+        .map_err(|cause| cannot_run(program, arguments, &cause))?;
+    Ok(ended(output.status, output.stdout, &output.stderr))
+}
+
+/// As [`run`], but all that the program prints goes to standard error, and it is killed, with the
+/// programs that it started, when it has not ended after `limit`: that is an error.
+pub fn run_within(program: &str, arguments: &[&str], limit: Duration) -> Result<Output> {
+    let mut command = command(program, arguments)?;
+    let to_standard_error = std::io::stderr()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|cause| cannot_run(program, arguments, &cause))?;
+    command.stdout(to_standard_error).process_group(0);
+    let mut child = command
+        .spawn()
+        .map_err(|cause| cannot_run(program, arguments, &cause))?;
+    match wait_within(&mut child, limit) {
+        Ok(Some(status)) => Ok(ended(status, Vec::new(), &[])),
+        Ok(None) => Err(failed(
+            program,
+            arguments,
+            format!("not ended after {} s; it was killed", limit.as_secs()),
+        )),
+        Err(cause) => Err(cannot_run(program, arguments, &cause)),
+    }
+}
+
+fn wait_within(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if begun.elapsed() >= limit {
+            let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            if let Some(group) = group {
+                // It may have ended in this moment; waiting for it tells.
+                let _ = rustix::process::kill_process_group(group, Signal::KILL);
+            }
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn command(program: &str, arguments: &[&str]) -> Result<Command> {
     let path = find_program(&Root::open(Path::new("/"))?, program)?.ok_or_else(|| {
         Failure::NotInstalled {
             program: program.to_owned(),
@@ -76,25 +134,30 @@ pub fn run(program: &str, arguments: &[&str], inherit_output: bool) -> Result<Ou
     command
         .env("PATH", DIRECTORIES.join(":"))
         .env("LC_ALL", "C");
-    if inherit_output {
-        command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
-    }
-    let output = command.output().map_err(|cause| Failure::Program {
-        program: format!("{program} {}", arguments.join(" "))
-            .trim_end()
-            .to_owned(),
-        problem: format!("cannot be run: {}", super::error::cause_text(&cause)),
-    })?;
-    let signal = output.status.signal();
-    Ok(Output {
-        status: output
-            .status
+    Ok(command)
+}
+
+fn cannot_run(program: &str, arguments: &[&str], cause: &std::io::Error) -> Error {
+    let problem = format!("cannot be run: {}", super::error::cause_text(cause));
+    failed(program, arguments, problem)
+}
+
+fn failed(program: &str, arguments: &[&str], problem: String) -> Error {
+    let program = format!("{program} {}", arguments.join(" "));
+    let program = program.trim_end().to_owned();
+    Failure::Program { program, problem }.into()
+}
+
+fn ended(status: ExitStatus, stdout: Vec<u8>, stderr: &[u8]) -> Output {
+    let signal = status.signal();
+    Output {
+        status: status
             .code()
             .unwrap_or_else(|| 128_i32.saturating_add(signal.unwrap_or(0))),
         signal,
-        stdout: output.stdout,
-        stderr_tail: tail(&output.stderr),
-    })
+        stdout,
+        stderr_tail: tail(stderr),
+    }
 }
 
 fn tail(bytes: &[u8]) -> String {
@@ -187,6 +250,22 @@ mod tests {
         let output = run("sh", &["-c", "kill -9 $$"], false).unwrap();
         assert_eq!((output.status, output.signal), (137, Some(9)));
         assert!(!output.success());
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_killed_with_its_children() {
+        let begun = Instant::now();
+        let limit = Duration::from_millis(300);
+        let folder = tempfile::tempdir().unwrap();
+        let late = folder.path().join("late");
+        let script = format!("(sleep 1; touch {}) & sleep 60", late.display());
+        let error = run_within("sh", &["-c", &script], limit).unwrap_err();
+        assert!(error.to_string().contains("it was killed"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(1300));
+        assert!(!late.exists(), "the child went on");
+        let output = run_within("sh", &["-c", "exit 7"], Duration::from_secs(60)).unwrap();
+        assert_eq!(output.status, 7);
     }
 
     #[test]

@@ -174,6 +174,15 @@ impl Disk {
     /// Runs a command of the binary as the machine itself would: with this disk as its root, seen
     /// from inside. The binary and its libraries are on a tmpfs at /run.
     pub fn run_inside(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], arguments)
+    }
+
+    /// The same in a network namespace of its own, which has no routes.
+    pub fn run_without_network(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount", "--net"], arguments)
+    }
+
+    fn run_in(&self, namespaces: &[&str], arguments: &str) -> Ran {
         const SCRIPT: &str = r#"
             set -e
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
@@ -190,7 +199,8 @@ impl Disk {
         let target = self.folder.join("inside");
         fs::create_dir_all(&target).unwrap();
         let output = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT])
+            .args(namespaces)
+            .args(["--propagation", "private", "sh", "-c", SCRIPT])
             .env("OPTIONS", "subvolid=5,noatime")
             .env("DEVICE", &self.device)
             .env("TOP", &target)
