@@ -25,6 +25,7 @@ mod swap_file;
 use std::path::Path;
 
 pub use error::Error;
+pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
 
 use crate::documents::plan::FilesystemIdentity;

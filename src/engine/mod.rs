@@ -11,6 +11,7 @@ pub mod migrate;
 pub mod preflight;
 pub mod report;
 pub mod resolve;
+pub mod restore;
 pub mod rollback;
 pub mod state;
 pub mod survey;

@@ -10,6 +10,7 @@ mod lint;
 mod log;
 mod plan;
 mod report;
+mod restore;
 mod rollback;
 mod session;
 mod status;
@@ -38,6 +39,7 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Status(options) => status::run(options),
         Command::Log(options) => log::run(options),
         Command::Rollback(options) => rollback::run(options),
+        Command::Restore(options) => restore::run(options),
         Command::Finalize(options) => finalize::run(options),
         Command::Report(options) => report::run(options),
         Command::Lint(options) => lint::run(options),

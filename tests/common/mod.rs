@@ -174,15 +174,20 @@ impl Disk {
     /// Runs a command of the binary as the machine itself would: with this disk as its root, seen
     /// from inside. The binary and its libraries are on a tmpfs at /run.
     pub fn run_inside(&self, arguments: &str) -> Ran {
-        self.run_in(&["--mount"], arguments)
+        self.run_in(&["--mount"], "subvolid=5", arguments)
+    }
+
+    /// The same with the new system as its root.
+    pub fn run_in_new_system(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], "subvol=@", arguments)
     }
 
     /// The same in a network namespace of its own, which has no routes.
     pub fn run_without_network(&self, arguments: &str) -> Ran {
-        self.run_in(&["--mount", "--net"], arguments)
+        self.run_in(&["--mount", "--net"], "subvolid=5", arguments)
     }
 
-    fn run_in(&self, namespaces: &[&str], arguments: &str) -> Ran {
+    fn run_in(&self, namespaces: &[&str], subvolume: &str, arguments: &str) -> Ran {
         const SCRIPT: &str = r#"
             set -e
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
@@ -201,7 +206,7 @@ impl Disk {
         let output = Command::new("unshare")
             .args(namespaces)
             .args(["--propagation", "private", "sh", "-c", SCRIPT])
-            .env("OPTIONS", "subvolid=5,noatime")
+            .env("OPTIONS", format!("{subvolume},noatime"))
             .env("DEVICE", &self.device)
             .env("TOP", &target)
             .env("BINARY", env!("CARGO_BIN_EXE_rootshift"))
@@ -558,6 +563,22 @@ fn tools(top: &Path) {
         write(top, &format!("usr/sbin/{program}"), "fake");
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(top.join("usr/sbin").join(program), mode).unwrap();
+    }
+}
+
+/// Puts a program of this machine into the system under another name, with its libraries.
+pub fn install(top: &Path, program: &str, name: &str) {
+    let copy = |from: &str, to: &Path| {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    };
+    copy(program, &top.join("usr/sbin").join(name));
+    let listed = run("ldd", &[program]);
+    for library in listed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        copy(library, &top.join(library.trim_start_matches('/')));
     }
 }
 
