@@ -21,7 +21,10 @@ impl StepSpec {
     #[must_use]
     pub fn risk(&self) -> RiskLevel {
         match self {
-            Self::Snapshot(_) | Self::BackUpFile(_) | Self::WriteFstab(_) => RiskLevel::Medium,
+            Self::Snapshot(_)
+            | Self::BackUpFile(_)
+            | Self::WriteFstab(_)
+            | Self::ClearStaging(_) => RiskLevel::Medium,
             Self::PromoteDirectory(_)
             | Self::VacateDirectory(_)
             | Self::WriteGrubDefaults(_)
@@ -40,13 +43,14 @@ impl StepSpec {
             Self::BackUpFile(_)
             | Self::WriteGrubDefaults(_)
             | Self::WriteGrubConfig(_)
-            | Self::SwitchBootPath(_) => None,
+            | Self::SwitchBootPath(_)
+            | Self::ClearStaging(_) => None,
         }
     }
 
     pub(super) fn needs(&self) -> Option<Thing> {
         match self {
-            Self::Snapshot(_) => None,
+            Self::Snapshot(_) | Self::ClearStaging(_) => None,
             Self::PromoteDirectory(_) | Self::VacateDirectory(_) => Some(Thing::Prepared),
             Self::BackUpFile(_) | Self::WriteFstab(_) => Some(Thing::Filled),
             Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_) => Some(Thing::Fstab),

@@ -42,6 +42,9 @@ fn back_up(restore: &Restore, time: &str, layout: &FilesystemLayout) -> PlannedS
     let (_, backup) = holder(&restore.pattern.with(time), layout, None);
     PlannedStep {
         id: format!("rollback_configuration/{}", restore.name),
+        shares_filesystem: false,
+        retries: 3,
+        on_failure: Vec::new(),
         action: StepSpec::BackUpFile(BackUpFile {
             subvolume: format!("{STAGING}/{subvolume}"),
             file: format!("/{file}"),
