@@ -169,7 +169,7 @@ pub struct RollbackConfiguration {
     pub enabled: bool,
     /// Name to pattern, as `fstab` to `/etc/fstab.backup.*`.
     pub backup_locations: BTreeMap<String, String>,
-    /// Name to what a person would type; never given to a shell.
+    /// Name to what a person would type; parsed into a [`super::restore::Restore`].
     pub restore_commands: BTreeMap<String, String>,
 }
 
@@ -258,6 +258,7 @@ impl Batch {
 
     fn problems(&self, file: &str) -> Vec<Error> {
         let mut problems = self.layout.problems(file);
+        problems.extend(self.restore_problems(file));
         let mut say = |at: String, problem: &str| {
             problems.push(Error::Sense {
                 file: file.into(),
@@ -309,5 +310,11 @@ impl Batch {
             }
         }
         problems
+    }
+
+    fn restore_problems(&self, file: &str) -> Vec<Error> {
+        let configuration = self.rollback_configuration.as_ref();
+        let parsed = configuration.map(|configuration| configuration.restores(file));
+        parsed.and_then(Result::err).unwrap_or_default()
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::batch::FailureHandling;
+use super::batch::{FailureHandling, RollbackConfiguration};
 use super::viscript::{NamedCheck, RiskLevel, Stage};
 use super::{Error, Layout, StepSpec, json, parse};
 
@@ -49,6 +49,9 @@ pub struct Plan {
     pub old_system: OldSystem,
     /// Files of the old system that must not have changed since.
     pub fingerprints: Vec<Fingerprint>,
+    /// How backed-up files are put back, when the batch wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_configuration: Option<RollbackConfiguration>,
     /// The work, in order.
     pub phases: Vec<PlannedPhase>,
 }

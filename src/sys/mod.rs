@@ -14,6 +14,7 @@ pub mod directory;
 pub mod error;
 pub mod holes;
 pub mod mount;
+pub mod network;
 pub mod power;
 pub mod process;
 pub mod root;
