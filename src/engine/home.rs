@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{Error, State};
-use crate::documents::plan::{HOME, JOURNAL, PLAN, STAGING, digest, tag};
+use crate::documents::plan::{HOME, JOURNAL, PLAN, PlannedPhase, STAGING, digest, tag};
 use crate::documents::{self, Plan};
 use crate::journal::{Journal, Record};
+use crate::report::progress::{Progress, Sink};
 use crate::sys::{Root, btrfs};
 
 /// A frozen plan with its bytes' digest.
@@ -40,6 +41,7 @@ pub struct Migration {
     pub frozen: FrozenPlan,
     journal: Journal,
     state: State,
+    progress: Progress,
 }
 
 impl Migration {
@@ -65,6 +67,7 @@ impl Migration {
             frozen,
             journal,
             state,
+            progress: Progress::hidden(),
         }))
     }
 
@@ -96,6 +99,7 @@ impl Migration {
             frozen,
             journal,
             state,
+            progress: Progress::hidden(),
         })
     }
 
@@ -115,6 +119,28 @@ impl Migration {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Shows from now on how far the plan's steps are.
+    pub fn show_progress(&mut self, sinks: Vec<Box<dyn Sink>>) {
+        self.progress = Progress::new(vec![1; self.frozen.plan.steps().len()], sinks);
+    }
+
+    /// How far it is.
+    pub fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
+    }
+
+    /// Says that a step begins, or is gone on with.
+    pub fn announce(&mut self, step: &str) {
+        let phases = &self.frozen.plan.phases;
+        let has = |phase: &&PlannedPhase| {
+            let mut steps = phase.viscripts.iter().flat_map(|script| &script.steps);
+            steps.any(|own| own.id == step)
+        };
+        let phase = phases.iter().find(has);
+        let phase = phase.map_or("", |phase| phase.name.as_str());
+        self.progress.step(phase, self.state.done.len() + 1, step);
     }
 
     /// Appends a record and follows it. The record is durable when it returns; what was done

@@ -188,7 +188,7 @@ fn run_step(top: &Root, migration: &mut Migration, step: &PlannedStep) -> Result
             step: step.id.clone(),
         })?;
     }
-    announce(migration, step);
+    migration.announce(&step.id);
     fault::reached("step-begun");
     let plan = migration.plan();
     let found = carry_out(&StepContext { top, plan }, step)?;
@@ -204,15 +204,6 @@ fn run_step(top: &Root, migration: &mut Migration, step: &PlannedStep) -> Result
     })?;
     fault::reached("step-done");
     Ok(())
-}
-
-fn announce(migration: &Migration, step: &PlannedStep) {
-    let number = migration.state().done.len() + 1;
-    log::info!(
-        "[{number:>2}/{}] {}",
-        migration.plan().steps().len(),
-        step.id
-    );
 }
 
 fn carry_out(context: &StepContext, step: &PlannedStep) -> Result<Probe, Error> {

@@ -12,6 +12,7 @@ use crate::documents::plan::FilesystemIdentity;
 use crate::engine::boot::{Found, Next, boot};
 use crate::engine::home::{FrozenPlan, Migration};
 use crate::report::log_file;
+use crate::report::progress::for_boot;
 use crate::sys::{Root, block, clock, mount, power};
 
 /// Where the exit status says what a machine would have done (`--no-reboot`).
@@ -89,7 +90,10 @@ fn with_top_level(system: &Root, mount_at: &Path, image: &FrozenPlan) -> Result<
         image_plan: &image.digest,
         root_flags,
     };
-    Ok(boot(&top, &mut migration, &context, found))
+    migration.show_progress(for_boot());
+    let next = boot(&top, &mut migration, &context, found);
+    migration.progress().finish();
+    Ok(next)
 }
 
 /// The plan of this image; its name holds the digest of its bytes.

@@ -1,16 +1,36 @@
 //! What goes to standard output. A closed pipe is nobody's failure.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
+/// Clears a terminal's line from the cursor on (ECMA-48, EL).
+pub const CLEAR_TO_END: &str = "\x1b[K";
+
+/// Whether a line of progress stands on the terminal, to be cleared before anything else is said.
+static LINE_IS_OPEN: AtomicBool = AtomicBool::new(false);
+
+/// Says whether a line of progress stands on the terminal; returns whether one stood there.
+pub fn set_line_is_open(is_open: bool) -> bool {
+    LINE_IS_OPEN.swap(is_open, Ordering::Relaxed)
+}
+
+fn clear_open_line() {
+    if set_line_is_open(false) {
+        let _ = write!(std::io::stderr(), "\r{CLEAR_TO_END}");
+    }
+}
+
 /// Prints a line.
 pub fn line(text: &str) {
+    clear_open_line();
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Prints a line on standard error.
 pub fn error(text: &str) {
+    clear_open_line();
     let _ = writeln!(std::io::stderr(), "rootshift: {text}");
 }
 
@@ -42,6 +62,7 @@ pub fn confirmed(question: &str) -> bool {
         ));
         return false;
     }
+    clear_open_line();
     let mut out = std::io::stdout();
     let _ = write!(out, "{question} [y/N] ");
     let _ = out.flush();
