@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::batch::FailureHandling;
+use super::batch::{FailureHandling, Monitoring};
 use super::viscript::{NamedCheck, RiskLevel, Stage};
 use super::{Error, Layout, StepSpec, json, parse};
 
@@ -30,6 +30,9 @@ pub struct Plan {
     pub failure_handling: FailureHandling,
     /// Whether prepared work is taken back when the run fails.
     pub rollback_enabled: bool,
+    /// How much is told; everything when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
     /// What to do after the commit.
     pub after: After,
     /// Boots that the new system has to pass its validation in.

@@ -270,6 +270,7 @@ mod tests {
                     Record::Validated {
                         passed: 1,
                         failed: 0,
+                        at: None,
                     },
                 ],
                 Stage::Validated,
@@ -309,6 +310,7 @@ mod tests {
             Record::Validated {
                 passed: 3,
                 failed: 0,
+                at: None,
             },
         ]);
         assert_eq!(state.trials, 0);

@@ -34,6 +34,18 @@ pub fn error(text: &str) {
     let _ = writeln!(std::io::stderr(), "rootshift: {text}");
 }
 
+/// The text in at most so many columns, its end cut off where that is too few. Control characters
+/// are made harmless: names from documents can't move the cursor.
+#[must_use]
+pub fn fit(text: &str, width: usize) -> String {
+    let harmless = |c: char| if c.is_control() { '?' } else { c };
+    if text.chars().count() <= width {
+        return text.chars().map(harmless).collect();
+    }
+    let kept = text.chars().take(width.saturating_sub(1));
+    kept.map(harmless).chain(['…']).take(width).collect()
+}
+
 /// Prints a value as JSON.
 pub fn json(value: &Value) {
     match serde_json::to_string_pretty(value) {

@@ -1,7 +1,7 @@
 //! A moment as text.
 
 use super::{Moment, Part, Unit};
-use crate::report::units;
+use crate::report::{print, units};
 
 /// `[ 3/15] the step`: the form that never changes, for the log.
 pub(super) fn step(moment: &Moment) -> String {
@@ -38,7 +38,7 @@ pub(super) fn line(moment: &Moment, width: usize) -> String {
     } else {
         format!("{head}  {what}")
     };
-    cut(&text, width)
+    print::fit(&text, width)
 }
 
 /// For a splash screen, whose reader knows no step by its name.
@@ -65,13 +65,4 @@ pub(super) fn amount(part: Part) -> String {
         (Unit::Entries, None) => format!("{} entries", part.done),
         (Unit::Entries, Some(of)) => format!("{} of {of} entries", part.done),
     }
-}
-
-fn cut(text: &str, width: usize) -> String {
-    let harmless = |c: char| if c.is_control() { '?' } else { c };
-    if text.chars().count() <= width {
-        return text.chars().map(harmless).collect();
-    }
-    let kept = text.chars().take(width.saturating_sub(1));
-    kept.map(harmless).chain(['…']).take(width).collect()
 }
