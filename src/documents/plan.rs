@@ -167,6 +167,12 @@ impl Plan {
         })
     }
 
+    /// How much is told: everything, normally, when the batch does not say.
+    #[must_use]
+    pub fn monitoring(&self) -> Monitoring {
+        self.monitoring.unwrap_or_default()
+    }
+
     /// All steps, in the order they run in: those after the commit come last.
     #[must_use]
     pub fn steps(&self) -> Vec<&PlannedStep> {

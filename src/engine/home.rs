@@ -149,6 +149,7 @@ impl Migration {
     /// # Errors
     /// When the record could not be made durable: the caller goes no further.
     pub fn record(&mut self, record: Record) -> Result<(), Error> {
+        log::debug!("journal: {record:?}");
         self.journal.append(record)?;
         let records = self.journal.entries().iter().map(|entry| &entry.record);
         if let Some(state) = State::after(records) {

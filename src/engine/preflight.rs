@@ -77,6 +77,8 @@ pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) 
             None,
         ),
     };
+    let why = detail.as_deref().unwrap_or_default();
+    log::debug!("check {}: {verdict:?} {why}", check.name);
     Finding {
         name: check.name.clone(),
         check: check.check.clone(),

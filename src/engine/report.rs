@@ -47,13 +47,12 @@ pub fn report(plan: &Plan, state: &State, entries: &[Entry]) -> Report {
         state: state.clone(),
     };
     add_up(&mut report);
-    if let Some(monitoring) = &plan.monitoring {
-        if !monitoring.performance_monitoring {
-            leave_out_performance(&mut report);
-        }
-        if !monitoring.error_reporting {
-            report.errors = None;
-        }
+    let monitoring = plan.monitoring();
+    if !monitoring.performance_monitoring {
+        leave_out_performance(&mut report);
+    }
+    if !monitoring.error_reporting {
+        report.errors = None;
     }
     report
 }

@@ -75,6 +75,7 @@ fn with_top_level(system: &Root, mount_at: &Path, image: &FrozenPlan) -> Result<
         return Ok(Next::Ordinary);
     };
     let plan = migration.plan().clone();
+    tell_as_wanted(&mut migration);
     let FilesystemIdentity { uuid, aliases } = plan.filesystem;
     let identity = FilesystemIdentity { uuid, aliases };
     let context = CheckContext {
@@ -90,10 +91,17 @@ fn with_top_level(system: &Root, mount_at: &Path, image: &FrozenPlan) -> Result<
         image_plan: &image.digest,
         root_flags,
     };
-    migration.show_progress(for_boot());
     let next = boot(&top, &mut migration, &context, found);
     migration.progress().finish();
     Ok(next)
+}
+
+fn tell_as_wanted(migration: &mut Migration) {
+    let monitoring = migration.plan().monitoring();
+    log_file::set_level(monitoring.log_level);
+    if monitoring.progress_tracking {
+        migration.show_progress(for_boot());
+    }
 }
 
 /// The plan of this image; its name holds the digest of its bytes.

@@ -19,7 +19,11 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         return Ok(Exit::NotNow);
     }
     lower_priority()?;
-    let mut progress = Progress::new(engine::finalize::weights(), for_terminal());
+    let mut progress = if migration.plan().monitoring().progress_tracking {
+        Progress::new(engine::finalize::weights(), for_terminal())
+    } else {
+        Progress::hidden()
+    };
     let entries = engine::finalize::finalize(&survey.system, top, &mut migration, &mut progress)?;
     if options.json {
         print::json(&json!({ "finalized": true, "entries": entries }));

@@ -135,7 +135,8 @@ impl Disk {
     }
 
     pub fn plan(&self, top: &Root, after: After) -> Plan {
-        let batch = repository().join("batches/flat-to-subvolumes.json");
+        let shipped = repository().join("batches/flat-to-subvolumes.json");
+        let batch = self.batch.as_ref().unwrap_or(&shipped);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
         let machine = Machine {
@@ -147,7 +148,7 @@ impl Disk {
         resolve(&bundle, machine, after).unwrap()
     }
 
-    fn boot_command(&self, binary: &str) -> Command {
+    pub fn boot_command(&self, binary: &str) -> Command {
         let mut command = Command::new(binary);
         command
             .args(["boot", "--no-reboot", "--device", &self.device])
