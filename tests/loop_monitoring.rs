@@ -12,9 +12,15 @@ mod common;
 
 use std::fs;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use common::{Disk, Ran, WOULD_REBOOT};
 use rootshift::documents::plan::After;
+use rootshift::engine::finalize;
+use rootshift::engine::home::Migration;
+use rootshift::journal::Record;
+use rootshift::report::progress::{Moment, Part, Progress, Sink};
+use rootshift::sys::Root;
 use serde_json::{Value, json};
 
 /// Stands in for /run and /dev/kmsg, runs a command, and keeps what it said there.
@@ -248,4 +254,51 @@ fn the_log_shows_what_each_step_cost_when_asked() {
     let records = log.as_array().unwrap().iter();
     let with_usage = records.filter(|record| record["usage"]["cpu_microseconds"].is_u64());
     assert!(with_usage.count() > done);
+}
+
+/// Keeps what it is shown.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<Shown>>>);
+
+/// A step, and how much of it was done.
+type Shown = (String, Option<Part>);
+
+impl Sink for Kept {
+    fn interval(&self) -> u64 {
+        0
+    }
+
+    fn show(&mut self, moment: &Moment) {
+        let shown = (moment.step.to_owned(), moment.part);
+        self.0.lock().unwrap().push(shown);
+    }
+}
+
+#[test]
+fn finalize_knows_beforehand_how_much_it_deletes() {
+    let disk = armed(&json!({}));
+    boot(&disk);
+    let kept = Kept::default();
+    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(kept.clone())];
+    let entries = disk.mounted(|top| {
+        let top = Root::open(top).unwrap();
+        let mut migration = Migration::open(&top).unwrap().unwrap();
+        let validated = Record::Validated {
+            passed: 1,
+            failed: 0,
+            at: None,
+        };
+        for record in [validated, Record::Disarmed] {
+            migration.record(record).unwrap();
+        }
+        let mut progress = Progress::new(finalize::weights(), sinks);
+        finalize::finalize(&top, &top, &mut migration, &mut progress).unwrap()
+    });
+    assert!(entries > 100, "{entries}");
+    let shown = kept.0.lock().unwrap();
+    assert_eq!(shown.first().unwrap().0, "counting the old system's files");
+    let (step, part) = shown.last().unwrap();
+    assert_eq!(step, "deleting the old system");
+    let part = part.unwrap();
+    assert_eq!((part.done, part.of), (entries, Some(entries)));
 }
