@@ -24,6 +24,8 @@ pub enum StepSpec {
     PlaceSubvolume(PlaceSubvolume),
     /// Points the boot loader's path at the new system, by one exchange. Runs after the commit.
     SwitchBootPath(SwitchBootPath),
+    /// Recovery: puts aside what stands in the way of a step inside rootshift's own place.
+    ClearStaging(ClearStaging),
 }
 
 /// Parameters of [`StepSpec::Snapshot`].
@@ -90,11 +92,44 @@ pub struct SwitchBootPath {
     pub keep_as: String,
 }
 
+/// What to put aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClearStaging {
+    /// A path inside `{staging}`.
+    pub path: String,
+}
+
 impl StepSpec {
     /// Whether it may only run once the new system is root.
     #[must_use]
     pub fn runs_after_commit(&self) -> bool {
         matches!(self, Self::SwitchBootPath(_))
+    }
+
+    /// The subvolume that it makes, where undoing it deletes that whole.
+    #[must_use]
+    pub fn makes_subvolume(&self) -> Option<&str> {
+        match self {
+            Self::Snapshot(step) => Some(&step.to),
+            _ => None,
+        }
+    }
+
+    /// The prepared subvolume that it changes. What it did there goes only with the whole of it.
+    #[must_use]
+    pub fn works_in(&self) -> Option<&str> {
+        match self {
+            Self::PromoteDirectory(step) => Some(&step.subvolume),
+            Self::VacateDirectory(step) => Some(&step.subvolume),
+            Self::WriteFstab(step)
+            | Self::WriteGrubDefaults(step)
+            | Self::WriteGrubConfig(step) => Some(&step.subvolume),
+            Self::Snapshot(_)
+            | Self::PlaceSubvolume(_)
+            | Self::SwitchBootPath(_)
+            | Self::ClearStaging(_) => None,
+        }
     }
 
     /// The kind's name in documents.
@@ -109,6 +144,7 @@ impl StepSpec {
             Self::WriteGrubConfig(_) => "write-grub-config",
             Self::PlaceSubvolume(_) => "place-subvolume",
             Self::SwitchBootPath(_) => "switch-boot-path",
+            Self::ClearStaging(_) => "clear-staging",
         }
     }
 }

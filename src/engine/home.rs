@@ -131,7 +131,7 @@ impl Migration {
         &mut self.progress
     }
 
-    /// Says that a step begins, or is gone on with.
+    /// Says that a step is open, begun just now or by an earlier boot.
     pub fn announce(&mut self, step: &str) {
         let phases = &self.frozen.plan.phases;
         let has = |phase: &&PlannedPhase| {
@@ -140,7 +140,8 @@ impl Migration {
         };
         let phase = phases.iter().find(has);
         let phase = phase.map_or("", |phase| phase.name.as_str());
-        self.progress.step(phase, self.state.done.len() + 1, step);
+        let number = self.state.done.len() + self.state.open.len();
+        self.progress.step(phase, number, step);
     }
 
     /// Appends a record and follows it. The record is durable when it returns; what was done

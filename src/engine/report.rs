@@ -5,7 +5,7 @@ mod collect;
 pub mod form;
 pub mod table;
 
-use collect::{Cost, belongs, of_phase};
+use collect::{Cost, Journaled, belongs, of_phase, rate};
 use form::{ExecutionLog, Failure, Report, Totals, ViScriptLog};
 
 use super::{Stage, State};
@@ -22,7 +22,8 @@ const VERSION: u32 = 1;
 #[must_use]
 pub fn report(plan: &Plan, state: &State, entries: &[Entry]) -> Report {
     let all = Cost::of(entries, |_| true);
-    let of_phase = |phase| of_phase(phase, state, entries);
+    let journal = Journaled { state, entries };
+    let of_phase = |phase| of_phase(phase, plan, &journal);
     let mut report = Report {
         report_version: VERSION,
         execution_log: ExecutionLog {
@@ -59,15 +60,14 @@ pub fn report(plan: &Plan, state: &State, entries: &[Entry]) -> Report {
 
 fn add_up(report: &mut Report) {
     let totals = &mut report.totals;
-    let (mut succeeded, mut all) = (0, 0);
-    for phase in &report.execution_log.phases {
+    let phases = &report.execution_log.phases;
+    for phase in phases {
         totals.checks_passed += phase.checks_passed;
         totals.checks_failed += phase.checks_failed;
         totals.checks_skipped += phase.checks_skipped;
-        succeeded += with_status(&phase.viscripts, "success");
-        all += phase.viscripts.len();
     }
-    totals.success_rate = percent(succeeded, all);
+    let all = phases.iter().flat_map(|phase| phase.viscripts.clone());
+    totals.success_rate = rate(&all.collect::<Vec<ViScriptLog>>());
 }
 
 fn leave_out_performance(report: &mut Report) {
@@ -140,7 +140,9 @@ fn errors(entries: &[Entry]) -> Vec<Failure> {
     let mut errors = Vec::new();
     for entry in entries {
         let (step, messages) = match &entry.record {
-            Record::Failed { step, error } => (step.as_str(), std::slice::from_ref(error)),
+            Record::Failed { step, error } | Record::Tolerated { step, error } => {
+                (step.as_str(), std::slice::from_ref(error))
+            }
             Record::NotValidated { problems } => ("validation", problems.as_slice()),
             Record::Refused { reason } => ("boot", std::slice::from_ref(reason)),
             Record::RollbackBegun { reason } => ("rollback", std::slice::from_ref(reason)),

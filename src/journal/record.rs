@@ -52,6 +52,13 @@ pub enum Record {
         /// The whole message.
         error: String,
     },
+    /// A step failed of a phase that the run can do without; its viScript was taken back.
+    Tolerated {
+        /// The step's id.
+        step: String,
+        /// The whole message.
+        error: String,
+    },
     /// A step was taken back.
     Undone {
         /// Its id.
@@ -81,6 +88,11 @@ pub enum Record {
     /// A phase ended; a run can go back to here.
     Checkpoint {
         /// The phase's name.
+        phase: String,
+    },
+    /// What came after a checkpoint was taken back; the next boot goes on from there.
+    ReturnedTo {
+        /// The name of the phase that the checkpoint ended.
         phase: String,
     },
     /// From here on the new system is root.

@@ -77,6 +77,8 @@ fn in_words(entry: &Entry) -> String {
         }
         Record::Failed { step, error } => format!("  FAILED {step}: {error}"),
         Record::Undone { step } => format!("  undone {step}"),
+        Record::Tolerated { step, error } => format!("  failed {step}, done without: {error}"),
+        Record::ReturnedTo { phase } => format!("returned to the checkpoint after {phase}"),
         Record::Discarded { reason } => format!("prepared work thrown away: {reason}"),
         Record::Checked {
             script,

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
+use crate::documents::json::{is_control, visible};
+
 /// Clears a terminal's line from the cursor on (ECMA-48, EL).
 pub const CLEAR_TO_END: &str = "\x1b[K";
 
@@ -22,15 +24,22 @@ fn clear_open_line() {
     }
 }
 
-/// Prints a line.
+const GOOD: &str = "\x1b[32mok  \x1b[0m";
+const BAD: &str = "\x1b[31mFAIL\x1b[0m";
+
+/// Prints a line. Control characters in it, as names of files may have, are printed escaped.
 pub fn line(text: &str) {
     clear_open_line();
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let mark = [GOOD, BAD].into_iter().find(|mark| text.starts_with(mark));
+    let mark = mark.unwrap_or_default();
+    let text = text.get(mark.len()..).unwrap_or_default();
+    let _ = writeln!(std::io::stdout(), "{mark}{}", visible(text, &['\n', '\t']));
 }
 
-/// Prints a line on standard error.
+/// Prints a line on standard error, as [`line`].
 pub fn error(text: &str) {
     clear_open_line();
+    let text = visible(text, &['\n', '\t']);
     let _ = writeln!(std::io::stderr(), "rootshift: {text}");
 }
 
@@ -38,7 +47,7 @@ pub fn error(text: &str) {
 /// are made harmless: names from documents can't move the cursor.
 #[must_use]
 pub fn fit(text: &str, width: usize) -> String {
-    let harmless = |c: char| if c.is_control() { '?' } else { c };
+    let harmless = |c: char| if is_control(c) { '?' } else { c };
     if text.chars().count() <= width {
         return text.chars().map(harmless).collect();
     }
@@ -58,8 +67,8 @@ pub fn json(value: &Value) {
 #[must_use]
 pub fn mark(good: bool) -> &'static str {
     match (good, std::io::stdout().is_terminal()) {
-        (true, true) => "\x1b[32mok  \x1b[0m",
-        (false, true) => "\x1b[31mFAIL\x1b[0m",
+        (true, true) => GOOD,
+        (false, true) => BAD,
         (true, false) => "ok  ",
         (false, false) => "FAIL",
     }

@@ -46,8 +46,11 @@ pub struct Ran {
 
 /// A disk image behind a loop device. Dropping it lets go of both.
 pub struct Disk {
-    /// A batch that commands run inside find as /run/NAME.
+    /// A batch instead of the shipped one; commands run inside find it as /run/NAME, with what
+    /// lies beside it.
     pub batch: Option<PathBuf>,
+    /// A console instead of none at all.
+    pub console: Option<PathBuf>,
     pub uuid: String,
     pub folder: PathBuf,
     pub image: PathBuf,
@@ -80,6 +83,7 @@ impl Disk {
         let device = attach(&image);
         Self {
             batch: None,
+            console: None,
             uuid,
             folder,
             image,
@@ -135,7 +139,7 @@ impl Disk {
     }
 
     pub fn plan(&self, top: &Root, after: After) -> Plan {
-        let shipped = repository().join("batches/flat-to-subvolumes.json");
+        let shipped = self.documents().join("batches/flat-to-subvolumes.json");
         let batch = self.batch.as_ref().unwrap_or(&shipped);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
@@ -148,6 +152,13 @@ impl Disk {
         resolve(&bundle, machine, after).unwrap()
     }
 
+    /// The repository's documents, root's own: those of a checkout may belong to anybody.
+    fn documents(&self) -> PathBuf {
+        let folder = self.folder.join("documents");
+        copy_documents(&folder);
+        folder
+    }
+
     pub fn boot_command(&self, binary: &str) -> Command {
         let mut command = Command::new(binary);
         command
@@ -155,6 +166,8 @@ impl Disk {
             .args(["--plans", self.folder.join("plans").to_str().unwrap()])
             .args(["--param-conf", self.param_conf().to_str().unwrap()])
             .args(["--mount-at", self.folder.join("boot").to_str().unwrap()])
+            .arg("--console")
+            .arg(self.console.as_deref().unwrap_or(Path::new("/nonexistent")))
             .env("ROOTFLAGS", "")
             .stderr(Stdio::piped());
         command
@@ -172,8 +185,9 @@ impl Disk {
             mount --rbind /sys "$TOP/sys"
             for library in $(ldd "$BINARY" | grep -o '/[^ ]*'); do cp "$library" "$TOP/run/"; done
             cp "$BINARY" "$TOP/run/program"
-            [ -z "$BATCH" ] || cp "$BATCH" "$TOP/run/"
+            [ -z "$BATCH" ] || cp "${BATCH%/*}"/*.json "$TOP/run/"
             cp -r "$REPOSITORY/viscripts" "$TOP/run/"
+            chmod -R go-w "$TOP"/run/*.json "$TOP/run/viscripts" 2>/dev/null || true
             exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
         "#;
         let target = self.folder.join("inside");
@@ -467,7 +481,7 @@ pub fn populate(top: &Path, uuid: &str) {
         );
     }
     tools(top);
-    documents(top);
+    copy_documents(&top.join("usr/share/rootshift"));
     odd_files(top);
     run(
         "btrfs",
@@ -511,13 +525,15 @@ fn tools(top: &Path) {
 }
 
 /// As the package installs them.
-fn documents(top: &Path) {
+fn copy_documents(folder: &Path) {
     for kind in ["batches", "viscripts"] {
         for entry in fs::read_dir(repository().join(kind)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            write(top, &format!("usr/share/rootshift/{kind}/{name}"), &text);
+            write(folder, &format!("{kind}/{name}"), &text);
+            let copy = folder.join(kind).join(name);
+            fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).unwrap();
         }
     }
 }

@@ -2,10 +2,19 @@
 
 use super::form::{Performance, PhaseLog, ViScriptLog};
 use super::{duration, percent, with_status};
+use crate::documents::Plan;
 use crate::documents::plan::{PlannedPhase, PlannedViScript};
 use crate::engine::State;
+use crate::engine::phase::left_out;
 use crate::journal::record::Usage;
 use crate::journal::{Entry, Record};
+
+/// What the journal says.
+#[derive(Clone, Copy)]
+pub(super) struct Journaled<'a> {
+    pub(super) state: &'a State,
+    pub(super) entries: &'a [Entry],
+}
 
 /// What the records say that some work cost.
 #[derive(Default)]
@@ -55,26 +64,22 @@ pub(super) fn belongs(name: &str, script: &PlannedViScript) -> bool {
     script.name == name || script.steps.iter().any(|step| step.id == name)
 }
 
-pub(super) fn of_phase(phase: &PlannedPhase, state: &State, entries: &[Entry]) -> PhaseLog {
-    let of = |script| of_viscript(script, state, entries);
+pub(super) fn of_phase(phase: &PlannedPhase, plan: &Plan, journal: &Journaled) -> PhaseLog {
+    let left_out = left_out(plan, &journal.state.tolerated);
+    let of = |script: &PlannedViScript| {
+        let is_left_out = left_out.contains(&script.name.as_str());
+        of_viscript(script, is_left_out, journal)
+    };
     let viscripts: Vec<ViScriptLog> = phase.viscripts.iter().map(of).collect();
-    let cost = Cost::of(entries, |name| {
+    let cost = Cost::of(journal.entries, |name| {
         phase.viscripts.iter().any(|script| belongs(name, script))
     });
-    let having = |status: &str| with_status(&viscripts, status);
-    let (succeeded, all) = (having("success"), viscripts.len());
-    let status = match (having("failed"), succeeded) {
-        (1.., _) => "failed",
-        (0, done) if done == all => "completed",
-        (0, 0) if having("running") == 0 => "pending",
-        _ => "running",
-    };
     let sum = |of: fn(&ViScriptLog) -> u32| viscripts.iter().map(of).sum();
     PhaseLog {
         name: phase.name.clone(),
-        status,
+        status: of_all(&viscripts),
         duration: duration(cost.milliseconds),
-        success_rate: percent(succeeded, all),
+        success_rate: rate(&viscripts),
         checks_passed: sum(|script| script.checks_passed),
         checks_failed: sum(|script| script.checks_failed),
         checks_skipped: sum(|script| script.checks_skipped),
@@ -83,7 +88,29 @@ pub(super) fn of_phase(phase: &PlannedPhase, state: &State, entries: &[Entry]) -
     }
 }
 
-fn of_viscript(script: &PlannedViScript, state: &State, entries: &[Entry]) -> ViScriptLog {
+fn of_all(viscripts: &[ViScriptLog]) -> &'static str {
+    let having = |status: &str| with_status(viscripts, status);
+    let (succeeded, skipped) = (having("success"), having("skipped"));
+    match having("failed") {
+        1.. => "failed",
+        0 if skipped == viscripts.len() => "skipped",
+        0 if succeeded + skipped == viscripts.len() => "completed",
+        0 if succeeded + having("running") == 0 => "pending",
+        0 => "running",
+    }
+}
+
+/// Share that succeeded of those that were not skipped.
+pub(super) fn rate(viscripts: &[ViScriptLog]) -> u64 {
+    let skipped = with_status(viscripts, "skipped");
+    percent(with_status(viscripts, "success"), viscripts.len() - skipped)
+}
+
+fn of_viscript(
+    script: &PlannedViScript,
+    is_left_out: bool,
+    &Journaled { state, entries }: &Journaled,
+) -> ViScriptLog {
     let ours = |step: &str| script.steps.iter().any(|own| own.id == step);
     let mut log = ViScriptLog {
         name: script.name.clone(),
@@ -100,7 +127,11 @@ fn of_viscript(script: &PlannedViScript, state: &State, entries: &[Entry]) -> Vi
     let mut has_failed = false;
     for entry in entries {
         match &entry.record {
-            Record::Failed { step, .. } if ours(step) => has_failed = true,
+            Record::Failed { step, .. } | Record::Tolerated { step, .. } if ours(step) => {
+                has_failed = true;
+            }
+            // What comes after begins anew.
+            Record::Discarded { .. } | Record::ReturnedTo { .. } => has_failed = false,
             Record::Checked {
                 script: name,
                 passed,
@@ -115,14 +146,20 @@ fn of_viscript(script: &PlannedViScript, state: &State, entries: &[Entry]) -> Vi
             _ => {}
         }
     }
-    log.status = status(&log, looked, has_failed);
+    log.status = match status(&log, looked, has_failed) {
+        "pending" if is_left_out => "skipped",
+        status => status,
+    };
     log.success_rate = success_rate(&log);
     log
 }
 
 fn status(log: &ViScriptLog, looked: bool, has_failed: bool) -> &'static str {
+    let nothing_to_do = log.steps + log.checks_passed as usize == 0 && log.checks_skipped > 0;
     if has_failed || log.checks_failed > 0 {
         "failed"
+    } else if nothing_to_do {
+        "skipped"
     } else if log.steps_done == log.steps && looked {
         "success"
     } else if log.steps_done > 0 {

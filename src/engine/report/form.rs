@@ -43,11 +43,11 @@ pub struct ExecutionLog {
 pub struct PhaseLog {
     /// Its name.
     pub name: String,
-    /// `completed`, `failed`, `running` or `pending`.
+    /// `completed`, `failed`, `running`, `pending` or `skipped`.
     pub status: &'static str,
     /// Wall time in whole seconds, as `45s`.
     pub duration: String,
-    /// Share of its viScripts that succeeded, in percent.
+    /// Share of its viScripts that succeeded, but for the skipped ones, in percent.
     pub success_rate: u64,
     /// Of its viScripts together.
     pub checks_passed: u32,
@@ -68,7 +68,8 @@ pub struct PhaseLog {
 pub struct ViScriptLog {
     /// Its file name.
     pub name: String,
-    /// `success`, `failed`, `running` or `pending`.
+    /// `success`, `failed`, `running`, `pending`, or `skipped`: it found nothing to look at, or what
+    /// it requires failed.
     pub status: &'static str,
     /// Checks that are as they should be.
     pub checks_passed: u32,
@@ -94,7 +95,7 @@ pub struct Totals {
     pub attempts: u64,
     /// Boots of the new system before it proved itself.
     pub trials: u64,
-    /// Share of all viScripts that succeeded, in percent.
+    /// Share of all viScripts that succeeded, but for the skipped ones, in percent.
     pub success_rate: u64,
     /// Of all viScripts together.
     pub checks_passed: u32,

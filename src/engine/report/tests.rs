@@ -11,12 +11,15 @@ fn plan(monitoring: &Value) -> Plan {
     let checks = json!([{ "name": "c", "check": { "root-flags": {} }, "required": true }]);
     let step = |id: &str| {
         let action = json!({ "snapshot": { "from": "/", "to": "x" } });
-        json!({ "id": id, "do": action })
+        json!({ "id": id, "do": action, "retries": 0 })
     };
-    let script = |name: &str, steps: Value| json!({ "name": name, "risk_level": "low", "steps": steps, "checks": checks });
+    let script = |name: &str, steps: Value, requires: &[&str]| {
+        json!({ "name": name, "risk_level": "low", "steps": steps, "requires": requires,
+                "checks": checks })
+    };
     let phase = |name: &str, stage: &str, scripts: Value| {
         json!({ "name": name, "stage": stage, "required": true, "critical": true,
-                "checkpoint_after": true, "viScripts": scripts })
+                "checkpoint_after": true, "at_once": 1, "viScripts": scripts })
     };
     let mut plan = json!({
         "plan_version": 1, "batch_id": "b_20231218_143022",
@@ -26,12 +29,12 @@ fn plan(monitoring: &Value) -> Plan {
         "layout": serde_json::to_value(documents::Layout::default()).unwrap(),
         "old_system": { "entries": [], "nested": [] }, "fingerprints": [],
         "phases": [
-            phase("before", "arm", json!([script("v1_viScript.json", json!([]))])),
+            phase("before", "arm", json!([script("v1_viScript.json", json!([]), &[])])),
             phase("core", "initramfs", json!([
-                script("v2_viScript.json", json!([step("v2/a"), step("v2/b")])),
-                script("v3_viScript.json", json!([])),
+                script("v2_viScript.json", json!([step("v2/a"), step("v2/b")]), &[]),
+                script("v3_viScript.json", json!([]), &["v2_viScript.json"]),
             ])),
-            phase("after", "after-boot", json!([script("v4_viScript.json", json!([]))])),
+            phase("after", "after-boot", json!([script("v4_viScript.json", json!([]), &[])])),
         ],
     });
     if !monitoring.is_null() {
@@ -255,6 +258,58 @@ fn nothing_done_is_nothing_succeeded() {
     }
     assert_eq!(report["totals"]["success_rate"], 0);
     assert_eq!(report["execution_log"]["ended"], false);
+}
+
+#[test]
+fn what_was_not_looked_at_is_skipped_and_neither_good_nor_bad() {
+    let mut records = whole_run();
+    records.retain(|record| !matches!(record, Record::Checked { script, .. } if script.starts_with("v3") || script.starts_with("v4")));
+    records.push(checked("v3_viScript.json", 0, 0, 1));
+    records.push(checked("v4_viScript.json", 0, 0, 1));
+    let report = as_json(&made_of(records, &Value::Null));
+    let phases = &report["execution_log"]["phases"];
+    assert_eq!(phases[1]["viScripts"][1]["status"], "skipped");
+    assert_eq!(
+        (&phases[1]["status"], &phases[1]["success_rate"]),
+        (&json!("completed"), &json!(100))
+    );
+    assert_eq!(phases[2]["status"], "skipped");
+    assert_eq!(report["totals"]["success_rate"], 100);
+}
+
+#[test]
+fn a_viscript_that_the_run_did_without_has_failed_and_is_named() {
+    let records = vec![
+        Record::Attempt { number: 1 },
+        Record::Tolerated {
+            step: "v2/a".into(),
+            error: "no room".into(),
+        },
+    ];
+    let report = as_json(&made_of(records, &Value::Null));
+    let core = &report["execution_log"]["phases"][1];
+    assert_eq!(core["viScripts"][0]["status"], "failed");
+    // It requires the one that failed.
+    assert_eq!(core["viScripts"][1]["status"], "skipped");
+    assert_eq!(report["errors"][0]["step"], "v2/a");
+    assert_eq!(report["execution_log"]["ended"], false);
+}
+
+#[test]
+fn after_a_return_to_a_checkpoint_a_failure_is_history() {
+    let failed = Record::Failed {
+        step: "v2/b".into(),
+        error: "no room".into(),
+    };
+    let back = Record::ReturnedTo {
+        phase: "before".into(),
+    };
+    let mut records = vec![Record::Attempt { number: 1 }, failed, back];
+    records.extend(whole_run());
+    let report = as_json(&made_of(records, &Value::Null));
+    let core = &report["execution_log"]["phases"][1];
+    assert_eq!(core["status"], "completed");
+    assert_eq!(report["errors"].as_array().unwrap().len(), 1);
 }
 
 #[test]
