@@ -577,14 +577,14 @@ fn every_wrong_type(text: &str, may_be_null: &[&str]) {
                 .collect();
             let text = || fs::read_to_string(file).unwrap();
             if here.is_empty() {
-                let legal =
-                    *same_kind || *is_null && may_be_null.iter().any(|end| path.ends_with(end));
+                let may = may_be_null.iter().any(|end| path.ends_with(end));
+                let legal = *same_kind || *is_null && may;
                 assert!(legal, "{path} was taken: {}", text());
             } else if !same_kind {
+                let text = text();
                 assert!(
                     names(here[0], path),
-                    "{path} is not named: {here:?}\n{}",
-                    text()
+                    "{path} is not named: {here:?}\n{text}"
                 );
             }
         }

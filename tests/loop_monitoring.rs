@@ -14,7 +14,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use common::{Disk, Ran, WOULD_REBOOT};
+use common::{Disk, Kind, Ran, WOULD_REBOOT};
 use rootshift::documents::plan::After;
 use rootshift::engine::finalize;
 use rootshift::engine::home::Migration;
@@ -81,7 +81,11 @@ fn boot(disk: &Disk) -> Boot {
 
 /// A sample system, armed with the shipped batch and these additions to its monitoring.
 fn armed(monitoring: &Value) -> Disk {
-    let mut disk = Disk::with_system();
+    armed_of(Kind::Flat, monitoring)
+}
+
+fn armed_of(kind: Kind, monitoring: &Value) -> Disk {
+    let mut disk = Disk::with_system_of(kind);
     let shipped = common::repository().join("batches/flat-to-subvolumes.json");
     let mut batch: Value = serde_json::from_str(&fs::read_to_string(shipped).unwrap()).unwrap();
     let mut all = json!({ "log_level": "normal", "progress_tracking": true,
@@ -90,7 +94,7 @@ fn armed(monitoring: &Value) -> Disk {
         all[key] = value.clone();
     }
     batch["monitoring"] = all;
-    let file = disk.folder.join("batch.json");
+    let file = disk.documents().join("batches/monitored.json");
     fs::write(&file, batch.to_string()).unwrap();
     disk.batch = Some(file);
     disk.arm(After::Reboot);
@@ -276,29 +280,31 @@ impl Sink for Kept {
 
 #[test]
 fn finalize_knows_beforehand_how_much_it_deletes() {
-    let disk = armed(&json!({}));
-    boot(&disk);
-    let kept = Kept::default();
-    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(kept.clone())];
-    let entries = disk.mounted(|top| {
-        let top = Root::open(top).unwrap();
-        let mut migration = Migration::open(&top).unwrap().unwrap();
-        let validated = Record::Validated {
-            passed: 1,
-            failed: 0,
-            at: None,
-        };
-        for record in [validated, Record::Disarmed] {
-            migration.record(record).unwrap();
-        }
-        let mut progress = Progress::new(finalize::weights(), sinks);
-        finalize::finalize(&top, &top, &mut migration, &mut progress).unwrap()
-    });
-    assert!(entries > 100, "{entries}");
-    let shown = kept.0.lock().unwrap();
-    assert_eq!(shown.first().unwrap().0, "counting the old system's files");
-    let (step, part) = shown.last().unwrap();
-    assert_eq!(step, "deleting the old system");
-    let part = part.unwrap();
-    assert_eq!((part.done, part.of), (entries, Some(entries)));
+    for kind in [Kind::Flat, Kind::Rootfs] {
+        let disk = armed_of(kind, &json!({}));
+        boot(&disk);
+        let kept = Kept::default();
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(kept.clone())];
+        let entries = disk.mounted(|top| {
+            let top = Root::open(top).unwrap();
+            let mut migration = Migration::open(&top).unwrap().unwrap();
+            let validated = Record::Validated {
+                passed: 1,
+                failed: 0,
+                at: None,
+            };
+            for record in [validated, Record::Disarmed] {
+                migration.record(record).unwrap();
+            }
+            let mut progress = Progress::new(finalize::weights(), sinks);
+            finalize::finalize(&top, &top, &mut migration, &mut progress).unwrap()
+        });
+        assert!(entries > 20, "{kind:?}: {entries}");
+        let shown = kept.0.lock().unwrap();
+        assert_eq!(shown.first().unwrap().0, "counting the old system's files");
+        let (step, part) = shown.last().unwrap();
+        assert_eq!(step, "deleting the old system");
+        let part = part.unwrap();
+        assert_eq!((part.done, part.of), (entries, Some(entries)), "{kind:?}");
+    }
 }
