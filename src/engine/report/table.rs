@@ -64,7 +64,7 @@ fn of_phase(phase: &PhaseLog) -> String {
     let sum = |of: fn(&ViScriptLog) -> usize| phase.viscripts.iter().map(of).sum::<usize>();
     let steps = share(sum(|script| script.steps_done), sum(|script| script.steps));
     let checks = of_checks(phase.checks_passed, phase.checks_failed);
-    let [time, cpu] = times(phase.performance);
+    let [time, cpu] = times(phase.performance, phase.status);
     let time = if phase.performance.is_some() {
         &time
     } else {
@@ -78,11 +78,14 @@ fn of_viscript(script: &ViScriptLog) -> String {
     let name = format!("  {}", name.strip_suffix("_viScript").unwrap_or(name));
     let steps = share(script.steps_done, script.steps);
     let checks = of_checks(script.checks_passed, script.checks_failed);
-    let [time, cpu] = times(script.performance);
+    let [time, cpu] = times(script.performance, script.status);
     row([&name, script.status, &steps, &checks, &time, &cpu])
 }
 
-fn times(performance: Option<Performance>) -> [String; 2] {
+fn times(performance: Option<Performance>, status: &str) -> [String; 2] {
+    if status == "pending" {
+        return Default::default();
+    }
     performance.map_or_else(Default::default, |cost| {
         [cost.milliseconds, cost.cpu_milliseconds].map(seconds)
     })

@@ -374,6 +374,15 @@ fn the_table_is_never_wider_than_eighty_columns() {
 }
 
 #[test]
+fn what_has_not_run_has_no_times() {
+    let lines = table::lines(&made_of(vec![], &Value::Null));
+    assert_eq!(
+        lines[4],
+        "before                              pending       -      -"
+    );
+}
+
+#[test]
 fn the_stage_is_said_in_words() {
     let mut records = whole_run();
     records.push(Record::RollbackRequested { reason: "r".into() });
