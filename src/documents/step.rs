@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One unit of work. All paths are relative to the top level of the root file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum StepSpec {
     /// Makes a read-write snapshot, in time that does not depend on the data.
@@ -28,6 +29,7 @@ pub enum StepSpec {
 
 /// Parameters of [`StepSpec::Snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// The subvolume to take it of; `/` is the top level.
@@ -38,6 +40,7 @@ pub struct Snapshot {
 
 /// Parameters of [`StepSpec::PromoteDirectory`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PromoteDirectory {
     /// The snapshot.
@@ -48,6 +51,7 @@ pub struct PromoteDirectory {
 
 /// Parameters of [`StepSpec::VacateDirectory`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VacateDirectory {
     /// The subvolume that holds the directory.
@@ -62,6 +66,7 @@ pub struct VacateDirectory {
 
 /// Parameters of the steps that write one file of the new system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InSubvolume {
     /// The new system's prepared root subvolume.
@@ -70,6 +75,7 @@ pub struct InSubvolume {
 
 /// Parameters of [`StepSpec::PlaceSubvolume`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlaceSubvolume {
     /// Where it was prepared.
@@ -80,6 +86,7 @@ pub struct PlaceSubvolume {
 
 /// Parameters of [`StepSpec::SwitchBootPath`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SwitchBootPath {
     /// What the boot loader reads, as `/boot`.

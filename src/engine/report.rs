@@ -13,8 +13,10 @@ const VERSION: u32 = 1;
 
 /// The whole report; the seed's form with additions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
     /// The version of the additions.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = VERSION)))]
     pub report_version: u32,
     /// The seed's part.
     pub execution_log: ExecutionLog,
@@ -24,6 +26,7 @@ pub struct Report {
 
 /// What ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionLog {
     /// The batch's name and the time of arming.
     pub batch_id: String,
@@ -35,10 +38,12 @@ pub struct ExecutionLog {
 
 /// One phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PhaseLog {
     /// Its name.
     pub name: String,
     /// `completed`, `failed`, `running` or `pending`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["completed", "failed", "running", "pending"])))]
     pub status: &'static str,
     /// Wall time in whole seconds, as `45s`.
     pub duration: String,
@@ -53,10 +58,12 @@ pub struct PhaseLog {
 
 /// One viScript.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ViScriptLog {
     /// Its file name.
     pub name: String,
     /// `success`, `failed`, `running` or `pending`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["success", "failed", "running", "pending"])))]
     pub status: &'static str,
     /// Checks that are as they should be.
     pub checks_passed: u32,
