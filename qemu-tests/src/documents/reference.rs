@@ -175,7 +175,7 @@ impl Page {
     /// A value's type in a few words, with a link to where it is described.
     fn kind(&mut self, schema: &Keys) -> Result<String> {
         if let Some(name) = reference(schema) {
-            return self.link(&name.to_owned());
+            return self.link(name);
         }
         let choices: Vec<String> = list(schema, "enum").iter().map(value_text).collect();
         if !choices.is_empty() {
