@@ -149,6 +149,9 @@ pub struct Boot {
     /// directory to mount the top level at (/run/rootshift/top)
     #[argh(option, default = "String::from(\"/run/rootshift/top\")")]
     pub mount_at: String,
+    /// where a person is asked at a checkpoint (/dev/console)
+    #[argh(option, default = "String::from(\"/dev/console\")")]
+    pub console: String,
     /// exit with 10 where a machine would restart
     #[argh(switch)]
     pub no_reboot: bool,

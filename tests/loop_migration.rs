@@ -148,6 +148,7 @@ fn leave_half_prepared(disk: &Disk) {
                 step: step.id.clone(),
                 milliseconds: 1,
                 found_done: false,
+                usage: None,
             };
             migration.record(done).unwrap();
         }

@@ -44,6 +44,14 @@ pub struct Batch {
     #[serde(default = "three")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 20)))]
     pub trial_boots: u32,
+    /// Seconds that the boot console waits for a key at an interactive checkpoint.
+    #[serde(default = "ten")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 600)))]
+    pub checkpoint_seconds: u32,
+    /// viScripts that may run at once in a phase with `parallel_execution`.
+    #[serde(default = "four")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 64)))]
+    pub max_parallel: u32,
     /// The work, in order.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub phases: Vec<Phase>,
@@ -62,6 +70,14 @@ fn three() -> u32 {
     3
 }
 
+fn four() -> u32 {
+    4
+}
+
+fn ten() -> u32 {
+    10
+}
+
 /// Versions of the format that this program understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -76,8 +92,10 @@ pub enum FormatVersion {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutionMode {
-    /// One after the other.
+    /// One after the other; within a phase, viScripts run side by side where it says so.
     Sequential,
+    /// One after the other; within each phase, viScripts run side by side.
+    Parallel,
 }
 
 /// What a failure leads to.
@@ -85,11 +103,12 @@ pub enum ExecutionMode {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureHandling {
-    /// A failure in a critical phase ends the run.
+    /// A failed check of a critical phase ends the run, and a failed step of a phase that is
+    /// critical or required; what fails elsewhere is noted.
     StopOnCritical,
-    /// Only a failed step ends the run; failed checks are noted.
+    /// A failed step of a required phase ends the run; all else is noted.
     Continue,
-    /// Any failure ends the run and takes it back.
+    /// A failed check of a required phase ends the run, and any failed step.
     Rollback,
 }
 
@@ -198,6 +217,16 @@ pub enum LogLevel {
 }
 
 impl Batch {
+    /// viScripts of this phase that may run at once.
+    #[must_use]
+    pub fn at_once(&self, phase: &Phase) -> u32 {
+        if phase.parallel_execution || self.execution_mode == ExecutionMode::Parallel {
+            self.max_parallel
+        } else {
+            1
+        }
+    }
+
     /// Parses a batch and holds it against the rules that need no other document.
     ///
     /// # Errors
@@ -224,6 +253,12 @@ impl Batch {
         }
         if !(1..=20).contains(&self.trial_boots) {
             say("trial_boots".into(), "must be 1 to 20");
+        }
+        if !(1..=64).contains(&self.max_parallel) {
+            say("max_parallel".into(), "must be 1 to 64");
+        }
+        if self.checkpoint_seconds > 600 {
+            say("checkpoint_seconds".into(), "must be 0 to 600");
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
         if self.batch_name.is_empty() || !self.batch_name.chars().all(plain) {

@@ -34,6 +34,9 @@ pub struct Plan {
     pub after: After,
     /// Boots that the new system has to pass its validation in.
     pub trial_boots: u32,
+    /// Seconds that an interactive checkpoint waits for a key; none where nobody is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interactive: Option<u32>,
     /// Boots that may take up the migration before it is given up.
     pub attempts: u32,
     /// The root file system.
@@ -102,6 +105,8 @@ pub struct PlannedPhase {
     pub critical: bool,
     /// Whether a checkpoint is recorded at its end.
     pub checkpoint_after: bool,
+    /// viScripts that may run at once.
+    pub at_once: u32,
     /// Its viScripts.
     #[serde(rename = "viScripts")]
     pub viscripts: Vec<PlannedViScript>,
@@ -117,6 +122,8 @@ pub struct PlannedViScript {
     pub risk_level: RiskLevel,
     /// Its steps.
     pub steps: Vec<PlannedStep>,
+    /// viScripts that must have succeeded before it.
+    pub requires: Vec<String>,
     /// Its checks.
     pub checks: Vec<NamedCheck>,
 }
@@ -130,6 +137,14 @@ pub struct PlannedStep {
     /// What is done.
     #[serde(rename = "do")]
     pub action: StepSpec,
+    /// How often it is tried again when what stands in the way may pass.
+    pub retries: u32,
+    /// Recovery: what is done when it has failed, before it is tried a last time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_failure: Vec<StepSpec>,
+    /// Whether other steps may work on the same file system at the same time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shares_filesystem: bool,
 }
 
 impl Plan {

@@ -25,6 +25,8 @@ pub enum StepSpec {
     PlaceSubvolume(PlaceSubvolume),
     /// Points the boot loader's path at the new system, by one exchange. Runs after the commit.
     SwitchBootPath(SwitchBootPath),
+    /// Recovery: puts aside what stands in the way of a step inside rootshift's own place.
+    ClearStaging(ClearStaging),
 }
 
 /// Parameters of [`StepSpec::Snapshot`].
@@ -97,6 +99,15 @@ pub struct SwitchBootPath {
     pub keep_as: String,
 }
 
+/// What to put aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ClearStaging {
+    /// A path inside `{staging}`.
+    pub path: String,
+}
+
 impl StepSpec {
     /// Whether it may only run once the new system is root.
     #[must_use]
@@ -116,6 +127,7 @@ impl StepSpec {
             Self::WriteGrubConfig(_) => "write-grub-config",
             Self::PlaceSubvolume(_) => "place-subvolume",
             Self::SwitchBootPath(_) => "switch-boot-path",
+            Self::ClearStaging(_) => "clear-staging",
         }
     }
 }

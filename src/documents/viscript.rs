@@ -126,6 +126,20 @@ pub struct StepTemplate {
     /// What is done.
     #[serde(rename = "do")]
     pub action: StepSpec,
+    /// How often it is tried again when what stands in the way may pass (busy, interrupted, out
+    /// of memory), each time after a longer pause.
+    #[serde(default = "three")]
+    pub retries: u32,
+    /// Recovery: what is done when it has failed, before it is tried a last time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_failure: Vec<StepSpec>,
+    /// Whether steps of other viScripts may work on the same file system at the same time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shares_filesystem: bool,
+}
+
+fn three() -> u32 {
+    3
 }
 
 /// What a step template is repeated for.

@@ -35,6 +35,8 @@ pub struct Found<'a> {
     pub image_plan: &'a str,
     /// `rootflags=` of the kernel command line.
     pub root_flags: &'a str,
+    /// Where a person is asked at a checkpoint.
+    pub console: &'a Path,
 }
 
 /// Does what the journal asks for. Never fails: a failure is noted and the boot goes on.
@@ -72,7 +74,7 @@ fn act(
         Stage::Armed | Stage::Preparing => {
             still_fits(top, migration, found)?;
             look_again(migration, context)?;
-            migrate(top, migration, context)
+            migrate(top, migration, context, found.console)
         }
         Stage::Committed => on_trial(top, migration),
         Stage::RollbackRequested => {

@@ -3,15 +3,19 @@
 pub mod arming;
 pub mod boot;
 mod error;
+pub mod examine;
 pub mod finalize;
 pub mod home;
 pub mod initramfs;
 pub mod migrate;
+mod phase;
 pub mod preflight;
 pub mod report;
 pub mod resolve;
 pub mod rollback;
+pub mod schedule;
 pub mod state;
+mod step;
 pub mod survey;
 pub mod validate;
 

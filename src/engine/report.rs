@@ -172,6 +172,7 @@ fn of_viscript(script: &PlannedViScript, state: &State, records: &[&Record]) -> 
                 failed,
                 skipped,
                 milliseconds,
+                ..
             } if *name == script.name => {
                 looked = true;
                 log.milliseconds += milliseconds;

@@ -57,6 +57,9 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
         rollback_enabled: batch.rollback_enabled,
         after,
         trial_boots: batch.trial_boots,
+        interactive: batch
+            .interactive_checkpoints
+            .then_some(batch.checkpoint_seconds),
         attempts: ATTEMPTS,
         filesystem: machine.filesystem,
         layout: batch.layout.clone(),
@@ -96,6 +99,7 @@ fn resolve_phase(bundle: &Bundle, phase: &Phase, scope: &Scope) -> Result<Planne
         required: phase.required,
         critical: phase.critical,
         checkpoint_after: phase.checkpoint_after,
+        at_once: bundle.batch.at_once(phase),
         viscripts,
     })
 }
@@ -115,6 +119,7 @@ fn resolve_viscript(
         name: name.to_owned(),
         risk_level,
         steps,
+        requires: script.prerequisites.required_viscripts.clone(),
         checks,
     })
 }
@@ -141,12 +146,19 @@ fn resolve_step(
                 .map(|(name, value)| (*name, value.as_str())),
         );
         let action = fill_in(file, &at, &template.action, &values)?;
+        let mut on_failure = Vec::new();
+        for recovery in &template.on_failure {
+            on_failure.push(fill_in(file, &at, recovery, &values)?);
+        }
         let item = repetition
             .item
             .map_or(String::new(), |item| format!("[{item}]"));
         steps.push(PlannedStep {
             id: format!("{short}/{}{item}", template.name),
             action,
+            retries: template.retries,
+            on_failure,
+            shares_filesystem: template.shares_filesystem,
         });
     }
     Ok(steps)

@@ -46,30 +46,55 @@ pub fn roll_back(top: &Root, migration: &mut Migration, reason: &str) -> Result<
 
 fn undo_all(top: &Root, migration: &mut Migration, how: Undo) -> Result<Vec<String>, Error> {
     let plan = migration.plan().clone();
+    undo_these(
+        &StepContext { top, plan: &plan },
+        migration,
+        plan.steps(),
+        how,
+    )
+}
+
+/// Discards what these steps prepared, newest first; those that were not begun are passed over.
+///
+/// # Errors
+/// The first act that failed; running it again goes on.
+pub(super) fn take_back(
+    context: &StepContext,
+    migration: &mut Migration,
+    steps: Vec<&PlannedStep>,
+) -> Result<(), Error> {
+    undo_these(context, migration, steps, Undo::Discard).map(|_| ())
+}
+
+fn undo_these(
+    context: &StepContext,
+    migration: &mut Migration,
+    steps: Vec<&PlannedStep>,
+    how: Undo,
+) -> Result<Vec<String>, Error> {
     let mut kept = Vec::new();
-    for step in plan.steps().into_iter().rev() {
-        let done = migration.state().done.contains(&step.id);
-        if done || migration.state().open.as_deref() == Some(&step.id) {
-            kept.extend(undo(top, migration, step, how)?);
+    for step in steps.into_iter().rev() {
+        let state = migration.state();
+        if state.done.contains(&step.id) || state.open.contains(&step.id) {
+            kept.extend(undo(context, migration, step, how)?);
         }
     }
     Ok(kept)
 }
 
 fn undo(
-    top: &Root,
+    context: &StepContext,
     migration: &mut Migration,
     step: &PlannedStep,
     how: Undo,
 ) -> Result<Option<String>, Error> {
-    let plan = migration.plan();
     let kept = steps::of(&step.action)
-        .undo(&StepContext { top, plan }, how)
+        .undo(context, how)
         .map_err(|cause| Error::Step {
             step: step.id.clone(),
             cause,
         })?;
-    top.sync_filesystem()?;
+    context.top.sync_filesystem()?;
     migration.record(Record::Undone {
         step: step.id.clone(),
     })?;

@@ -60,14 +60,19 @@ fn decide(options: &Boot) -> Result<Next, Error> {
     let mount_at = Path::new(&options.mount_at);
     system.create_directories(mount_at, 0o700)?;
     mount::mount_top_level(device, mount_at)?;
-    let next = with_top_level(&system, mount_at, &frozen);
+    let next = with_top_level(&system, mount_at, &frozen, &options.console);
     if let Err(error) = mount::unmount(mount_at) {
         log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
     }
     next
 }
 
-fn with_top_level(system: &Root, mount_at: &Path, image: &FrozenPlan) -> Result<Next, Error> {
+fn with_top_level(
+    system: &Root,
+    mount_at: &Path,
+    image: &FrozenPlan,
+    console: &str,
+) -> Result<Next, Error> {
     let top = Root::open(mount_at)?;
     let Some(mut migration) = Migration::open(&top)? else {
         log::warn!("the image is armed and the disk has no journal: nothing is done");
@@ -88,6 +93,7 @@ fn with_top_level(system: &Root, mount_at: &Path, image: &FrozenPlan) -> Result<
     let found = Found {
         image_plan: &image.digest,
         root_flags,
+        console: Path::new(console),
     };
     Ok(boot(&top, &mut migration, &context, found))
 }

@@ -25,8 +25,9 @@ use crate::report::{log_file, print};
 /// # Errors
 /// With one line that names the thing and the remedy.
 pub fn run(options: &Options) -> Result<Exit, Error> {
+    let verbose = options.verbose;
     if !matches!(options.command, Command::Boot(_)) {
-        log_file::to_terminal(options.verbose);
+        log_file::to_terminal(verbose);
     }
     match &options.command {
         Command::Check(options) => check::run(options),
@@ -36,7 +37,7 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Boot(options) => boot::run(options),
         Command::Validate(options) => validate::run(options),
         Command::Status(options) => status::run(options),
-        Command::Log(options) => log::run(options),
+        Command::Log(options) => log::run(options, verbose),
         Command::Rollback(options) => rollback::run(options),
         Command::Finalize(options) => finalize::run(options),
         Command::Report(options) => report::run(options),

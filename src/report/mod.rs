@@ -3,3 +3,4 @@
 pub mod log_file;
 pub mod print;
 pub mod time;
+pub mod units;

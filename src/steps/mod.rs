@@ -3,6 +3,7 @@
 //! A step never sees the journal, the engine or another step. The engine records `begun`, calls
 //! [`Step::apply`], makes it durable with `syncfs`, and records `done`.
 
+mod clear_staging;
 mod error;
 mod place_subvolume;
 mod promote_directory;
@@ -89,6 +90,7 @@ pub fn of(step: &StepSpec) -> Box<dyn Step + '_> {
         StepSpec::WriteGrubConfig(step) => Box::new(write_grub_config::step(step)),
         StepSpec::PlaceSubvolume(step) => Box::new(place_subvolume::Step(step)),
         StepSpec::SwitchBootPath(step) => Box::new(switch_boot_path::Step(step)),
+        StepSpec::ClearStaging(step) => Box::new(clear_staging::Step(step)),
     }
 }
 

@@ -2,6 +2,30 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+
+/// Whether somebody enters a line at this console within this time. No console, no line.
+#[must_use]
+pub fn line_within(path: &Path, time: Duration) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(console) = rustix::fs::open(path, flags, Mode::empty()) else {
+        return false;
+    };
+    let mut waiting = [PollFd::new(&console, PollFlags::IN)];
+    let limit = Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // What was typed before the question is not an answer to it: it is read first.
+    let mut line = [0; 256];
+    while matches!(rustix::io::read(&console, &mut line), Ok(1..)) {}
+    matches!(poll(&mut waiting, Some(&limit)), Ok(1..))
+        && matches!(rustix::io::read(&console, &mut line), Ok(1..))
+}
 
 /// /dev/kmsg refuses records over LOG_LINE_MAX, about 1000 bytes (kernel/printk/printk.c).
 const LINE_LIMIT: usize = 900;

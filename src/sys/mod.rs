@@ -20,8 +20,10 @@ pub mod root;
 pub mod status;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwind;
+pub mod usage;
 
 pub use directory::Directory;
 pub use error::{Error, Result};
 pub use root::Root;
 pub use status::{FileKind, FreeSpace, InodeFlags, Status, Time};
+pub use usage::Usage;
