@@ -46,7 +46,7 @@ pub struct Ran {
 
 /// A disk image behind a loop device. Dropping it lets go of both.
 pub struct Disk {
-    /// A batch that commands run inside find as /run/NAME.
+    /// The batch that is armed, not the shipped one; commands run inside find it as /run/NAME.
     pub batch: Option<PathBuf>,
     pub uuid: String,
     pub folder: PathBuf,
@@ -135,7 +135,8 @@ impl Disk {
     }
 
     pub fn plan(&self, top: &Root, after: After) -> Plan {
-        let batch = repository().join("batches/flat-to-subvolumes.json");
+        let shipped = repository().join("batches/flat-to-subvolumes.json");
+        let batch = self.batch.clone().unwrap_or(shipped);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
         let machine = Machine {
