@@ -15,6 +15,7 @@ pub mod parse;
 mod place;
 pub mod plan;
 pub mod step;
+mod strict;
 pub mod template;
 pub mod viscript;
 

@@ -2,13 +2,14 @@
 
 use serde::de::DeserializeOwned;
 
+use super::strict::Strict;
 use super::{Error, place};
 
 /// Documents are small; a larger file is a mistake.
 pub const SIZE_LIMIT: usize = 1024 * 1024;
 
 /// Parses `bytes` as a `T`. Unknown keys, missing keys, duplicate keys and trailing text are
-/// errors.
+/// errors, and so is a list where an object is wanted.
 ///
 /// # Errors
 /// [`Error::Parse`] with line, column, the path inside the document and the nearest known name.
@@ -28,7 +29,7 @@ pub fn document<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Erro
         );
         return Err(refuse(1, 1, String::new(), problem));
     }
-    serde_json::from_slice(bytes).map_err(|error| {
+    read(bytes).map_err(|error| {
         // The column of a syntax error counts the wrong sign too, which is at no place yet.
         let read = error.column().saturating_sub(error.is_syntax().into());
         let at = match place::path(bytes, error.line(), read) {
@@ -38,6 +39,13 @@ pub fn document<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Erro
         let problem = without_place(&error.to_string());
         refuse(error.line(), error.column(), at, problem)
     })
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = T::deserialize(Strict(&mut reader))?;
+    reader.end()?;
+    Ok(value)
 }
 
 fn without_place(message: &str) -> String {
@@ -151,6 +159,17 @@ mod tests {
         ] {
             assert!(message(text).contains(part), "{text}: {}", message(text));
         }
+    }
+
+    #[test]
+    fn an_object_is_not_a_list_of_its_values() {
+        // Twelve bytes are read before the list begins.
+        assert_eq!(
+            message("{\"phases\": [[true]]}"),
+            "b.json:1:12: phases[0]: invalid type: sequence, expected struct Inner"
+        );
+        let list = document::<crate::documents::CheckSpec>("c.json", b"{\"memory\": [\"4 GB\"]}");
+        assert!(list.is_err(), "{list:?}");
     }
 
     #[test]
