@@ -35,6 +35,13 @@ fn the_batch_is_planned_and_leaves_a_copy_of_the_new_root() {
     for step in ["first_copy/copy", "first_copy/place"] {
         assert!(planned.stdout.contains(step), "{planned:?}");
     }
+    let looked = disk.run_inside("run --batch /home/user/my-batch/web_server.json --phase before");
+    assert_eq!(looked.code, 0, "{looked:?}");
+    let one = "/home/user/my-batch/web_server_viScript.json";
+    let looked = disk.run_inside(&format!("run --viscript {one}"));
+    for check in ["nginx is active", "there is room for logs"] {
+        assert!(looked.stdout.contains(check), "{looked:?}");
+    }
     let old = disk.old_manifest();
     disk.arm(After::Reboot);
     assert_eq!(disk.boot(), WOULD_REBOOT);
