@@ -56,7 +56,7 @@ fn failing_check(kind: &str) -> Value {
 /// A disk with the sample system, and this batch with these viScripts beside it.
 fn disk_with(batch: &Value, scripts: &[(&str, Value)]) -> Disk {
     let mut disk = Disk::with_system();
-    let folder = disk.folder.join("documents");
+    let folder = disk.folder.join("own");
     fs::create_dir_all(&folder).unwrap();
     for entry in fs::read_dir(repository().join("viscripts")).unwrap() {
         let entry = entry.unwrap();

@@ -124,7 +124,10 @@ pub struct Phase {
     pub description: String,
     /// File names of its viScripts, in order.
     #[serde(rename = "viScripts")]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1), inner(regex(pattern = r"^(?!\.{1,2}$)[^/]+$")))
+    )]
     pub viscripts: Vec<String>,
     /// Whether the run can't do without it.
     pub required: bool,
@@ -266,9 +269,9 @@ impl Batch {
     /// # Errors
     /// The first mistake, with its place and remedy.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let batch: Self = parse::document(file, bytes)?;
+        let batch: Self = parse::written(file, bytes)?;
         match batch.problems(file).into_iter().next() {
-            Some(problem) => Err(problem),
+            Some(problem) => Err(parse::placed(bytes, problem)),
             None => Ok(batch),
         }
     }
@@ -305,6 +308,16 @@ impl Batch {
                     format!("{at}.viScripts"),
                     "there are none: the phase would always pass",
                 );
+            }
+            for (index, name) in phase.viscripts.iter().enumerate() {
+                if name.is_empty() || name.contains('/') || [".", ".."].contains(&name.as_str()) {
+                    say(
+                        format!("{at}.viScripts[{index}]"),
+                        &format!(
+                            "\"{name}\" is no plain file name: write it as \"docker_viScript.json\""
+                        ),
+                    );
+                }
             }
             if self
                 .phases
