@@ -6,6 +6,7 @@ use super::Error;
 
 /// The layout of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Layout {
     /// One entry a file system; the first holds `/`.
@@ -14,6 +15,7 @@ pub struct Layout {
 
 /// The subvolumes of one file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FilesystemLayout {
     /// The file system that is mounted here today.
@@ -24,11 +26,20 @@ pub struct FilesystemLayout {
 
 /// One subvolume and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SubvolumeLayout {
     /// Its name at the top level, as `@home`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^[A-Za-z0-9@_][A-Za-z0-9@_.-]{0,199}$"))
+    )]
     pub name: String,
     /// Where it is mounted, as `/home`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = r"^(/|(/(?!\.{1,2}(/|$))[^/\s,\\\x00]+)+)$"))
+    )]
     pub mount_point: String,
     /// Options of this mount alone, as `noatime`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
