@@ -7,13 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::check::Size;
 use super::{Error, Layout, parse};
 
-/// A batch. The schema is the seed's; `layout`, `trial_boots` and `$schema` are additions.
+/// A batch. The schema is the seed's; `layout`, `trial_boots`, `$schema` and
+/// `$comment` are additions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
     /// Where editors find the schema.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name, the first part of a batch id.
     pub batch_name: String,
     /// The version of the format.
@@ -107,6 +111,9 @@ pub enum FailureHandling {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name.
     pub name: String,
     /// What it is for.
