@@ -207,6 +207,42 @@ pub enum LogLevel {
 }
 
 impl Batch {
+    /// A batch of one viScript.
+    #[must_use]
+    pub fn of_viscript(name: &str, file: &str) -> Self {
+        let phase = Phase {
+            comment: None,
+            name: name.to_owned(),
+            description: String::new(),
+            viscripts: vec![file.to_owned()],
+            required: true,
+            critical: true,
+            parallel_execution: false,
+            checkpoint_after: false,
+        };
+        Self {
+            schema: None,
+            comment: None,
+            batch_name: name.to_owned(),
+            version: FormatVersion::One,
+            description: String::new(),
+            author: String::new(),
+            created_date: String::new(),
+            execution_mode: ExecutionMode::Sequential,
+            failure_handling: FailureHandling::StopOnCritical,
+            rollback_enabled: true,
+            interactive_checkpoints: false,
+            layout: Layout::default(),
+            trial_boots: three(),
+            checkpoint_seconds: ten(),
+            max_parallel: four(),
+            phases: vec![phase],
+            dependencies: Dependencies::default(),
+            rollback_configuration: None,
+            monitoring: None,
+        }
+    }
+
     /// viScripts of this phase that may run at once.
     #[must_use]
     pub fn at_once(&self, phase: &Phase) -> u32 {
@@ -222,9 +258,9 @@ impl Batch {
     /// # Errors
     /// The first mistake, with its place and remedy.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let batch: Self = parse::document(file, bytes)?;
+        let batch: Self = parse::written(file, bytes)?;
         match batch.problems(file).into_iter().next() {
-            Some(problem) => Err(problem),
+            Some(problem) => Err(parse::placed(bytes, problem)),
             None => Ok(batch),
         }
     }
@@ -262,6 +298,16 @@ impl Batch {
                     format!("{at}.viScripts"),
                     "there are none: the phase would always pass",
                 );
+            }
+            for (index, name) in phase.viscripts.iter().enumerate() {
+                if name.is_empty() || name.contains('/') || [".", ".."].contains(&name.as_str()) {
+                    say(
+                        format!("{at}.viScripts[{index}]"),
+                        &format!(
+                            "\"{name}\" is no plain file name: write it as \"docker_viScript.json\""
+                        ),
+                    );
+                }
             }
             if self
                 .phases

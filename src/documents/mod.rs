@@ -16,6 +16,7 @@ mod place;
 pub mod plan;
 pub mod restore;
 pub mod step;
+mod strict;
 pub mod template;
 pub mod viscript;
 

@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One unit of work. All paths are relative to the top level of the root file system.
+/// One unit of work. Paths are relative to the top level of the file system; those of the old
+/// system ([`Snapshot::from`], [`PromoteDirectory::directory`], [`VacateDirectory::old_path`]) are
+/// relative to its root, which is the top level itself or a subvolume there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum StepSpec {
@@ -34,7 +36,7 @@ pub enum StepSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// The subvolume to take it of; `/` is the top level.
+    /// The subvolume of the old system to take it of; `/` is its root.
     pub from: String,
     /// Where it shall be; the stub that a snapshot leaves of a nested subvolume is replaced.
     pub to: String,
@@ -100,11 +102,11 @@ pub struct PlaceSubvolume {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SwitchBootPath {
-    /// What the boot loader reads, as `/boot`.
+    /// What the boot loader reads, as `/boot`, or `/@rootfs` with all that is in it.
     pub path: String,
-    /// What it shall read from now on, as `@/boot`.
+    /// What it shall read from now on, as `@/boot`, or `@`.
     pub target: String,
-    /// Where the old system's directory is kept until `finalize`.
+    /// Where the old one is kept until `finalize`.
     pub keep_as: String,
 }
 
@@ -130,6 +132,32 @@ impl StepSpec {
             self,
             Self::WriteFstab(_) | Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_)
         )
+    }
+
+    /// The subvolume that it makes, where undoing it deletes that whole.
+    #[must_use]
+    pub fn makes_subvolume(&self) -> Option<&str> {
+        match self {
+            Self::Snapshot(step) => Some(&step.to),
+            _ => None,
+        }
+    }
+
+    /// The prepared subvolume that it changes. What it did there goes only with the whole of it.
+    #[must_use]
+    pub fn works_in(&self) -> Option<&str> {
+        match self {
+            Self::PromoteDirectory(step) => Some(&step.subvolume),
+            Self::VacateDirectory(step) => Some(&step.subvolume),
+            Self::BackUpFile(step) => Some(&step.subvolume),
+            Self::WriteFstab(step)
+            | Self::WriteGrubDefaults(step)
+            | Self::WriteGrubConfig(step) => Some(&step.subvolume),
+            Self::Snapshot(_)
+            | Self::PlaceSubvolume(_)
+            | Self::SwitchBootPath(_)
+            | Self::ClearStaging(_) => None,
+        }
     }
 
     /// The kind's name in documents.

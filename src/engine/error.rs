@@ -87,6 +87,8 @@ pub enum Error {
         command: String,
         /// Its exit status.
         status: i32,
+        /// The end of what it said.
+        said: String,
     },
     /// Looking was not possible.
     #[error(transparent)]

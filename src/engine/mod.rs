@@ -15,6 +15,7 @@ pub mod report;
 pub mod resolve;
 pub mod restore;
 pub mod rollback;
+pub mod run;
 pub mod schedule;
 pub mod state;
 mod step;

@@ -133,19 +133,21 @@ pub fn put_back(system: &Root, restore: &Restore, backup: &str) -> Result<(), Er
         .sync_filesystem()?)
 }
 
-/// Runs a program that makes a restored file count; what it prints goes to standard error.
+/// Runs a program that makes a restored file count.
 ///
 /// # Errors
 /// When it fails, or does not end.
-pub fn follow_up(follow_up: &FollowUp) -> Result<(), Error> {
+pub fn follow_up(system: &Root, follow_up: &FollowUp) -> Result<(), Error> {
     let (program, arguments) = follow_up.arguments();
-    let ended = run_within(program, &arguments, LIMIT)?;
+    let ended = run_within(system, program, &arguments, LIMIT)?;
+    log::debug!("{}", String::from_utf8_lossy(&ended.stdout).trim_end());
     if ended.success() {
         return Ok(());
     }
     Err(Error::FollowUp {
         command: follow_up.to_string(),
         status: ended.status,
+        said: ended.stderr_tail,
     })
 }
 

@@ -4,13 +4,22 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use serde_json::Value;
 
-/// Prints a line.
+use crate::documents::json::visible;
+
+const GOOD: &str = "\x1b[32mok  \x1b[0m";
+const BAD: &str = "\x1b[31mFAIL\x1b[0m";
+
+/// Prints a line. Control characters in it, as names of files may have, are printed escaped.
 pub fn line(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let mark = [GOOD, BAD].into_iter().find(|mark| text.starts_with(mark));
+    let mark = mark.unwrap_or_default();
+    let text = text.get(mark.len()..).unwrap_or_default();
+    let _ = writeln!(std::io::stdout(), "{mark}{}", visible(text, &['\n', '\t']));
 }
 
-/// Prints a line on standard error.
+/// Prints a line on standard error, as [`line`].
 pub fn error(text: &str) {
+    let text = visible(text, &['\n', '\t']);
     let _ = writeln!(std::io::stderr(), "rootshift: {text}");
 }
 
@@ -26,8 +35,8 @@ pub fn json(value: &Value) {
 #[must_use]
 pub fn mark(good: bool) -> &'static str {
     match (good, std::io::stdout().is_terminal()) {
-        (true, true) => "\x1b[32mok  \x1b[0m",
-        (false, true) => "\x1b[31mFAIL\x1b[0m",
+        (true, true) => GOOD,
+        (false, true) => BAD,
         (true, false) => "ok  ",
         (false, false) => "FAIL",
     }

@@ -1,17 +1,16 @@
 //! Programs, and this process itself.
 
 use std::fs::File;
-use std::os::fd::AsFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{Pid, Signal};
+use rustix::process::WaitStatus;
 
 use super::error::Failure;
+use super::spawn::{self, Written};
 use super::{Error, Result, Root};
 
 /// Where programs are looked for, in this order.
@@ -25,8 +24,6 @@ pub const DIRECTORIES: [&str; 6] = [
 ];
 /// How much of standard error is kept.
 const TAIL: usize = 4 << 10;
-/// How often a program with a limit is looked at.
-const PAUSE: Duration = Duration::from_millis(20);
 /// Anybody's execute permission.
 const EXECUTABLE: u32 = 0o111;
 
@@ -71,93 +68,81 @@ pub fn find_program(root: &Root, name: &str) -> Result<Option<PathBuf>> {
 /// It gets no standard input and no environment but PATH and LC_ALL=C. That it failed is in the
 /// [`Output`]; an error means that it could not be run.
 pub fn run(program: &str, arguments: &[&str], inherit_output: bool) -> Result<Output> {
-    let mut command = command(program, arguments)?;
-    if inherit_output {
-        command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
-    }
-    let output = command
-        .output()
-        .map_err(|cause| cannot_run(program, arguments, &cause))?;
-    Ok(ended(output.status, output.stdout, &output.stderr))
-}
-
-/// As [`run`], but all that the program prints goes to standard error, and it is killed, with the
-/// programs that it started, when it has not ended after `limit`: that is an error.
-pub fn run_within(program: &str, arguments: &[&str], limit: Duration) -> Result<Output> {
-    let mut command = command(program, arguments)?;
-    let to_standard_error = std::io::stderr()
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(|cause| cannot_run(program, arguments, &cause))?;
-    command.stdout(to_standard_error).process_group(0);
-    let mut child = command
-        .spawn()
-        .map_err(|cause| cannot_run(program, arguments, &cause))?;
-    match wait_within(&mut child, limit) {
-        Ok(Some(status)) => Ok(ended(status, Vec::new(), &[])),
-        Ok(None) => Err(failed(
-            program,
-            arguments,
-            format!("not ended after {} s; it was killed", limit.as_secs()),
-        )),
-        Err(cause) => Err(cannot_run(program, arguments, &cause)),
-    }
-}
-
-fn wait_within(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if begun.elapsed() >= limit {
-            let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-            if let Some(group) = group {
-                // It may have ended in this moment; waiting for it tells.
-                let _ = rustix::process::kill_process_group(group, Signal::KILL);
-            }
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(PAUSE);
-    }
-}
-
-fn command(program: &str, arguments: &[&str]) -> Result<Command> {
     let path = find_program(&Root::open(Path::new("/"))?, program)?.ok_or_else(|| {
         Failure::NotInstalled {
             program: program.to_owned(),
         }
     })?;
-    let mut command = Command::new(path);
-    command.args(arguments).stdin(Stdio::null()).env_clear();
-    command
-        .env("PATH", DIRECTORIES.join(":"))
-        .env("LC_ALL", "C");
-    Ok(command)
+    run_at(&path, arguments, inherit_output)
+        .map_err(|cause| broken(program, arguments, &cannot_be_run(&cause)))
 }
 
-fn cannot_run(program: &str, arguments: &[&str], cause: &std::io::Error) -> Error {
-    let problem = format!("cannot be run: {}", super::error::cause_text(cause));
-    failed(program, arguments, problem)
+/// Runs a program that is installed in `root`, without a shell and without a chroot, for at most
+/// `limit`; then it and the processes that it has started are killed, which is an error.
+///
+/// Input, environment and [`Output`] are those of [`run`].
+pub fn run_within(
+    root: &Root,
+    program: &str,
+    arguments: &[&str],
+    limit: Duration,
+) -> Result<Output> {
+    let path = find_program(root, program)?.ok_or_else(|| Failure::NotInstalled {
+        program: program.to_owned(),
+    })?;
+    let ended = within(&root.shown(&path), arguments, limit)
+        .map_err(|cause| broken(program, arguments, &cannot_be_run(&cause)))?;
+    ended.ok_or_else(|| {
+        let problem = format!("was still running after {} s: killed", limit.as_secs());
+        broken(program, arguments, &problem)
+    })
 }
 
-fn failed(program: &str, arguments: &[&str], problem: String) -> Error {
-    let program = format!("{program} {}", arguments.join(" "));
-    let program = program.trim_end().to_owned();
+fn cannot_be_run(cause: &io::Error) -> String {
+    format!("cannot be run: {}", super::error::cause_text(cause))
+}
+
+fn broken(program: &str, arguments: &[&str], problem: &str) -> Error {
+    let call = format!("{program} {}", arguments.join(" "));
+    let program = call.trim_end().to_owned();
+    let problem = problem.to_owned();
     Failure::Program { program, problem }.into()
 }
 
-fn ended(status: ExitStatus, stdout: Vec<u8>, stderr: &[u8]) -> Output {
-    let signal = status.signal();
-    Output {
-        status: status
-            .code()
+fn environment() -> [String; 2] {
+    let directories = format!("PATH={}", DIRECTORIES.join(":"));
+    [directories, "LC_ALL=C".to_owned()]
+}
+
+fn run_at(path: &Path, arguments: &[&str], inherit_output: bool) -> io::Result<Output> {
+    let written = match inherit_output {
+        true => None,
+        false => Some(Written::nothing_yet()?),
+    };
+    let child = spawn::start(path, arguments, &environment(), written.as_ref(), false)?;
+    output(spawn::wait(child)?, written)
+}
+
+fn within(path: &Path, arguments: &[&str], limit: Duration) -> io::Result<Option<Output>> {
+    let written = Written::nothing_yet()?;
+    let child = spawn::start(path, arguments, &environment(), Some(&written), true)?;
+    match spawn::wait_within(child, limit)? {
+        Some(ended) => Ok(Some(output(ended, Some(written))?)),
+        None => Ok(None),
+    }
+}
+
+fn output(ended: WaitStatus, written: Option<Written>) -> io::Result<Output> {
+    let (stdout, stderr) = written.map(Written::read).transpose()?.unwrap_or_default();
+    let signal = ended.terminating_signal();
+    Ok(Output {
+        status: ended
+            .exit_status()
             .unwrap_or_else(|| 128_i32.saturating_add(signal.unwrap_or(0))),
         signal,
         stdout,
-        stderr_tail: tail(stderr),
-    }
+        stderr_tail: tail(&stderr),
+    })
 }
 
 fn tail(bytes: &[u8]) -> String {
@@ -253,19 +238,56 @@ mod tests {
     }
 
     #[test]
+    fn more_than_a_pipe_holds_is_kept_from_both_streams() {
+        let script =
+            "head -c 300000 /dev/zero; echo the end; head -c 300000 /dev/zero >&2; echo !>&2";
+        let output = run("sh", &["-c", script], false).unwrap();
+        assert_eq!(output.stdout.len(), 300_000 + "the end\n".len());
+        assert!(output.stdout.ends_with(b"the end\n"));
+        assert!(output.stderr_tail.ends_with("\0!"));
+    }
+
+    #[test]
+    fn a_program_gets_no_input_no_open_files_and_the_usual_signals() {
+        assert_eq!(run("cat", &[], false).unwrap().stdout, b"");
+        // Nothing of ours but its standard output and standard error.
+        let files = run("ls", &["-l", "/proc/self/fd"], false).unwrap().stdout;
+        let files = String::from_utf8(files).unwrap();
+        assert_eq!(files.matches("/memfd:").count(), 2, "{files}");
+        let output = run("sh", &["-c", "kill -s PIPE $$"], false).unwrap();
+        assert_eq!(output.signal, Some(13));
+    }
+
+    #[test]
+    fn what_cannot_be_executed_is_an_error_with_a_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tool");
+        std::fs::write(&path, "neither a script nor a program").unwrap();
+        let error = run_at(&path, &[], false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        let error = run_at(&path, &["with\0nul"], false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
     fn a_program_that_does_not_end_is_killed_with_its_children() {
-        let begun = Instant::now();
-        let limit = Duration::from_millis(300);
+        let root = Root::open(Path::new("/")).unwrap();
+        let run = |script: &str, limit| run_within(&root, "sh", &["-c", script], limit);
+        let begun = std::time::Instant::now();
         let folder = tempfile::tempdir().unwrap();
         let late = folder.path().join("late");
         let script = format!("(sleep 1; touch {}) & sleep 60", late.display());
-        let error = run_within("sh", &["-c", &script], limit).unwrap_err();
-        assert!(error.to_string().contains("it was killed"), "{error}");
+        let error = run(&script, Duration::from_millis(300)).unwrap_err();
+        assert!(error.to_string().contains("still running"), "{error}");
         assert!(begun.elapsed() < Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(1300));
         assert!(!late.exists(), "the child went on");
-        let output = run_within("sh", &["-c", "exit 7"], Duration::from_secs(60)).unwrap();
-        assert_eq!(output.status, 7);
+        let output = run("echo yes; echo no >&2; exit 7", Duration::from_secs(60)).unwrap();
+        assert_eq!(
+            (output.status, output.stdout.as_slice()),
+            (7, &b"yes\n"[..])
+        );
+        assert_eq!(output.stderr_tail, "no");
     }
 
     #[test]
