@@ -224,4 +224,19 @@ fn models_and_data_sets_get_subvolumes_where_they_lie() {
         ],
         "a file, a stick, and what has a subvolume already are left out"
     );
+    let options = |filesystem: usize| {
+        let filesystem = &batch.layout.filesystems[filesystem];
+        let each = filesystem
+            .subvolumes
+            .iter()
+            .map(|one| one.options.join(","));
+        each.collect::<Vec<_>>()
+    };
+    let wanted = [
+        "compress=zstd:3",
+        "compress=zstd:3",
+        "noatime,compress=zstd:3",
+    ];
+    assert_eq!(options(1), wanted, "one option for all of a file system");
+    assert_eq!(options(0), ["", "", "", "", "noatime", "noatime"]);
 }
