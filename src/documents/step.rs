@@ -125,15 +125,6 @@ impl StepSpec {
         matches!(self, Self::SwitchBootPath(_))
     }
 
-    /// Whether it rewrites a file that the old system has too.
-    #[must_use]
-    pub fn rewrites_a_file(&self) -> bool {
-        matches!(
-            self,
-            Self::WriteFstab(_) | Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_)
-        )
-    }
-
     /// The subvolume that it makes, where undoing it deletes that whole.
     #[must_use]
     pub fn makes_subvolume(&self) -> Option<&str> {
@@ -149,15 +140,24 @@ impl StepSpec {
         match self {
             Self::PromoteDirectory(step) => Some(&step.subvolume),
             Self::VacateDirectory(step) => Some(&step.subvolume),
-            Self::BackUpFile(step) => Some(&step.subvolume),
             Self::WriteFstab(step)
             | Self::WriteGrubDefaults(step)
             | Self::WriteGrubConfig(step) => Some(&step.subvolume),
+            Self::BackUpFile(step) => Some(&step.subvolume),
             Self::Snapshot(_)
             | Self::PlaceSubvolume(_)
             | Self::SwitchBootPath(_)
             | Self::ClearStaging(_) => None,
         }
+    }
+
+    /// Whether it rewrites a file that the old system has too.
+    #[must_use]
+    pub fn rewrites_a_file(&self) -> bool {
+        matches!(
+            self,
+            Self::WriteFstab(_) | Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_)
+        )
     }
 
     /// The kind's name in documents.

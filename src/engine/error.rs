@@ -87,8 +87,6 @@ pub enum Error {
         command: String,
         /// Its exit status.
         status: i32,
-        /// The end of what it said.
-        said: String,
     },
     /// Looking was not possible.
     #[error(transparent)]

@@ -13,7 +13,7 @@ use crate::documents::Plan;
 use crate::documents::batch::RollbackConfiguration;
 use crate::documents::restore::{FollowUp, Restore};
 use crate::sys::Root;
-use crate::sys::process::run_within;
+use crate::sys::process::run_told_within;
 
 /// Images of several kernels take minutes on a slow machine; more than this is no work.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -133,21 +133,20 @@ pub fn put_back(system: &Root, restore: &Restore, backup: &str) -> Result<(), Er
         .sync_filesystem()?)
 }
 
-/// Runs a program that makes a restored file count.
+/// Runs a program that makes a restored file count; what it prints goes to standard error.
 ///
 /// # Errors
 /// When it fails, or does not end.
-pub fn follow_up(system: &Root, follow_up: &FollowUp) -> Result<(), Error> {
+pub fn follow_up(follow_up: &FollowUp) -> Result<(), Error> {
     let (program, arguments) = follow_up.arguments();
-    let ended = run_within(system, program, &arguments, LIMIT)?;
-    log::debug!("{}", String::from_utf8_lossy(&ended.stdout).trim_end());
+    let system = Root::open(Path::new("/"))?;
+    let ended = run_told_within(&system, program, &arguments, LIMIT)?;
     if ended.success() {
         return Ok(());
     }
     Err(Error::FollowUp {
         command: follow_up.to_string(),
         status: ended.status,
-        said: ended.stderr_tail,
     })
 }
 

@@ -38,7 +38,7 @@ pub(super) fn run(options: &Restore) -> Result<Exit, Error> {
     for one in &chosen {
         put_back(&survey.system, &one.of.restore, one.backup)?;
         for program in &one.of.restore.follow_ups {
-            follow_up(&survey.system, program)?;
+            follow_up(program)?;
         }
     }
     if options.json {

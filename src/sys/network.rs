@@ -8,19 +8,18 @@ use super::{Result, Root};
 const UP: u32 = 0x0001;
 const REJECT: u32 = 0x0200;
 
-/// Whether packets to anywhere have a way out: a default route of IPv4 or IPv6, by the tables
-/// under /proc inside `root`.
+/// Whether packets to anywhere have a way out: a default route of IPv4 or IPv6. `proc` is /proc.
 ///
 /// # Errors
 /// When a table is there and can't be read. One that is missing (no such protocol) has no routes.
-pub fn has_default_route(root: &Root) -> Result<bool> {
-    let v4 = table(root, "proc/net/route")?;
-    let v6 = table(root, "proc/net/ipv6_route")?;
+pub fn has_default_route(proc: &Root) -> Result<bool> {
+    let v4 = table(proc, "net/route")?;
+    let v6 = table(proc, "net/ipv6_route")?;
     Ok(v4.lines().any(is_default_v4) || v6.lines().any(is_default_v6))
 }
 
-fn table(root: &Root, path: &str) -> Result<String> {
-    match root.read_text(Path::new(path)) {
+fn table(proc: &Root, path: &str) -> Result<String> {
+    match proc.read_text(Path::new(path)) {
         Err(error) if error.is_not_found() => Ok(String::new()),
         read => read,
     }
@@ -70,16 +69,15 @@ mod tests {
 
     fn answer(v4: Option<&str>, v6: Option<&str>) -> bool {
         let folder = tempfile::tempdir().unwrap();
-        let root = Root::open(folder.path()).unwrap();
-        let tables = Path::new("proc/net");
-        root.create_directories(tables, 0o755).unwrap();
-        for (name, text) in [("route", v4), ("ipv6_route", v6)] {
+        let proc = Root::open(folder.path()).unwrap();
+        proc.create_directories(Path::new("net"), 0o755).unwrap();
+        for (name, text) in [("net/route", v4), ("net/ipv6_route", v6)] {
             if let Some(text) = text {
-                root.write_new_file(&tables.join(name), text.as_bytes(), 0o444)
+                proc.write_new_file(Path::new(name), text.as_bytes(), 0o444)
                     .unwrap();
             }
         }
-        has_default_route(&root).unwrap()
+        has_default_route(&proc).unwrap()
     }
 
     #[test]

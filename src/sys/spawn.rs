@@ -1,4 +1,4 @@
-//! One program, started and waited for.
+//! One program, started and waited for, for as long as it may take.
 //!
 //! std's `Command` can do much more, in 25 KiB of the shipped binary.
 
@@ -8,17 +8,32 @@ use std::io::{self, Read as _, Seek as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal as Kill, WaitOptions, WaitStatus, kill_process_group, waitpid};
 
-/// Between two looks at a program with a limit.
-const PAUSE: Duration = Duration::from_millis(10);
+/// More output than this is an error: an answer is never cut off unnoticed.
+const OUTPUT_LIMIT: u64 = 16 << 20;
+/// Between two looks at a program with a limit: short at first.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(16);
 /// A killed program is given up when it can't die: it waits for a device that does not answer.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// Where what a program writes goes.
+pub(super) enum Streams<'a> {
+    /// Where this process writes to.
+    Inherited,
+    /// All of it to this process' standard error.
+    ToStandardError,
+    /// Here.
+    Kept(&'a Written),
+}
 
 /// What a program writes, kept in memory: a pipe would have to be emptied while it runs.
 pub(super) struct Written {
@@ -32,6 +47,14 @@ impl Written {
             stdout: memory()?,
             stderr: memory()?,
         })
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self
+            .stdout
+            .metadata()?
+            .len()
+            .max(self.stderr.metadata()?.len()))
     }
 
     /// All of its standard output, and of its standard error.
@@ -54,29 +77,35 @@ fn from_start(file: &mut File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Starts it without standard input, in an environment of `NAME=value`s; its process id. What it
-/// writes goes where this process writes to, unless it is to be kept. In a group of its own it can
-/// be killed with all that it starts.
-pub(super) fn start(
+/// Runs it without standard input, in an environment of `NAME=value`s. With a limit it has a
+/// process group of its own, which is killed when it has not ended by then: `None`.
+pub(super) fn run(
     path: &Path,
     arguments: &[&str],
-    environment: &[String],
-    keep: Option<&Written>,
-    own_group: bool,
-) -> io::Result<Pid> {
+    environment: &[&str],
+    streams: &Streams,
+    limit: Option<Duration>,
+) -> io::Result<Option<WaitStatus>> {
     let mut command = vec![CString::new(path.as_os_str().as_bytes())?];
     command.extend(texts(arguments)?);
-    let environment: Vec<&str> = environment.iter().map(String::as_str).collect();
     let nothing = File::open("/dev/null")?;
     let mut files = PosixSpawnFileActions::init()?;
     files.add_dup2(nothing.as_raw_fd(), 0)?;
-    if let Some(written) = keep {
-        files.add_dup2(written.stdout.as_raw_fd(), 1)?;
-        files.add_dup2(written.stderr.as_raw_fd(), 2)?;
+    match streams {
+        Streams::Inherited => {}
+        Streams::ToStandardError => files.add_dup2(2, 1)?,
+        Streams::Kept(written) => {
+            files.add_dup2(written.stdout.as_raw_fd(), 1)?;
+            files.add_dup2(written.stderr.as_raw_fd(), 2)?;
+        }
     }
-    let attributes = attributes(own_group)?;
-    let child = posix_spawn(path, &files, &attributes, &command, &texts(&environment)?)?;
-    Pid::from_raw(child.as_raw()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    let attributes = attributes(limit.is_some())?;
+    let child = posix_spawn(path, &files, &attributes, &command, &texts(environment)?)?;
+    let child = Pid::from_raw(child.as_raw()).ok_or(io::ErrorKind::NotFound)?;
+    match limit {
+        Some(limit) => wait_within(child, streams, limit),
+        None => wait(child, WaitOptions::empty()),
+    }
 }
 
 fn texts(texts: &[&str]) -> io::Result<Vec<CString>> {
@@ -96,31 +125,38 @@ fn attributes(own_group: bool) -> nix::Result<PosixSpawnAttr> {
     Ok(attributes)
 }
 
-/// Waits for its end.
-pub(super) fn wait(child: Pid) -> io::Result<WaitStatus> {
-    let ended = look_at(child, WaitOptions::empty())?;
-    ended.ok_or_else(|| io::ErrorKind::NotFound.into())
+fn wait(child: Pid, how: WaitOptions) -> io::Result<Option<WaitStatus>> {
+    let ended = retry_on_intr(|| waitpid(Some(child), how))?;
+    Ok(ended.map(|(_, status)| status))
 }
 
-/// Waits for its end for so long; then kills its group, and there is none.
-pub(super) fn wait_within(child: Pid, limit: Duration) -> io::Result<Option<WaitStatus>> {
+/// What a program leaves running may hold its output open, so that its end counts and not that of
+/// the output.
+fn wait_within(child: Pid, streams: &Streams, limit: Duration) -> io::Result<Option<WaitStatus>> {
     let begun = Instant::now();
+    let mut pause = SHORTEST;
     while begun.elapsed() < limit {
-        if let Some(ended) = look_at(child, WaitOptions::NOHANG)? {
-            return Ok(Some(ended));
+        if let Some(status) = wait(child, WaitOptions::NOHANG)? {
+            return Ok(Some(status));
         }
-        std::thread::sleep(PAUSE);
+        if let Streams::Kept(written) = streams
+            && written.len()? > OUTPUT_LIMIT
+        {
+            kill(child);
+            return Err(io::Error::other("it says more than 16 MiB"));
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST);
     }
-    // It may have ended in this moment: then there is nothing to kill.
-    let _ = rustix::process::kill_process_group(child, rustix::process::Signal::KILL);
-    let killed = Instant::now();
-    while killed.elapsed() < LAST_WAIT && look_at(child, WaitOptions::NOHANG)?.is_none() {
-        std::thread::sleep(PAUSE);
-    }
+    kill(child);
     Ok(None)
 }
 
-fn look_at(child: Pid, options: WaitOptions) -> io::Result<Option<WaitStatus>> {
-    let ended = rustix::io::retry_on_intr(|| waitpid(Some(child), options))?;
-    Ok(ended.map(|(_, status)| status))
+/// Nothing more can be done when this fails: it may have ended in this moment.
+fn kill(child: Pid) {
+    let _ = kill_process_group(child, Kill::KILL);
+    let begun = Instant::now();
+    while begun.elapsed() < LAST_WAIT && matches!(wait(child, WaitOptions::NOHANG), Ok(None)) {
+        thread::sleep(SHORTEST);
+    }
 }

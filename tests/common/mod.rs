@@ -246,8 +246,7 @@ impl Disk {
     /// Runs a command of the binary as the machine itself would: with this disk as its root, seen
     /// from inside. The binary and its libraries are on a tmpfs at /run.
     pub fn run_inside(&self, arguments: &str) -> Ran {
-        let root = self.mounted_as.as_deref().unwrap_or(self.kind.root());
-        self.run_in(&["--mount"], root, arguments)
+        self.run_in(&["--mount"], self.root(), arguments)
     }
 
     /// The same with the new system as its root.
@@ -257,7 +256,12 @@ impl Disk {
 
     /// The same in a network namespace of its own, which has no routes.
     pub fn run_without_network(&self, arguments: &str) -> Ran {
-        self.run_in(&["--mount", "--net"], self.kind.root(), arguments)
+        self.run_in(&["--mount", "--net"], self.root(), arguments)
+    }
+
+    /// What is root for commands run inside.
+    fn root(&self) -> &str {
+        self.mounted_as.as_deref().unwrap_or(self.kind.root())
     }
 
     fn run_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Ran {
@@ -435,8 +439,19 @@ impl Disk {
         })
     }
 
+    /// The kernel gives the device back a little later than it forgets the file system.
     pub fn check(&self) {
-        run("btrfs", &["check", "--readonly", &self.device]);
+        let arguments = ["check", "--readonly", self.device.as_str()];
+        for _ in 0..100 {
+            let output = Command::new("btrfs").args(arguments).output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            if !stderr.contains("Device or resource busy") {
+                assert!(output.status.success(), "btrfs check: {stderr}");
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        run("btrfs", &arguments);
     }
 }
 

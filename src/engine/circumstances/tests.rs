@@ -32,9 +32,9 @@ fn found(batch: &Batch, files: &[(&str, &str)], fstype: &str) -> Vec<Finding> {
         system: &system,
         mounts: &mounts,
         top: None,
-        old_root: "",
         layout: &Layout::default(),
         identity: None,
+        old_root: "",
     };
     findings(batch, &context)
 }
