@@ -181,7 +181,7 @@ pub struct RollbackConfiguration {
 }
 
 /// How much is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Monitoring {
     /// How much is logged.
@@ -190,8 +190,19 @@ pub struct Monitoring {
     pub progress_tracking: bool,
     /// Whether times are reported.
     pub performance_monitoring: bool,
-    /// Whether errors are reported in full.
+    /// Whether the report lists errors.
     pub error_reporting: bool,
+}
+
+impl Default for Monitoring {
+    fn default() -> Self {
+        Self {
+            log_level: LogLevel::Normal,
+            progress_tracking: true,
+            performance_monitoring: true,
+            error_reporting: true,
+        }
+    }
 }
 
 /// How much is logged.

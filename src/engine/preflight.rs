@@ -88,6 +88,8 @@ pub(super) fn finding(name: &str, looked: Result<Outcome, checks::Error>) -> Fin
             None,
         ),
     };
+    let why = detail.as_deref().unwrap_or_default();
+    log::debug!("check {name}: {verdict:?} {why}");
     Finding {
         name: name.to_owned(),
         check: None,

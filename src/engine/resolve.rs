@@ -63,6 +63,7 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
         batch_id: format!("{}_{time}", batch.batch_name),
         failure_handling: batch.failure_handling,
         rollback_enabled: batch.rollback_enabled,
+        monitoring: batch.monitoring,
         after,
         trial_boots: batch.trial_boots,
         interactive: batch

@@ -18,6 +18,7 @@ pub mod network;
 pub mod power;
 pub mod process;
 pub mod root;
+pub mod socket;
 mod spawn;
 pub mod status;
 #[cfg(all(panic = "abort", target_env = "musl"))]

@@ -223,13 +223,13 @@ impl Disk {
     }
 
     /// The repository's documents, root's own: those of a checkout may belong to anybody.
-    fn documents(&self) -> PathBuf {
+    pub fn documents(&self) -> PathBuf {
         let folder = self.folder.join("documents");
         copy_documents(&folder);
         folder
     }
 
-    fn boot_command(&self, binary: &str) -> Command {
+    pub fn boot_command(&self, binary: &str) -> Command {
         let mut command = Command::new(binary);
         command
             .args(["boot", "--no-reboot", "--device", &self.device])

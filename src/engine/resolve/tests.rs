@@ -1,4 +1,5 @@
 use super::{Machine, resolve};
+use crate::documents::batch::{LogLevel, Monitoring};
 use crate::documents::library::Bundle;
 use crate::documents::plan::{After, FilesystemIdentity, OldSystem};
 use crate::documents::viscript::Stage;
@@ -277,4 +278,40 @@ fn a_rollback_configuration_that_is_not_enabled_adds_nothing() {
     let plan = resolve(&bundle, machine(&[]), After::Reboot).unwrap();
     assert_eq!(backups(&plan), []);
     assert_eq!(plan.rollback_configuration, None);
+}
+
+#[test]
+fn how_much_is_told_comes_from_the_batch() {
+    let told = |edit: fn(&str, String) -> String| {
+        let bundle = bundle("ubuntu_btrfs_installation", edit);
+        resolve(&bundle, machine(&[]), After::Reboot).unwrap()
+    };
+    let plan = told(unedited);
+    assert_eq!(plan.monitoring().log_level, LogLevel::Verbose);
+    let plan = told(|_, text| {
+        text.replace("\"log_level\": \"verbose\"", "\"log_level\": \"quiet\"")
+            .replace(
+                "\"progress_tracking\": true",
+                "\"progress_tracking\": false",
+            )
+    });
+    assert_eq!(plan.monitoring().log_level, LogLevel::Quiet);
+    assert!(!plan.monitoring().progress_tracking);
+    assert!(plan.monitoring().error_reporting);
+    let plan = resolve(
+        &bundle("flat-to-subvolumes", unedited),
+        machine(&[]),
+        After::Reboot,
+    );
+    let plan = plan.unwrap();
+    assert_eq!(
+        (plan.monitoring, plan.monitoring()),
+        (None, Monitoring::default())
+    );
+    // A plan that was frozen before the key was known is the same bytes still.
+    assert!(
+        !String::from_utf8(plan.to_bytes().unwrap())
+            .unwrap()
+            .contains("monitoring")
+    );
 }
