@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::check::Size;
 use super::{Error, Layout, parse};
 
-/// A batch. The schema is the seed's; `layout`, `trial_boots` and `$schema` are additions.
+/// A batch. The schema is the seed's; `layout`, `trial_boots`, `$schema` and
+/// `$comment` are additions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -15,6 +16,9 @@ pub struct Batch {
     /// Where editors find the schema.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name, the first part of a batch id.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[A-Za-z0-9_.-]+$")))]
     pub batch_name: String,
@@ -117,6 +121,9 @@ pub enum FailureHandling {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name.
     pub name: String,
     /// What it is for.
@@ -235,6 +242,7 @@ impl Batch {
     #[must_use]
     pub fn of_viscript(name: &str, file: &str) -> Self {
         let phase = Phase {
+            comment: None,
             name: name.to_owned(),
             description: String::new(),
             viscripts: vec![file.to_owned()],
@@ -245,6 +253,7 @@ impl Batch {
         };
         Self {
             schema: None,
+            comment: None,
             batch_name: name.to_owned(),
             version: FormatVersion::One,
             description: String::new(),

@@ -18,6 +18,9 @@ pub struct Layout {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FilesystemLayout {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// The file system that is mounted here today.
     pub mounted_at: String,
     /// The subvolumes it shall have.
@@ -29,6 +32,9 @@ pub struct FilesystemLayout {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SubvolumeLayout {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name at the top level, as `@home`.
     #[cfg_attr(
         feature = "schema",
@@ -49,16 +55,25 @@ pub struct SubvolumeLayout {
 impl Default for Layout {
     /// `@` and `@home`: what Timeshift, grub-btrfs and most guides want (facts boot.md 5).
     fn default() -> Self {
-        let subvolume = |name: &str, mount_point: &str| SubvolumeLayout {
+        let subvolumes = vec![
+            SubvolumeLayout::new("@", "/"),
+            SubvolumeLayout::new("@home", "/home"),
+        ];
+        Self {
+            filesystems: vec![FilesystemLayout::new("/", subvolumes)],
+        }
+    }
+}
+
+impl SubvolumeLayout {
+    /// A subvolume with nothing but its name and its place.
+    #[must_use]
+    pub fn new(name: impl Into<String>, mount_point: impl Into<String>) -> Self {
+        Self {
+            comment: None,
             name: name.into(),
             mount_point: mount_point.into(),
             options: Vec::new(),
-        };
-        Self {
-            filesystems: vec![FilesystemLayout {
-                mounted_at: "/".into(),
-                subvolumes: vec![subvolume("@", "/"), subvolume("@home", "/home")],
-            }],
         }
     }
 }
@@ -93,6 +108,16 @@ impl Layout {
 }
 
 impl FilesystemLayout {
+    /// The subvolumes of the file system that is mounted here.
+    #[must_use]
+    pub fn new(mounted_at: impl Into<String>, subvolumes: Vec<SubvolumeLayout>) -> Self {
+        Self {
+            comment: None,
+            mounted_at: mounted_at.into(),
+            subvolumes,
+        }
+    }
+
     /// The subvolume mounted where the file system is mounted today.
     #[must_use]
     pub fn main(&self) -> Option<&SubvolumeLayout> {
@@ -184,17 +209,10 @@ mod tests {
     fn layout(subvolumes: &[(&str, &str)]) -> Layout {
         let subvolumes = subvolumes
             .iter()
-            .map(|(name, mount_point)| SubvolumeLayout {
-                name: (*name).into(),
-                mount_point: (*mount_point).into(),
-                options: vec![],
-            })
+            .map(|(name, mount_point)| SubvolumeLayout::new(*name, *mount_point))
             .collect();
         Layout {
-            filesystems: vec![FilesystemLayout {
-                mounted_at: "/".into(),
-                subvolumes,
-            }],
+            filesystems: vec![FilesystemLayout::new("/", subvolumes)],
         }
     }
 

@@ -13,6 +13,9 @@ pub struct ViScript {
     /// Where editors find the schema.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name, as a person reads it.
     #[serde(rename = "viScript_name")]
     pub name: String,
@@ -118,6 +121,9 @@ pub struct Prerequisites {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StepTemplate {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name within the viScript.
     pub name: String,
     /// Makes one step of each of these; `{…}` in its strings is filled in.
@@ -160,6 +166,9 @@ pub enum Each {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NamedCheck {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// What a person reads.
     pub name: String,
     /// Whether its failure stops the phase; true when missing.
@@ -174,6 +183,7 @@ impl NamedCheck {
     #[must_use]
     pub fn required(name: impl Into<String>, check: CheckSpec) -> Self {
         Self {
+            comment: None,
             name: name.into(),
             required: true,
             check,
