@@ -3,38 +3,32 @@
 #![allow(dead_code, missing_docs, missing_debug_implementations)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod sample;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rootshift::documents::Plan;
-use rootshift::documents::library::Bundle;
-use rootshift::documents::plan::{After, JOURNAL, TRASH};
-use rootshift::engine::home::Migration;
-use rootshift::engine::resolve::{Machine, resolve};
-use rootshift::engine::survey::{Survey, boot_images, fingerprints, old_system};
+use rootshift::documents::plan::{After, JOURNAL};
 use rootshift::engine::{Stage, State};
 use rootshift::journal::{Journal, Record};
 use rootshift::sys::Root;
-use rootshift::tree::compare::{self, Comparison, Difference};
-use rootshift::tree::manifest::{Manifest, Options};
+use rootshift::tree::manifest::Manifest;
+
+use sample::copy_documents;
+// Each test uses its own part of it.
+#[allow(unused_imports)]
+pub use sample::{
+    BACKUP, Kind, compare, install, make_the_proof_fail, manifest, manifest_of_new, populate,
+    repository, run,
+};
 
 /// Exit status of `boot --no-reboot` where a machine would restart.
 pub const WOULD_REBOOT: i32 = 10;
-
-pub fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap_or_else(|cause| {
-        panic!(
-            "{program} is needed: {cause}; run `apt-get install btrfs-progs util-linux acl attr`"
-        )
-    });
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
 
 /// How a command ended.
 #[derive(Debug)]
@@ -42,35 +36,6 @@ pub struct Ran {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
-}
-
-/// Where the old system's root is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// At the top level, as Ubuntu's installer makes it.
-    Flat,
-    /// In one subvolume, as Debian's installer makes it.
-    Rootfs,
-}
-
-impl Kind {
-    pub const ALL: [Self; 2] = [Self::Flat, Self::Rootfs];
-
-    /// The subvolume; empty for the top level.
-    pub fn root(self) -> &'static str {
-        match self {
-            Self::Flat => "",
-            Self::Rootfs => "@rootfs",
-        }
-    }
-
-    /// What mounts the old system after a rollback.
-    pub fn root_flags(self) -> &'static str {
-        match self {
-            Self::Flat => "subvol=/",
-            Self::Rootfs => "subvol=@rootfs",
-        }
-    }
 }
 
 /// A disk image behind a loop device. Dropping it lets go of both.
@@ -190,19 +155,10 @@ impl Disk {
 
     /// Arms as `rootshift arm` does, but for the images.
     pub fn arm(&self, after: After) -> Plan {
-        self.mounted(|top_path| {
-            let top = Root::open(top_path).unwrap();
+        self.mounted(|top| {
+            let top = Root::open(top).unwrap();
             let plan = self.plan(&top, after);
-            let mut migration = Migration::begin(&top, &plan, "test").unwrap();
-            let old = Root::open(&top_path.join(self.kind.root())).unwrap();
-            let images = boot_images(&old).unwrap();
-            migration.record(Record::Armed { images }).unwrap();
-            let plans = self.folder.join("plans");
-            let _ = fs::remove_dir_all(&plans);
-            fs::create_dir_all(&plans).unwrap();
-            let name = format!("plan-{}.json", migration.frozen.digest);
-            fs::write(plans.join(name), plan.to_bytes().unwrap()).unwrap();
-            top.sync_filesystem().unwrap();
+            sample::arm(&top, self.kind, &plan, &self.folder.join("plans"));
             plan
         })
     }
@@ -210,16 +166,7 @@ impl Disk {
     pub fn plan(&self, top: &Root, after: After) -> Plan {
         let shipped = self.documents().join("batches/flat-to-subvolumes.json");
         let batch = self.batch.as_ref().unwrap_or(&shipped);
-        let survey = Survey::of(top.path()).unwrap();
-        let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
-        let root = self.kind.root();
-        let machine = Machine {
-            filesystem: survey.identity.clone().unwrap(),
-            old_system: old_system(top, root).unwrap(),
-            fingerprints: fingerprints(&top.within(Path::new(root)).unwrap()).unwrap(),
-            now: 1_702_909_822,
-        };
-        resolve(&bundle, machine, after).unwrap()
+        sample::plan(top, self.kind, batch, after)
     }
 
     /// The repository's documents, root's own: those of a checkout may belong to anybody.
@@ -430,13 +377,7 @@ impl Disk {
 
     /// Everything in the new system, its subvolumes mounted in their places.
     pub fn new_manifest(&self) -> Manifest {
-        self.mounted(|top| {
-            let mut all = manifest(top, "@");
-            for (at, subvolume) in [("home", "@home"), ("var/log", "@var_log")] {
-                all.graft(Path::new(at), manifest(top, subvolume)).unwrap();
-            }
-            all
-        })
+        self.mounted(manifest_of_new)
     }
 
     /// The kernel gives the device back a little later than it forgets the file system.
@@ -501,20 +442,6 @@ fn nix_is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-pub fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn manifest(top: &Path, subvolume: &str) -> Manifest {
-    let root = Root::open(&top.join(subvolume)).unwrap();
-    let options = Options {
-        cross_subvolumes: true,
-        contents: true,
-        holes: true,
-    };
-    Manifest::of(&root, options).unwrap()
-}
-
 /// The shipped batch with these prerequisites and this `rollback_configuration`.
 pub fn batch(prerequisites: &str, rollback: &str) -> String {
     let path = repository().join("batches/flat-to-subvolumes.json");
@@ -540,40 +467,6 @@ pub const ROLLBACK: &str = r#"{
   }
 }"#;
 
-/// Not part of anybody's system: rootshift's own places, and what it makes beside the old system.
-fn is_ours(path: &Path) -> bool {
-    let first = path
-        .components()
-        .next()
-        .map(|part| part.as_os_str().to_string_lossy().into_owned());
-    let first = first.unwrap_or_default();
-    path.components().any(|part| part.as_os_str() == TRASH)
-        || first == ".rootshift"
-        || first.starts_with("@")
-        || path.to_string_lossy().ends_with(BACKUP)
-}
-
-/// Ends the names of the copies that the plan of [`Disk::arm`] lays beside what it rewrites, when
-/// its batch has a `rollback_configuration`.
-pub const BACKUP: &str = ".backup.20231218_143022";
-
-/// The three files that the plan names, and the times of directories that hold rootshift's own.
-pub const WRITTEN: [&str; 3] = ["etc/fstab", "etc/default/grub", "boot/grub/grub.cfg"];
-
-fn is_expected(path: &Path, difference: &Difference) -> bool {
-    WRITTEN.iter().any(|written| path == Path::new(written))
-        || (path == Path::new("") && difference.attribute.contains("modif"))
-}
-
-/// Old against new, but for what the plan names.
-pub fn compare(old: &Manifest, new: &Manifest) -> Comparison {
-    let options = compare::Options {
-        ignore: &is_ours,
-        ignore_difference: &is_expected,
-    };
-    compare::compare(old, new, &options)
-}
-
 pub fn assert_same(old: &Manifest, new: &Manifest) {
     let comparison = compare(old, new);
     assert!(comparison.is_equal(), "{comparison:#?}");
@@ -582,184 +475,4 @@ pub fn assert_same(old: &Manifest, new: &Manifest) {
         "only {} entries compared",
         comparison.same
     );
-}
-
-/// The sample system: a bit of everything that a copy could lose.
-pub fn populate(top: &Path, kind: Kind, uuid: &str) {
-    let write = |path: &str, text: &str| write(top, path, text);
-    write(
-        "etc/fstab",
-        &match kind {
-            Kind::Flat => {
-                format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,noatime 0 1\n#odd\n")
-            }
-            Kind::Rootfs => {
-                format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,subvol=@rootfs 0 0\n#odd\n")
-            }
-        },
-    );
-    write(
-        "etc/default/grub",
-        "GRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX=\"\"\n",
-    );
-    write("boot/grub/grub.cfg", &grub_cfg(kind, uuid));
-    write("boot/grub/i386-pc/normal.mod", "module");
-    write("boot/vmlinuz-6.1.0-1-amd64", "kernel");
-    write("boot/initrd.img-6.1.0-1-amd64", "initramfs");
-    write("usr/sbin/init", "init");
-    symlink("usr/sbin", top.join("sbin")).unwrap();
-    symlink("boot/vmlinuz-6.1.0-1-amd64", top.join("vmlinuz")).unwrap();
-    write("var/log/syslog", "a line\n");
-    write("var/log/journal/id/system.journal", &"x".repeat(9000));
-    write("var/lib/dpkg/status", "Package: x\n");
-    for number in 0..30 {
-        write(
-            &format!("home/user/files/{number}"),
-            &format!("file {number}\n"),
-        );
-    }
-    tools(top);
-    copy_documents(&top.join("usr/share/rootshift"));
-    odd_files(top);
-    run(
-        "btrfs",
-        &[
-            "-q",
-            "subvolume",
-            "create",
-            top.join("var/lib/portables").to_str().unwrap(),
-        ],
-    );
-    write("var/lib/portables/image", "nested\n");
-    run(
-        "btrfs",
-        &[
-            "-q",
-            "subvolume",
-            "create",
-            top.join("home/user/vm").to_str().unwrap(),
-        ],
-    );
-    write("home/user/vm/disk", "nested in home\n");
-}
-
-fn write(top: &Path, path: &str, text: &str) {
-    let path = top.join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
-/// What a check looks for and nothing runs.
-fn tools(top: &Path) {
-    for directory in ["run", "proc", "dev", "sys", "tmp"] {
-        fs::create_dir(top.join(directory)).unwrap();
-    }
-    write(top, "usr/share/initramfs-tools/scripts/local", "fake");
-    for program in ["update-initramfs", "lsinitramfs", "systemctl"] {
-        write(top, &format!("usr/sbin/{program}"), "fake");
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(top.join("usr/sbin").join(program), mode).unwrap();
-    }
-}
-
-/// Puts a program of this machine into the system under another name, with its libraries.
-pub fn install(top: &Path, program: &str, name: &str) {
-    let copy = |from: &str, to: &Path| {
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(from, to).unwrap();
-    };
-    copy(program, &top.join("usr/sbin").join(name));
-    let listed = run("ldd", &[program]);
-    for library in listed
-        .split_whitespace()
-        .filter(|word| word.starts_with('/'))
-    {
-        copy(library, &top.join(library.trim_start_matches('/')));
-    }
-}
-
-/// As the package installs them.
-fn copy_documents(folder: &Path) {
-    for kind in ["batches", "viscripts"] {
-        for entry in fs::read_dir(repository().join(kind)).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            write(folder, &format!("{kind}/{name}"), &text);
-            let copy = folder.join(kind).join(name);
-            fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).unwrap();
-        }
-    }
-}
-
-/// The boot chain of the new system will not hold: its kernel is an empty file.
-pub fn make_the_proof_fail(top: &Path) {
-    fs::write(top.join("boot/vmlinuz-6.1.0-1-amd64"), "").unwrap();
-}
-
-fn odd_files(top: &Path) {
-    let user = top.join("home/user");
-    fs::hard_link(user.join("files/1"), user.join("hard")).unwrap();
-    symlink("/etc/fstab", user.join("absolute")).unwrap();
-    symlink("nowhere", user.join("dangling")).unwrap();
-    fs::write(user.join("a name\nwith a newline"), "odd").unwrap();
-    fs::write(user.join(std::ffi::OsStr::new("ünï—code")), "odd").unwrap();
-    let sparse = fs::File::create(user.join("sparse")).unwrap();
-    sparse.set_len(1 << 20).unwrap();
-    fs::set_permissions(user.join("files/2"), fs::Permissions::from_mode(0o4711)).unwrap();
-    fs::set_permissions(&user, fs::Permissions::from_mode(0o750)).unwrap();
-    fs::set_permissions(top.join("home"), fs::Permissions::from_mode(0o711)).unwrap();
-    let text = |path: PathBuf| path.to_str().unwrap().to_owned();
-    run("chown", &["1000:1000", &text(user.clone())]);
-    run(
-        "setfattr",
-        &["-n", "user.note", "-v", "kept", &text(user.join("files/3"))],
-    );
-    run(
-        "setfattr",
-        &[
-            "-n",
-            "user.note",
-            "-v",
-            "on the directory",
-            &text(top.join("home")),
-        ],
-    );
-    run("setfacl", &["-m", "u:1001:r", &text(user.join("files/4"))]);
-    run(
-        "setfacl",
-        &["-d", "-m", "u:1001:rx", &text(top.join("var/log"))],
-    );
-    run("chattr", &["+i", &text(user.join("files/5"))]);
-    run("mkfifo", &[&text(user.join("fifo"))]);
-    run(
-        "touch",
-        &["-d", "2001-02-03 04:05:06.789", &text(user.join("files/6"))],
-    );
-    run(
-        "touch",
-        &["-d", "1999-01-02 03:04:05.678", &text(top.join("home"))],
-    );
-    run(
-        "touch",
-        &["-d", "1998-01-02 03:04:05.678", &text(top.join("var/log"))],
-    );
-    run(
-        "touch",
-        &["-d", "1997-01-02 03:04:05.678", &text(top.join("var"))],
-    );
-}
-
-fn grub_cfg(kind: Kind, uuid: &str) -> String {
-    let (prefix, flags) = match kind {
-        Kind::Flat => ("", ""),
-        Kind::Rootfs => ("/@rootfs", "rootflags=subvol=@rootfs"),
-    };
-    format!(
-        "set default=\"0\"\nif loadfont \"/usr/share/grub/unicode.pf2\" ; then\n  true\nfi\n\
-         menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple-{uuid}' {{\n\
-         \tinsmod btrfs\n\tsearch --no-floppy --fs-uuid --set=root {uuid}\n\
-         \tlinux\t{prefix}/boot/vmlinuz-6.1.0-1-amd64 root=UUID={uuid} ro {flags} quiet\n\
-         \tinitrd\t{prefix}/boot/initrd.img-6.1.0-1-amd64\n}}\n"
-    )
 }
