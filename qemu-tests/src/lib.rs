@@ -16,6 +16,7 @@ pub mod proof;
 pub mod run;
 pub mod scenario;
 pub mod setup;
+pub mod sweep;
 pub mod task;
 pub mod testing;
 pub mod workspace;

@@ -21,29 +21,26 @@ pub fn binary(workspace: &Workspace) -> Result<PathBuf> {
 
 /// Builds the program with its fault points, for tests alone: not optimized, static as well.
 pub fn fault_binary(workspace: &Workspace) -> Result<PathBuf> {
+    for_tests(workspace, "fault", "fault")
+}
+
+/// Builds the program with one bug on purpose, for the tests of the cut sweep.
+pub fn mutant(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    let feature = format!("mutate-{}", name.trim_start_matches("mutate-"));
+    for_tests(workspace, &feature, "mutants")
+}
+
+fn for_tests(workspace: &Workspace, feature: &str, folder: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = tool(cargo);
     command
         .current_dir(workspace.root())
-        .args(["build", "--quiet", "--locked"]);
-    command.args([
-        "--package",
-        "rootshift",
-        "--features",
-        "fault",
-        "--target",
-        MUSL_TARGET,
-    ]);
-    show(
-        command
-            .arg("--target-dir")
-            .arg(workspace.target().join("fault")),
-    )?;
-    Ok(workspace
-        .target()
-        .join("fault")
-        .join(MUSL_TARGET)
-        .join("debug/rootshift"))
+        .args(["build", "--quiet", "--locked"])
+        .args(["--package", "rootshift", "--bin", "rootshift"])
+        .args(["--features", feature, "--target", MUSL_TARGET]);
+    let folder = workspace.target().join(folder);
+    show(command.arg("--target-dir").arg(&folder))?;
+    Ok(folder.join(MUSL_TARGET).join("debug/rootshift"))
 }
 
 /// Builds the program that compares trees inside a guest.

@@ -1,15 +1,16 @@
 //! `cargo xtask`: the project's own commands.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use argh::FromArgs;
 use qemu_tests::machine::{self, Accelerator, Machine};
 use qemu_tests::task::Task;
 use qemu_tests::testing::{Selection, Tier};
 use qemu_tests::workspace::Workspace;
-use qemu_tests::{demo, documents, image, package, setup, testing};
+use qemu_tests::{demo, documents, image, package, setup, sweep, testing};
 
 /// The project's own commands.
 #[derive(FromArgs)]
@@ -29,6 +30,7 @@ enum Command {
     Image(Image),
     Boot(Boot),
     Schema(Schema),
+    CutSweep(CutSweep),
 }
 
 /// install what a fresh Debian machine lacks
@@ -86,6 +88,33 @@ struct Schema {
     check: bool,
 }
 
+/// cut the power at every instant of a recorded migration, and prove that the machine boots
+#[derive(FromArgs)]
+#[argh(subcommand, name = "cut-sweep")]
+struct CutSweep {
+    /// old system: a (a flat btrfs, the default) or rootfs (its root in @rootfs)
+    #[argh(option, default = "String::from(\"a\")")]
+    way: String,
+    /// how many points, or all (the default)
+    #[argh(option, default = "String::from(\"all\")")]
+    points: String,
+    /// subsets of the writes that were not flushed, at each flush (4)
+    #[argh(option, default = "4")]
+    reorder: usize,
+    /// decides all that is left to chance (1)
+    #[argh(option, default = "1")]
+    seed: u64,
+    /// only this point, as migrate:57:r2
+    #[argh(option)]
+    only: Option<String>,
+    /// a program with a bug on purpose: skip-sync, flip-early, write-in-place
+    #[argh(option)]
+    mutant: Option<String>,
+    /// this program instead of the shipped one
+    #[argh(option)]
+    binary: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
     match dispatch(arguments.command) {
@@ -119,9 +148,29 @@ fn dispatch(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Boot(Boot { script }) => boot(&workspace, &script.join(" ")),
+        Command::CutSweep(options) => cut_sweep(&workspace, options),
         Command::Schema(Schema { check: true }) => documents::check(workspace.root()),
         Command::Schema(Schema { check: false }) => documents::write(workspace.root()),
     }
+}
+
+fn cut_sweep(workspace: &Workspace, options: CutSweep) -> Result<()> {
+    let points = match options.points.as_str() {
+        "all" => None,
+        number => Some(number.parse().context("--points takes a number or all")?),
+    };
+    let selection = sweep::Selection {
+        way: options.way,
+        points,
+        reorder: options.reorder,
+        seed: options.seed,
+        only: options.only.map(|point| point.parse()).transpose()?,
+        mutant: options.mutant,
+        binary: options.binary,
+    };
+    let tally = sweep::run(workspace, &selection)?;
+    ensure!(tally.failed() == 0, "{} points failed", tally.failed());
+    Ok(())
 }
 
 fn set_up(workspace: &Workspace) -> Result<()> {

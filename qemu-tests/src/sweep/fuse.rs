@@ -1,0 +1,262 @@
+//! As much of the FUSE protocol (linux/fuse.h) as it takes to show one regular file: a mount whose
+//! root is the file, no page cache (FOPEN_DIRECT_IO), one request after the other.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _, Write as _};
+
+use anyhow::{Context as _, Result, bail};
+
+/// What the file is kept in.
+pub trait Store {
+    /// Its size in bytes.
+    fn size(&self) -> u64;
+    /// Bytes from an offset; zeroes behind the end.
+    fn read(&mut self, offset: u64, length: usize) -> Vec<u8>;
+    /// Bytes to an offset.
+    fn write(&mut self, offset: u64, data: &[u8]);
+    /// All that was written is to be durable.
+    fn flush(&mut self);
+}
+
+const HEADER: usize = 40;
+const MAX_WRITE: usize = 1 << 20;
+const MAX_PAGES: u16 = 256;
+/// FUSE_BIG_WRITES and FUSE_MAX_PAGES.
+const FLAGS: u32 = 1 << 5 | 1 << 22;
+const DIRECT_IO: u32 = 1;
+const NO_SUCH_CALL: i32 = -38;
+const FILE_MODE: u32 = 0o100_600;
+
+/// Operations by number.
+const FORGET: u32 = 2;
+const GETATTR: u32 = 3;
+const SETATTR: u32 = 4;
+const OPEN: u32 = 14;
+const READ: u32 = 15;
+const WRITE: u32 = 16;
+const STATFS: u32 = 17;
+const RELEASE: u32 = 18;
+const FSYNC: u32 = 20;
+const FLUSH: u32 = 25;
+const INIT: u32 = 26;
+const INTERRUPT: u32 = 36;
+const DESTROY: u32 = 38;
+const BATCH_FORGET: u32 = 42;
+const FALLOCATE: u32 = 43;
+
+/// Answers requests until the file is unmounted.
+pub fn serve(device: &File, store: &mut dyn Store) -> Result<()> {
+    let mut buffer = vec![0; MAX_WRITE + 4096];
+    loop {
+        let mut reader = device;
+        let length = match reader.read(&mut buffer) {
+            Ok(length) => length,
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            // A request was taken back before it was read.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).context("read a FUSE request"),
+        };
+        let request = Request(buffer.get(..length).unwrap_or_default());
+        let Some(answer) = answer(&request, store)? else {
+            continue;
+        };
+        let mut writer = device;
+        match writer.write_all(&answer) {
+            // Nobody waits for it any more.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            written => written.context("answer a FUSE request")?,
+        }
+    }
+}
+
+struct Request<'a>(&'a [u8]);
+
+impl Request<'_> {
+    fn bytes<const N: usize>(&self, at: usize) -> Result<[u8; N]> {
+        let bytes = self.0.get(at..at + N).context("a short FUSE request")?;
+        Ok(bytes.try_into()?)
+    }
+
+    fn word(&self, at: usize) -> Result<u32> {
+        Ok(u32::from_ne_bytes(self.bytes(at)?))
+    }
+
+    fn long(&self, at: usize) -> Result<u64> {
+        Ok(u64::from_ne_bytes(self.bytes(at)?))
+    }
+}
+
+fn answer(request: &Request, store: &mut dyn Store) -> Result<Option<Vec<u8>>> {
+    let operation = request.word(4)?;
+    let body = match operation {
+        FORGET | BATCH_FORGET | INTERRUPT => return Ok(None),
+        INIT => init(request)?,
+        GETATTR | SETATTR => attributes(store.size()),
+        OPEN => [8, 4, 4]
+            .iter()
+            .zip([0, DIRECT_IO, 0])
+            .flat_map(field)
+            .collect(),
+        READ => {
+            let (offset, length) = (request.long(HEADER + 8)?, request.word(HEADER + 16)?);
+            store.read(offset, usize::try_from(length)?)
+        }
+        WRITE => {
+            let (offset, length) = (request.long(HEADER + 8)?, request.word(HEADER + 16)?);
+            let from = HEADER + 40;
+            let data = request.0.get(from..from + usize::try_from(length)?);
+            store.write(offset, data.context("a short FUSE write")?);
+            [4, 4].iter().zip([length, 0]).flat_map(field).collect()
+        }
+        FALLOCATE => {
+            // Of a loop device: a discard, or zeroes to be written.
+            let (offset, length) = (request.long(HEADER + 8)?, request.long(HEADER + 16)?);
+            store.write(offset, &vec![0; usize::try_from(length)?]);
+            Vec::new()
+        }
+        FSYNC => {
+            store.flush();
+            Vec::new()
+        }
+        RELEASE | FLUSH | DESTROY => Vec::new(),
+        STATFS => vec![0; 80],
+        _ => return Ok(Some(reply(request, NO_SUCH_CALL, &[])?)),
+    };
+    Ok(Some(reply(request, 0, &body)?))
+}
+
+/// A number in so many bytes.
+fn field((size, value): (&usize, u32)) -> Vec<u8> {
+    let mut bytes = value.to_ne_bytes().to_vec();
+    bytes.resize(*size, 0);
+    bytes
+}
+
+fn reply(request: &Request, error: i32, body: &[u8]) -> Result<Vec<u8>> {
+    let length = u32::try_from(16 + body.len())?;
+    let mut bytes = length.to_ne_bytes().to_vec();
+    bytes.extend(error.to_ne_bytes());
+    bytes.extend(request.bytes::<8>(8)?);
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+/// fuse_init_out of protocol 7.31.
+fn init(request: &Request) -> Result<Vec<u8>> {
+    if request.word(HEADER)? != 7 {
+        bail!("the kernel speaks FUSE {}", request.word(HEADER)?);
+    }
+    let mut body = Vec::new();
+    for word in [7, 31, 0, FLAGS & request.word(HEADER + 12)?] {
+        body.extend(word.to_ne_bytes());
+    }
+    for half in [16_u16, 12] {
+        body.extend(half.to_ne_bytes());
+    }
+    body.extend(u32::try_from(MAX_WRITE)?.to_ne_bytes());
+    body.extend(1_u32.to_ne_bytes());
+    body.extend(MAX_PAGES.to_ne_bytes());
+    body.resize(64, 0);
+    Ok(body)
+}
+
+/// fuse_attr_out: valid for no time at all, inode 1, this size, a regular file of root's.
+fn attributes(size: u64) -> Vec<u8> {
+    let mut body = vec![0; 16];
+    for long in [1, size, size.div_ceil(512), 0, 0, 0] {
+        body.extend(long.to_ne_bytes());
+    }
+    for word in [0, 0, 0, FILE_MODE, 1, 0, 0, 0, 4096, 0] {
+        body.extend(word.to_ne_bytes());
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Memory {
+        bytes: Vec<u8>,
+        flushes: usize,
+    }
+
+    impl Store for Memory {
+        fn size(&self) -> u64 {
+            self.bytes.len() as u64
+        }
+
+        fn read(&mut self, offset: u64, length: usize) -> Vec<u8> {
+            let at = usize::try_from(offset).unwrap();
+            self.bytes[at..at + length].to_vec()
+        }
+
+        fn write(&mut self, offset: u64, data: &[u8]) {
+            let at = usize::try_from(offset).unwrap();
+            self.bytes[at..at + data.len()].copy_from_slice(data);
+        }
+
+        fn flush(&mut self) {
+            self.flushes += 1;
+        }
+    }
+
+    fn request(operation: u32, body: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER];
+        bytes[4..8].copy_from_slice(&operation.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&77_u64.to_ne_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    fn at(offset: u64, length: u32, data: &[u8]) -> Vec<u8> {
+        let mut body = vec![0; 8];
+        body.extend(offset.to_ne_bytes());
+        body.extend(length.to_ne_bytes());
+        body.resize(40, 0);
+        body.extend(data);
+        body
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_protocol() {
+        let mut store = Memory::default();
+        let mut size = |operation, body: &[u8]| {
+            let bytes = request(operation, body);
+            let answer = answer(&Request(&bytes), &mut store).unwrap().unwrap();
+            assert_eq!(
+                answer[..4],
+                u32::try_from(answer.len()).unwrap().to_ne_bytes()
+            );
+            assert_eq!(answer[8..16], 77_u64.to_ne_bytes());
+            answer.len() - 16
+        };
+        let hello: Vec<u8> = [7_u32, 40, 0, u32::MAX]
+            .iter()
+            .flat_map(|word| word.to_ne_bytes())
+            .collect();
+        assert_eq!(size(INIT, &hello), 64);
+        assert_eq!(size(GETATTR, &[0; 16]), 104);
+        assert_eq!(size(OPEN, &[0; 8]), 16);
+        assert_eq!(size(STATFS, &[]), 80);
+        assert_eq!(size(FLUSH, &[]), 0);
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_a_sync_is_a_flush() {
+        let mut store = Memory {
+            bytes: vec![0; 8],
+            flushes: 0,
+        };
+        let mut ask = |operation, body: &[u8]| {
+            let bytes = request(operation, body);
+            answer(&Request(&bytes), &mut store).unwrap().unwrap()[16..].to_vec()
+        };
+        assert_eq!(ask(WRITE, &at(3, 2, b"ab"))[..4], 2_u32.to_ne_bytes());
+        assert_eq!(ask(READ, &at(2, 4, b"")), b"\0ab\0");
+        ask(FSYNC, &[0; 16]);
+        assert_eq!(store.flushes, 1);
+    }
+}

@@ -1,0 +1,131 @@
+//! The cut sweep: a migration's whole life is recorded as writes and flushes of its disk, and the
+//! power cut at every instant of it.
+//!
+//! After each cut the disk is what an honest device keeps: all that was flushed, and any subset
+//! of the rest. The shipped binary goes on from there at boot mode, until the machine is at rest.
+
+mod chance;
+mod disk;
+mod fuse;
+mod host;
+mod judge;
+mod life;
+mod point;
+mod recorder;
+mod report;
+#[path = "../../../tests/common/sample.rs"]
+mod sample;
+mod tape;
+mod work;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Result, bail, ensure};
+use rootshift::sys::mount;
+
+use crate::run::is_root;
+use crate::workspace::Workspace;
+use crate::{package, setup};
+use host::Setting;
+use life::Life;
+use point::Extent;
+pub use point::Point;
+pub use report::Tally;
+use work::{Job, Sweep};
+
+/// What to sweep.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The kind of old system: `a` or `rootfs`.
+    pub way: String,
+    /// How many points with one cut; all without.
+    pub points: Option<usize>,
+    /// Subsets of the writes that were not flushed, at each flush.
+    pub reorder: usize,
+    /// Decides all that is left to chance.
+    pub seed: u64,
+    /// Only this point.
+    pub only: Option<Point>,
+    /// A program with this bug built in, instead of the shipped one.
+    pub mutant: Option<String>,
+    /// This program instead of the shipped one.
+    pub binary: Option<PathBuf>,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            way: "a".to_owned(),
+            points: None,
+            reorder: 4,
+            seed: 1,
+            only: None,
+            mutant: None,
+            binary: None,
+        }
+    }
+}
+
+/// Sweeps, and prints what it found. What is red is in the tally.
+pub fn run(workspace: &Workspace, selection: &Selection) -> Result<Tally> {
+    ensure!(is_root(), "the cut sweep mounts disks: run it as root");
+    setup::prepare(workspace)?;
+    let binary = match (&selection.binary, &selection.mutant) {
+        (Some(binary), _) => binary.clone(),
+        (None, Some(name)) => package::mutant(workspace, name)?,
+        (None, None) => package::binary(workspace)?,
+    };
+    // Nobody else holds on to what is mounted here.
+    mount::private_namespace()?;
+    let folder = host::folder_in_memory()?;
+    let setting = Arc::new(Setting {
+        binary,
+        kind: life::kind_of(&selection.way)?,
+        folder: folder.clone(),
+    });
+    let swept = sweep(&setting, selection);
+    _ = std::fs::remove_dir_all(folder);
+    swept
+}
+
+fn sweep(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
+    let start = Instant::now();
+    let life = Life::record(setting)?;
+    let recorded = start.elapsed();
+    let extent = Extent {
+        points: selection.points,
+        reorder: selection.reorder,
+        seed: selection.seed,
+    };
+    let jobs = jobs(&life, extent, selection.only);
+    report::beginning(&life, &jobs, recorded);
+    let sweep = Sweep {
+        setting,
+        life: &life,
+        seed: selection.seed,
+    };
+    let start = Instant::now();
+    let tell = |ended: &work::Ended| report::one(ended, selection);
+    let ended = sweep.run(&jobs, &tell)?;
+    let tally = Tally::of(&life, &ended, start.elapsed());
+    tally.print(selection);
+    if ended.is_empty() {
+        bail!("no point was swept");
+    }
+    Ok(tally)
+}
+
+fn jobs(life: &Life, extent: Extent, only: Option<Point>) -> Vec<Job> {
+    match only {
+        Some(point) if point.again.is_some() => vec![Job::Twice(point)],
+        Some(point) => vec![Job::Once(point)],
+        None => {
+            let points = point::once(life, extent);
+            let twice = point::to_cut_again(&points, extent.seed);
+            let twice = twice.into_iter().map(Job::Twice);
+            points.into_iter().map(Job::Once).chain(twice).collect()
+        }
+    }
+}
