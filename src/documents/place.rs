@@ -102,11 +102,11 @@ pub(super) fn duplicate_key(document: &[u8]) -> Option<Flaw> {
     while let Some(token) = walk.next() {
         let Token::Key(text) = token else { continue };
         let key = decoded(text);
-        if let Some(Inside::Object(_, seen)) = walk.open.last_mut() {
-            if seen.insert(key.clone(), Value::Null).is_some() {
-                let problem = format!("duplicate key `{key}`; keep one of them");
-                return Some(walk.flaw(document, text, problem));
-            }
+        if let Some(Inside::Object(_, seen)) = walk.open.last_mut()
+            && seen.insert(key.clone(), Value::Null).is_some()
+        {
+            let problem = format!("duplicate key `{key}`; keep one of them");
+            return Some(walk.flaw(document, text, problem));
         }
     }
     None
