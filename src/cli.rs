@@ -73,6 +73,8 @@ pub enum Command {
     Finalize(Finalize),
     /// Prints the execution log.
     Report(Report),
+    /// Runs phases of a batch by hand.
+    Run(Run),
     /// Holds documents against each other.
     Lint(Lint),
     /// Prints the version.
@@ -188,6 +190,9 @@ pub struct Log {
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "rollback")]
 pub struct Rollback {
+    /// only to the checkpoint after this phase (`rootshift status` lists them)
+    #[argh(option)]
+    pub to: Option<String>,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,
@@ -212,6 +217,30 @@ pub struct Finalize {
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "report")]
 pub struct Report {
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// run phases of a batch by hand: those that look at the running system
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "run")]
+pub struct Run {
+    /// batch: a file, or the name of an installed one
+    #[argh(option)]
+    pub batch: Option<String>,
+    /// only this phase
+    #[argh(option)]
+    pub phase: Option<String>,
+    /// the checks of this one viScript instead of a batch
+    #[argh(option)]
+    pub viscript: Option<String>,
+    /// do not ask at checkpoints
+    #[argh(switch)]
+    pub yes: bool,
+    /// say more
+    #[argh(switch)]
+    pub verbose: bool,
     /// print JSON
     #[argh(switch)]
     pub json: bool,

@@ -200,6 +200,40 @@ pub enum LogLevel {
 }
 
 impl Batch {
+    /// A batch of one viScript.
+    #[must_use]
+    pub fn of_viscript(name: &str, file: &str) -> Self {
+        let phase = Phase {
+            name: name.to_owned(),
+            description: String::new(),
+            viscripts: vec![file.to_owned()],
+            required: true,
+            critical: true,
+            parallel_execution: false,
+            checkpoint_after: false,
+        };
+        Self {
+            schema: None,
+            batch_name: name.to_owned(),
+            version: FormatVersion::One,
+            description: String::new(),
+            author: String::new(),
+            created_date: String::new(),
+            execution_mode: ExecutionMode::Sequential,
+            failure_handling: FailureHandling::StopOnCritical,
+            rollback_enabled: true,
+            interactive_checkpoints: false,
+            layout: Layout::default(),
+            trial_boots: three(),
+            checkpoint_seconds: ten(),
+            max_parallel: four(),
+            phases: vec![phase],
+            dependencies: Dependencies::default(),
+            rollback_configuration: None,
+            monitoring: None,
+        }
+    }
+
     /// viScripts of this phase that may run at once.
     #[must_use]
     pub fn at_once(&self, phase: &Phase) -> u32 {

@@ -47,6 +47,21 @@ impl Bundle {
         Ok(Self { batch, viscripts })
     }
 
+    /// A batch of this one viScript, for looking at its checks alone.
+    ///
+    /// # Errors
+    /// When the document is missing or can't be used.
+    pub fn of_viscript(system: &Root, path: &str) -> Result<Self, Error> {
+        let (_, file, bytes) = find_batch(system, path)?;
+        let script = ViScript::parse(&file, &bytes)?;
+        let name = Path::new(&file).file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        Ok(Self {
+            batch: Batch::of_viscript(&script.name, &name),
+            viscripts: vec![(name, script)],
+        })
+    }
+
     /// The viScript of this file name.
     #[must_use]
     pub fn viscript(&self, name: &str) -> Option<&ViScript> {

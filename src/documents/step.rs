@@ -107,6 +107,31 @@ impl StepSpec {
         matches!(self, Self::SwitchBootPath(_))
     }
 
+    /// The subvolume that it makes, where undoing it deletes that whole.
+    #[must_use]
+    pub fn makes_subvolume(&self) -> Option<&str> {
+        match self {
+            Self::Snapshot(step) => Some(&step.to),
+            _ => None,
+        }
+    }
+
+    /// The prepared subvolume that it changes. What it did there goes only with the whole of it.
+    #[must_use]
+    pub fn works_in(&self) -> Option<&str> {
+        match self {
+            Self::PromoteDirectory(step) => Some(&step.subvolume),
+            Self::VacateDirectory(step) => Some(&step.subvolume),
+            Self::WriteFstab(step)
+            | Self::WriteGrubDefaults(step)
+            | Self::WriteGrubConfig(step) => Some(&step.subvolume),
+            Self::Snapshot(_)
+            | Self::PlaceSubvolume(_)
+            | Self::SwitchBootPath(_)
+            | Self::ClearStaging(_) => None,
+        }
+    }
+
     /// The kind's name in documents.
     #[must_use]
     pub fn kind(&self) -> &'static str {

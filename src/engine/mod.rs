@@ -13,6 +13,7 @@ pub mod preflight;
 pub mod report;
 pub mod resolve;
 pub mod rollback;
+pub mod run;
 pub mod schedule;
 pub mod state;
 mod step;

@@ -165,6 +165,12 @@ impl Preflight {
 /// All findings before a migration.
 #[must_use]
 pub fn preflight(bundle: &Bundle, context: &CheckContext) -> Preflight {
+    preflight_of(bundle, &bundle.batch.phases, context)
+}
+
+/// The same for these phases of the batch alone.
+#[must_use]
+pub fn preflight_of(bundle: &Bundle, phases: &[Phase], context: &CheckContext) -> Preflight {
     let mut findings = Vec::new();
     let mut scripts = Vec::new();
     for check in own_checks() {
@@ -180,7 +186,7 @@ pub fn preflight(bundle: &Bundle, context: &CheckContext) -> Preflight {
     for (name, script) in &bundle.viscripts {
         findings.extend(programs_for(name, script, context));
     }
-    for looked in at_arm(bundle, context, &findings) {
+    for looked in at_arm(bundle, phases, context, &findings) {
         let fresh = |finding: &&Finding| !findings.iter().any(|known| known.check == finding.check);
         let fresh: Vec<Finding> = looked.findings.iter().filter(fresh).cloned().collect();
         findings.extend(fresh);
@@ -202,13 +208,18 @@ fn programs_for(name: &str, script: &ViScript, context: &CheckContext) -> Option
 }
 
 /// The phases that run in the old system.
-fn at_arm(bundle: &Bundle, context: &CheckContext, known: &[Finding]) -> Vec<Looked> {
+fn at_arm(
+    bundle: &Bundle,
+    phases: &[Phase],
+    context: &CheckContext,
+    known: &[Finding],
+) -> Vec<Looked> {
     let by = Examiner {
         context,
         known,
         handling: bundle.batch.failure_handling,
     };
-    examine_phases(bundle, &bundle.batch.phases, Stage::Arm, &by)
+    examine_phases(bundle, phases, Stage::Arm, &by)
 }
 
 /// Looks at those of these phases that run at this stage.

@@ -11,6 +11,7 @@ mod log;
 mod plan;
 mod report;
 mod rollback;
+mod run;
 mod session;
 mod status;
 mod validate;
@@ -25,7 +26,7 @@ use crate::report::{log_file, print};
 /// # Errors
 /// With one line that names the thing and the remedy.
 pub fn run(options: &Options) -> Result<Exit, Error> {
-    let verbose = options.verbose;
+    let verbose = options.verbose || matches!(&options.command, Command::Run(run) if run.verbose);
     if !matches!(options.command, Command::Boot(_)) {
         log_file::to_terminal(verbose);
     }
@@ -41,6 +42,7 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Rollback(options) => rollback::run(options),
         Command::Finalize(options) => finalize::run(options),
         Command::Report(options) => report::run(options),
+        Command::Run(options) => run::run(options),
         Command::Lint(options) => lint::run(options),
         Command::Version(_) => {
             print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));

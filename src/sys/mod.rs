@@ -17,6 +17,7 @@ pub mod mount;
 pub mod power;
 pub mod process;
 pub mod root;
+mod spawn;
 pub mod status;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwind;

@@ -1,14 +1,14 @@
 //! Programs, and this process itself.
 
 use std::fs::File;
-use std::os::unix::process::ExitStatusExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::error::Failure;
+use super::spawn::{self, Written};
 use super::{Error, Result, Root};
 
 /// Where programs are looked for, in this order.
@@ -71,29 +71,34 @@ pub fn run(program: &str, arguments: &[&str], inherit_output: bool) -> Result<Ou
             program: program.to_owned(),
         }
     })?;
-    let mut command = Command::new(path);
-    command.args(arguments).stdin(Stdio::null()).env_clear();
-    command
-        .env("PATH", DIRECTORIES.join(":"))
-        .env("LC_ALL", "C");
-    if inherit_output {
-        command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
-    }
-    let output = command.output().map_err(|cause| Failure::Program {
-        program: format!("{program} {}", arguments.join(" "))
-            .trim_end()
-            .to_owned(),
-        problem: format!("cannot be run: {}", super::error::cause_text(&cause)),
-    })?;
-    let signal = output.status.signal();
+    run_at(&path, arguments, inherit_output).map_err(|cause| {
+        let call = format!("{program} {}", arguments.join(" "));
+        let problem = format!("cannot be run: {}", super::error::cause_text(&cause));
+        Failure::Program {
+            program: call.trim_end().to_owned(),
+            problem,
+        }
+        .into()
+    })
+}
+
+fn run_at(path: &Path, arguments: &[&str], inherit_output: bool) -> io::Result<Output> {
+    let directories = format!("PATH={}", DIRECTORIES.join(":"));
+    let environment = [directories.as_str(), "LC_ALL=C"];
+    let written = match inherit_output {
+        true => None,
+        false => Some(Written::nothing_yet()?),
+    };
+    let ended = spawn::run(path, arguments, &environment, written.as_ref())?;
+    let (stdout, stderr) = written.map(Written::read).transpose()?.unwrap_or_default();
+    let signal = ended.terminating_signal();
     Ok(Output {
-        status: output
-            .status
-            .code()
+        status: ended
+            .exit_status()
             .unwrap_or_else(|| 128_i32.saturating_add(signal.unwrap_or(0))),
         signal,
-        stdout: output.stdout,
-        stderr_tail: tail(&output.stderr),
+        stdout,
+        stderr_tail: tail(&stderr),
     })
 }
 
@@ -187,6 +192,38 @@ mod tests {
         let output = run("sh", &["-c", "kill -9 $$"], false).unwrap();
         assert_eq!((output.status, output.signal), (137, Some(9)));
         assert!(!output.success());
+    }
+
+    #[test]
+    fn more_than_a_pipe_holds_is_kept_from_both_streams() {
+        let script =
+            "head -c 300000 /dev/zero; echo the end; head -c 300000 /dev/zero >&2; echo !>&2";
+        let output = run("sh", &["-c", script], false).unwrap();
+        assert_eq!(output.stdout.len(), 300_000 + "the end\n".len());
+        assert!(output.stdout.ends_with(b"the end\n"));
+        assert!(output.stderr_tail.ends_with("\0!"));
+    }
+
+    #[test]
+    fn a_program_gets_no_input_no_open_files_and_the_usual_signals() {
+        assert_eq!(run("cat", &[], false).unwrap().stdout, b"");
+        // Nothing of ours but its standard output and standard error.
+        let files = run("ls", &["-l", "/proc/self/fd"], false).unwrap().stdout;
+        let files = String::from_utf8(files).unwrap();
+        assert_eq!(files.matches("/memfd:").count(), 2, "{files}");
+        let output = run("sh", &["-c", "kill -s PIPE $$"], false).unwrap();
+        assert_eq!(output.signal, Some(13));
+    }
+
+    #[test]
+    fn what_cannot_be_executed_is_an_error_with_a_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tool");
+        std::fs::write(&path, "neither a script nor a program").unwrap();
+        let error = run_at(&path, &[], false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        let error = run_at(&path, &["with\0nul"], false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

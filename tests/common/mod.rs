@@ -46,8 +46,11 @@ pub struct Ran {
 
 /// A disk image behind a loop device. Dropping it lets go of both.
 pub struct Disk {
-    /// A batch that commands run inside find as /run/NAME.
+    /// A batch instead of the shipped one; commands run inside find it as /run/NAME, with what
+    /// lies beside it.
     pub batch: Option<PathBuf>,
+    /// A console instead of none at all.
+    pub console: Option<PathBuf>,
     pub uuid: String,
     pub folder: PathBuf,
     pub image: PathBuf,
@@ -80,6 +83,7 @@ impl Disk {
         let device = attach(&image);
         Self {
             batch: None,
+            console: None,
             uuid,
             folder,
             image,
@@ -135,7 +139,8 @@ impl Disk {
     }
 
     pub fn plan(&self, top: &Root, after: After) -> Plan {
-        let batch = self.documents().join("batches/flat-to-subvolumes.json");
+        let shipped = self.documents().join("batches/flat-to-subvolumes.json");
+        let batch = self.batch.as_ref().unwrap_or(&shipped);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
         let machine = Machine {
@@ -161,6 +166,8 @@ impl Disk {
             .args(["--plans", self.folder.join("plans").to_str().unwrap()])
             .args(["--param-conf", self.param_conf().to_str().unwrap()])
             .args(["--mount-at", self.folder.join("boot").to_str().unwrap()])
+            .arg("--console")
+            .arg(self.console.as_deref().unwrap_or(Path::new("/nonexistent")))
             .env("ROOTFLAGS", "")
             .stderr(Stdio::piped());
         command
@@ -178,7 +185,7 @@ impl Disk {
             mount --rbind /sys "$TOP/sys"
             for library in $(ldd "$BINARY" | grep -o '/[^ ]*'); do cp "$library" "$TOP/run/"; done
             cp "$BINARY" "$TOP/run/program"
-            [ -z "$BATCH" ] || cp "$BATCH" "$TOP/run/"
+            [ -z "$BATCH" ] || cp "${BATCH%/*}"/*.json "$TOP/run/"
             cp -r "$REPOSITORY/viscripts" "$TOP/run/"
             chmod -R go-w "$TOP"/run/*.json "$TOP/run/viscripts" 2>/dev/null || true
             exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
