@@ -172,11 +172,12 @@ impl Plan {
         if plan.plan_version == Self::VERSION {
             return Ok(plan);
         }
-        Err(Error::Sense {
+        let other = Error::Sense {
             file: file.into(),
             at: "plan_version".into(),
             problem: format!("{} is not {}: arm again", plan.plan_version, Self::VERSION),
-        })
+        };
+        Err(parse::placed(bytes, other))
     }
 
     /// All steps, in the order they run in: those after the commit come last.

@@ -1,0 +1,196 @@
+//! Batches, viScripts, plans, and JSON as such.
+
+use std::fmt;
+
+use rootshift::documents::check::Size;
+use rootshift::documents::lint::{Source, lint as look};
+use rootshift::documents::{self, Batch, Plan, ViScript, json as writer, parse};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::assert_one_line;
+
+type Parse<T> = fn(&str, &[u8]) -> Result<T, documents::Error>;
+
+/// Parsed, written and parsed again it is the same; refused, a place in the text is named.
+fn read<T: Serialize + PartialEq + fmt::Debug>(parse: Parse<T>, data: &[u8]) -> Option<T> {
+    let value = match parse("d.json", data) {
+        Ok(value) => value,
+        Err(error) => {
+            assert_placed(&error.to_string(), data);
+            return None;
+        }
+    };
+    let text = writer::text(&value).unwrap();
+    if text.len() <= parse::SIZE_LIMIT {
+        let again = parse("d.json", &text).unwrap();
+        assert_eq!(value, again);
+        assert_eq!(text, writer::text(&again).unwrap());
+    }
+    Some(value)
+}
+
+fn assert_placed(message: &str, data: &[u8]) {
+    assert_one_line(message);
+    let mut parts = message.splitn(4, ':');
+    assert_eq!(parts.next(), Some("d.json"), "{message}");
+    let mut number = || parts.next().and_then(|part| part.parse::<usize>().ok());
+    let (line, column) = (number().expect(message), number().expect(message));
+    let lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
+    assert!((1..=lines.len()).contains(&line), "{message}");
+    assert!(
+        (1..=lines[line - 1].len() + 1).contains(&column),
+        "{message}"
+    );
+}
+
+pub fn batch(data: &[u8]) {
+    let Some(batch) = read(Batch::parse, data) else {
+        return;
+    };
+    assert!(!batch.phases.is_empty());
+    for name in batch.phases.iter().flat_map(|phase| &phase.viscripts) {
+        assert!(!name.contains(['/', '\0', '\n', '\u{1b}']) && name != "..");
+    }
+}
+
+pub fn viscript(data: &[u8]) {
+    if let Some(script) = read(ViScript::parse, data) {
+        assert!(!script.steps.is_empty() || !script.checks.is_empty());
+        assert!(!script.name.contains(char::is_control));
+    }
+}
+
+pub fn plan(data: &[u8]) {
+    let Some(plan) = read(Plan::parse, data) else {
+        return;
+    };
+    let after = plan
+        .steps()
+        .iter()
+        .position(|step| step.action.runs_after_commit());
+    let first = after.unwrap_or(plan.steps().len());
+    assert!(
+        plan.steps()[first..]
+            .iter()
+            .all(|step| step.action.runs_after_commit())
+    );
+    let _ = (plan.root_subvolume(), plan.subvolumes());
+}
+
+/// Several documents, with a line of dashes between them.
+pub fn lint(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let texts = text.split("\n---\n").enumerate();
+    let sources: Vec<Source> = texts
+        .map(|(index, text)| Source {
+            file: format!("{index}.json"),
+            text: text.to_owned(),
+        })
+        .collect();
+    for problem in look(&sources) {
+        assert_one_line(&problem.what);
+        assert!(!problem.help.is_empty());
+        let source = sources.iter().find(|source| source.file == problem.file);
+        let lines = source
+            .expect("a problem of no document")
+            .text
+            .split('\n')
+            .count();
+        let place = problem.place.as_ref().expect("no place");
+        assert!(
+            (1..=lines).contains(&place.line) && place.column >= 1,
+            "{problem:?}"
+        );
+        assert!(problem.render().contains(&problem.what));
+    }
+}
+
+/// Against serde_json and a search for duplicate keys of its own.
+pub fn json(data: &[u8]) {
+    let plain: Result<serde_json::Value, _> = serde_json::from_slice(data);
+    let strict: Result<serde_json::Value, _> = parse::document("d.json", data);
+    let once = serde_json::from_slice::<KeysOnce>(data).is_ok();
+    match strict {
+        Ok(value) => {
+            assert!(once, "a key that is there twice was let pass");
+            assert_eq!(Some(value), plain.ok());
+        }
+        Err(error) => {
+            assert_placed(&error.to_string(), data);
+            let whole = data.len() <= parse::SIZE_LIMIT;
+            assert!(
+                !(plain.is_ok() && once && whole),
+                "sound JSON was refused: {error}"
+            );
+        }
+    }
+}
+
+/// JSON whose objects have each key once.
+struct KeysOnce;
+
+impl<'de> Deserialize<'de> for KeysOnce {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(KeysOnce)
+    }
+}
+
+impl<'de> Visitor<'de> for KeysOnce {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("anything")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<KeysOnce>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
+        let mut keys = std::collections::HashSet::new();
+        while let Some((key, _)) = fields.next_entry::<String, KeysOnce>()? {
+            if !keys.insert(key) {
+                return Err(serde::de::Error::custom("twice"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+pub fn size(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match text.parse::<Size>() {
+        Ok(size) => assert_eq!(size.to_string().parse(), Ok(size)),
+        Err(message) => assert!(message.contains("is no size"), "{message}"),
+    }
+}

@@ -1,0 +1,162 @@
+//! The journal: its frames, and what its records amount to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use rootshift::documents::{json, parse};
+use rootshift::engine::State;
+use rootshift::journal::{Error, Journal, Record, frame};
+use rootshift::sys::Root;
+
+const TAGS: [u64; 2] = [42, 43];
+
+/// What a small run leaves, with a record of more than one sector.
+fn written() -> Vec<Record> {
+    let (step, run) = (|| "copy/one".to_owned(), "run".to_owned());
+    vec![
+        Record::Started {
+            batch_id: run.clone(),
+            plan: "0".repeat(32),
+            program: "0.1.0".into(),
+        },
+        Record::Armed { images: Vec::new() },
+        Record::Attempt { number: 1 },
+        Record::Begun { step: step() },
+        Record::Failed {
+            step: step(),
+            error: "no space left on device; ".repeat(40),
+        },
+        Record::Begun { step: step() },
+        Record::Committed,
+    ]
+}
+
+/// Two journals of different runs, as bytes.
+fn journals() -> &'static [Vec<u8>; 2] {
+    static JOURNALS: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+    JOURNALS.get_or_init(|| {
+        TAGS.map(|tag| {
+            let frames = written().into_iter().zip(1..).map(|(record, sequence)| {
+                frame::encode(sequence, tag, &json::text(&record).unwrap()).unwrap()
+            });
+            frames.flatten().collect()
+        })
+    })
+}
+
+/// A folder of this process, in memory where there is such a place.
+fn folder() -> &'static PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        tempfile::Builder::new()
+            .prefix("rootshift-fuzz-")
+            .tempdir_in(base)
+            .unwrap()
+            .keep()
+    })
+}
+
+/// The data spoils a journal, as a small program of operations on its bytes. Whatever comes out of
+/// it was written, from the first record on, in order; or the journal is refused and untouched.
+pub fn journal(data: &[u8]) {
+    let [ours, other] = journals();
+    let bytes = spoilt(ours, other, data);
+    let name = format!("{:?}", std::thread::current().id());
+    let file = folder().join(&name);
+    fs::write(&file, &bytes).unwrap();
+    let root = Root::open(folder()).unwrap();
+    match Journal::open(&root, Path::new(&name)) {
+        Ok(mut journal) => {
+            let records: Vec<Record> = journal
+                .entries()
+                .iter()
+                .map(|entry| entry.record.clone())
+                .collect();
+            assert!(written().starts_with(&records), "{records:?}");
+            let tag = journal.entries().first().map(|entry| entry.tag);
+            assert!(tag.is_none_or(|tag| TAGS.contains(&tag)));
+            assert!(journal.entries().iter().all(|entry| Some(entry.tag) == tag));
+            let _ = State::after(&records);
+            // What was dropped is overwritten by the next record, and does not come back.
+            journal.append(Record::Disarmed).unwrap();
+            drop(journal);
+            let journal = Journal::open(&root, Path::new(&name)).unwrap();
+            let again: Vec<&Record> = journal
+                .entries()
+                .iter()
+                .map(|entry| &entry.record)
+                .collect();
+            let wanted: Vec<&Record> = records.iter().chain([&Record::Disarmed]).collect();
+            assert_eq!(again, wanted);
+            assert_eq!(journal.dropped(), None);
+        }
+        Err(Error::Damaged {
+            offset, problem, ..
+        }) => {
+            assert!(offset <= bytes.len() as u64 && !problem.is_empty());
+            assert!(!problem.contains(char::is_control), "{problem:?}");
+            assert_eq!(
+                fs::read(&file).unwrap(),
+                bytes,
+                "a damaged journal was changed"
+            );
+        }
+        Err(error) => panic!("{error}"),
+    }
+    fs::remove_file(file).unwrap();
+}
+
+/// Four bytes an operation: which, where (two bytes), and with what.
+fn spoilt(ours: &[u8], other: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut bytes = ours.to_vec();
+    // Enough of them could forge a checksum, which no accident does.
+    for operation in data.chunks_exact(4).take(8) {
+        let [what, low, high, value] = *operation else {
+            continue;
+        };
+        let at = usize::from(u16::from_le_bytes([low, high])) % (bytes.len() + 1);
+        let sector = at / frame::SECTOR * frame::SECTOR;
+        let end = (sector + frame::SECTOR).min(bytes.len());
+        match what % 8 {
+            0 => bytes.truncate(at),
+            1 => bytes[at..].fill(0),
+            2 => bytes.extend(std::iter::repeat_n(0, usize::from(value) * 16)),
+            3 => bytes[sector..end].fill(0),
+            4 => bytes.extend_from_within(sector..end),
+            5 => {
+                bytes.drain(sector..end);
+            }
+            6 => {
+                let from = usize::from(value) * frame::SECTOR % other.len();
+                let splice = &other[from..(from + frame::SECTOR).min(other.len())];
+                bytes.splice(sector..end, splice.iter().copied());
+            }
+            _ => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= value;
+                }
+            }
+        }
+    }
+    bytes
+}
+
+/// A record a line, in an order that no run has: the state after them is some state, or none.
+pub fn records(data: &[u8]) {
+    let lines = data.split(|byte| *byte == b'\n');
+    let records: Vec<Record> = lines
+        .filter_map(|line| parse::document("record", line).ok())
+        .collect();
+    for record in &records {
+        let text = json::text(record).unwrap();
+        assert_eq!(&parse::document::<Record>("record", &text).unwrap(), record);
+    }
+    let _ = State::after(&records);
+}
