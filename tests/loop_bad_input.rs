@@ -371,6 +371,7 @@ fn no_path_of_a_check_leads_out_of_the_root() {
         top: None,
         layout: &layout,
         identity: None,
+        old_root: "",
     };
     let answers = |path: &str| {
         let check =

@@ -41,6 +41,8 @@ pub struct CheckContext<'a> {
     pub mounts: &'a [Mount],
     /// The top level of the root file system, where it could be mounted.
     pub top: Option<&'a Root>,
+    /// The subvolume at the top level that is the old system's root; empty for the top level.
+    pub old_root: &'a str,
     /// Which subvolume is mounted where, once all is done.
     pub layout: &'a Layout,
     /// How the root file system is known.
@@ -59,6 +61,11 @@ impl<'a> CheckContext<'a> {
 
     fn top(&self) -> Result<&'a Root, Error> {
         self.top.ok_or(Error::NoTopLevel)
+    }
+
+    /// The old system's root, without what is mounted over it.
+    fn old(&self) -> Result<Root, Error> {
+        Ok(self.top()?.within(Path::new(self.old_root))?)
     }
 
     /// Name of the layout's root subvolume.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CheckSpec {
-    /// The root file system is a flat btrfs: `/` is its top level, on one device.
+    /// `/` is the top level of a btrfs on one device, or a single subvolume there as `@rootfs`.
     FlatBtrfsRoot {},
     /// The layout's names are free at the top level, and its mount points are on the root.
     NamesFree {},

@@ -1,5 +1,7 @@
 //! The plan: a batch resolved against one machine, frozen at `arm`, bound by its digest.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::batch::FailureHandling;
@@ -71,14 +73,50 @@ pub struct FilesystemIdentity {
     pub aliases: Vec<String>,
 }
 
-/// The old system at the top level.
+/// The old system: the top level itself, or one subvolume there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OldSystem {
-    /// Names at the top level, but for subvolumes that stay.
+    /// The subvolume that is its root, as `@rootfs`; empty for the top level.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub root: String,
+    /// Names at the top level that belong to it.
     pub entries: Vec<String>,
-    /// Subvolumes nested in it, by path, that have their place in the new one.
+    /// Subvolumes nested in it, by path in it, that have their place in the new one.
     pub nested: Vec<String>,
+}
+
+impl OldSystem {
+    /// A path of the old system as seen from the top level; `.` for the top level itself. Holds
+    /// until the boot path is switched.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        match (self.root.as_str(), inside.trim_matches('/')) {
+            ("", "" | ".") => PathBuf::from("."),
+            ("", inside) => PathBuf::from(inside),
+            (root, "" | ".") => PathBuf::from(root),
+            (root, inside) => PathBuf::from(root).join(inside),
+        }
+    }
+
+    /// What the boot loader reads at the top level and what takes its place: path, target and the
+    /// name under which the old one is kept. Of a flat system that is its `boot`, else the whole
+    /// subvolume: core.img, rootflags and fstab that name it stay valid (facts boot.md D5, D6).
+    #[must_use]
+    pub fn boot_switch(&self, main: &str) -> [String; 3] {
+        match self.root.as_str() {
+            "" => [
+                "/boot".into(),
+                format!("{main}/boot"),
+                ".boot.rootshift".into(),
+            ],
+            root => [
+                format!("/{root}"),
+                main.to_owned(),
+                format!(".{root}.rootshift"),
+            ],
+        }
+    }
 }
 
 /// A file and its content's hash.
@@ -224,4 +262,28 @@ pub fn digest(bytes: &[u8]) -> String {
 #[must_use]
 pub fn tag(bytes: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OldSystem;
+    use std::path::Path;
+
+    #[test]
+    fn paths_of_the_old_system_begin_at_its_root() {
+        for (root, inside, path) in [
+            ("", "/", "."),
+            ("", "", "."),
+            ("", "/home", "home"),
+            ("@rootfs", "/", "@rootfs"),
+            ("@rootfs", "", "@rootfs"),
+            ("@rootfs", "/var/log/", "@rootfs/var/log"),
+        ] {
+            let old = OldSystem {
+                root: root.into(),
+                ..OldSystem::default()
+            };
+            assert_eq!(old.path(inside), Path::new(path), "{root} {inside}");
+        }
+    }
 }

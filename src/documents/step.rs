@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One unit of work. All paths are relative to the top level of the root file system.
+/// One unit of work. Paths are relative to the top level of the file system; those of the old
+/// system ([`Snapshot::from`], [`PromoteDirectory::directory`], [`VacateDirectory::old_path`]) are
+/// relative to its root, which is the top level itself or a subvolume there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum StepSpec {
@@ -32,7 +34,7 @@ pub enum StepSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// The subvolume to take it of; `/` is the top level.
+    /// The subvolume of the old system to take it of; `/` is its root.
     pub from: String,
     /// Where it shall be; the stub that a snapshot leaves of a nested subvolume is replaced.
     pub to: String,
@@ -84,11 +86,11 @@ pub struct PlaceSubvolume {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SwitchBootPath {
-    /// What the boot loader reads, as `/boot`.
+    /// What the boot loader reads, as `/boot`, or `/@rootfs` with all that is in it.
     pub path: String,
-    /// What it shall read from now on, as `@/boot`.
+    /// What it shall read from now on, as `@/boot`, or `@`.
     pub target: String,
-    /// Where the old system's directory is kept until `finalize`.
+    /// Where the old one is kept until `finalize`.
     pub keep_as: String,
 }
 

@@ -1,16 +1,18 @@
 //! `finalize`: gives the space of the old system back. The only act that can't be undone.
 //!
 //! Deletes only what the plan lists as the old system, and the trash of the new subvolumes. The
-//! symlink `boot` stays: core.img and an ESP's stub may still point at it.
+//! symlink `boot` or `@rootfs` stays: core.img and an ESP's stub may still point at it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::home::Migration;
+use super::rollback::present_root;
 use super::{Error, Stage, arming};
 use crate::documents::StepSpec;
 use crate::documents::plan::{STAGING, TRASH};
 use crate::journal::Record;
-use crate::sys::{Root, btrfs};
+use crate::sys::{Root, attributes, btrfs};
 use crate::tree::remove::remove_tree;
 
 /// Deletes the old system. May be repeated after a cut.
@@ -65,13 +67,18 @@ fn may_finalize(top: &Root, migration: &Migration) -> Result<(), Error> {
 /// A subvolume inside the old tree that the plan does not know may be somebody's only copy.
 fn unknown_subvolume(top: &Root, migration: &Migration) -> Result<(), Error> {
     let old = &migration.plan().old_system;
+    let kept = match present_root(top, migration.plan()).as_str() {
+        "/" => PathBuf::new(),
+        kept => PathBuf::from(kept),
+    };
     let doomed = doomed(top, migration)?;
     for subvolume in btrfs::list_subvolumes(top)? {
         let inside = doomed.iter().any(|path| subvolume.path.starts_with(path));
-        let known = old
-            .nested
-            .iter()
-            .any(|nested| Path::new(nested) == subvolume.path);
+        let known = subvolume.path == kept
+            || subvolume
+                .path
+                .strip_prefix(&kept)
+                .is_ok_and(|path| old.nested.iter().any(|nested| Path::new(nested) == path));
         if inside && !known {
             return Err(Error::NotNow(format!(
                 "the subvolume {} in the old system was made after arming; move it away or \
@@ -129,5 +136,25 @@ fn remove(top: &Root, path: &Path, on_progress: &mut dyn FnMut(u64)) -> Result<u
     if !top.exists(path)? {
         return Ok(0);
     }
+    if path.file_name() == Some(OsStr::new(TRASH)) {
+        return remove_trash(top, path, on_progress);
+    }
     Ok(remove_tree(top, path, on_progress)?)
+}
+
+/// The directory that holds the trash is somebody's, as /home: it keeps its times.
+fn remove_trash(top: &Root, trash: &Path, on_progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
+    let mut entries = 1;
+    for name in top.list(trash)? {
+        let before = entries;
+        let mut tell = |count| on_progress(before + count);
+        entries += remove_tree(top, &trash.join(name), &mut tell)?;
+    }
+    let holder = trash.parent().unwrap_or(Path::new("."));
+    let status = top.status(holder)?;
+    top.remove_directory(trash)?;
+    if let Some(status) = status {
+        attributes::set_times(top, holder, status.accessed, status.modified)?;
+    }
+    Ok(entries)
 }

@@ -77,8 +77,17 @@ fn changed_since_prepared(top: &Root, migration: &Migration) -> Result<Option<St
     let Some(oldest) = oldest else {
         return Ok(None);
     };
-    let changed = btrfs::first_change_since(top, oldest)?;
-    Ok(changed.map(|inode| format!("the old system was changed since (inode {inode})")))
+    let old = &migration.plan().old_system;
+    for inside in std::iter::once("").chain(old.nested.iter().map(String::as_str)) {
+        let part = top.within(&old.path(inside))?;
+        if let Some(inode) = btrfs::first_change_since(&part, oldest)? {
+            let place = old.path(inside);
+            let place = place.display();
+            let reason = format!("the old system was changed since (inode {inode} of {place})");
+            return Ok(Some(reason));
+        }
+    }
+    Ok(None)
 }
 
 /// Notes the failure first, so that a cut while it is taken back does not try again.

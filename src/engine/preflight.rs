@@ -94,7 +94,7 @@ pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) 
 pub fn own_checks() -> Vec<NamedCheck> {
     let check = NamedCheck::required;
     vec![
-        check("the root is a flat btrfs", CheckSpec::FlatBtrfsRoot {}),
+        check("the root can be moved", CheckSpec::FlatBtrfsRoot {}),
         check("names are free", CheckSpec::NamesFree {}),
         check(
             "nested subvolumes can be carried over",

@@ -44,7 +44,7 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
     })?;
     let scope = Scope {
         layout,
-        nested: &machine.old_system.nested,
+        old: &machine.old_system,
     };
     let mut phases = Vec::new();
     for phase in &batch.phases {
@@ -80,7 +80,7 @@ fn batch_id(name: &str, now: i64) -> String {
 
 struct Scope<'a> {
     layout: &'a FilesystemLayout,
-    nested: &'a [String],
+    old: &'a OldSystem,
 }
 
 fn resolve_phase(bundle: &Bundle, phase: &Phase, scope: &Scope) -> Result<PlannedPhase, Error> {
@@ -136,9 +136,16 @@ fn resolve_step(
         .layout
         .main()
         .map_or("@", |subvolume| subvolume.name.as_str());
+    let [path, target, kept] = scope.old.boot_switch(main);
     let mut steps = Vec::new();
     for repetition in repetitions(template.each, scope) {
-        let mut values = vec![("staging", STAGING), ("main", main)];
+        let mut values = vec![
+            ("staging", STAGING),
+            ("main", main),
+            ("boot_path", &path),
+            ("boot_target", &target),
+            ("boot_kept", &kept),
+        ];
         values.extend(
             repetition
                 .values
@@ -186,6 +193,7 @@ fn repetitions(each: Option<Each>, scope: &Scope) -> Vec<Repetition> {
             .map(|one| of_subvolume(one, scope))
             .collect(),
         Some(Each::Nested) => scope
+            .old
             .nested
             .iter()
             .map(|path| of_nested(path, scope))

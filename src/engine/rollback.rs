@@ -3,13 +3,13 @@
 
 use super::home::Migration;
 use super::{Error, State};
-use crate::documents::Plan;
 use crate::documents::plan::{PlannedStep, STAGING};
 use crate::documents::viscript::Stage;
+use crate::documents::{Plan, StepSpec};
 use crate::fault;
 use crate::journal::Record;
 use crate::steps::{self, StepContext, Undo};
-use crate::sys::Root;
+use crate::sys::{Root, btrfs};
 use std::path::Path;
 
 /// Deletes what was prepared, newest first. Nothing of the old system is touched.
@@ -100,6 +100,29 @@ pub fn roll_back(top: &Root, migration: &mut Migration, reason: &str) -> Result<
     migration.record(Record::RolledBack { kept })?;
     fault::reached("rollback-complete");
     Ok(())
+}
+
+/// The name by which the old system's root can be mounted now: `/`, or the subvolume's own name or
+/// the one that it is kept under while the boot path leads to the new system. Never fails: where
+/// nothing can be seen it is the name that it had.
+#[must_use]
+pub fn present_root(top: &Root, plan: &Plan) -> String {
+    let root = &plan.old_system.root;
+    if root.is_empty() {
+        return "/".into();
+    }
+    let kept = plan
+        .steps()
+        .into_iter()
+        .find_map(|step| match &step.action {
+            StepSpec::SwitchBootPath(switch) if switch.path.trim_matches('/') == root => {
+                Some(switch.keep_as.trim_matches('/').to_owned())
+            }
+            _ => None,
+        });
+    let is_root = |name: &str| matches!(btrfs::is_subvolume(top, Path::new(name)), Ok(true));
+    kept.filter(|kept| !is_root(root) && is_root(kept))
+        .unwrap_or_else(|| root.clone())
 }
 
 fn undo_all(top: &Root, migration: &mut Migration, how: Undo) -> Result<Vec<String>, Error> {

@@ -45,6 +45,11 @@ impl Validation {
 /// Looks at the running system: at what must always be, and at the phases after the boot.
 #[must_use]
 pub fn look_around(plan: &Plan, context: &CheckContext) -> Validation {
+    let old_root = &plan.old_system.root;
+    let context = &CheckContext {
+        old_root,
+        ..*context
+    };
     let own = own_checks();
     let mut findings: Vec<Finding> = own.iter().map(|check| look(check, None, context)).collect();
     let by = Examiner {

@@ -85,6 +85,7 @@ fn with_top_level(
         system,
         mounts: &[],
         top: Some(&top),
+        old_root: &plan.old_system.root,
         layout: &plan.layout,
         identity: Some(&identity),
     };

@@ -31,6 +31,18 @@ pub struct StepContext<'a> {
     pub plan: &'a Plan,
 }
 
+impl StepContext<'_> {
+    /// A path of the old system, from the top level.
+    fn old(&self, inside: &str) -> PathBuf {
+        self.plan.old_system.path(inside)
+    }
+
+    /// The old system's root, in which its own absolute symlinks are followed.
+    fn old_root(&self) -> Result<Root, Error> {
+        Ok(self.top.within(&self.old(""))?)
+    }
+}
+
 /// What a step finds before it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {

@@ -44,8 +44,40 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// Where the old system's root is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// At the top level, as Ubuntu's installer makes it.
+    Flat,
+    /// In one subvolume, as Debian's installer makes it.
+    Rootfs,
+}
+
+impl Kind {
+    pub const ALL: [Self; 2] = [Self::Flat, Self::Rootfs];
+
+    /// The subvolume; empty for the top level.
+    pub fn root(self) -> &'static str {
+        match self {
+            Self::Flat => "",
+            Self::Rootfs => "@rootfs",
+        }
+    }
+
+    /// What mounts the old system after a rollback.
+    pub fn root_flags(self) -> &'static str {
+        match self {
+            Self::Flat => "subvol=/",
+            Self::Rootfs => "subvol=@rootfs",
+        }
+    }
+}
+
 /// A disk image behind a loop device. Dropping it lets go of both.
 pub struct Disk {
+    pub kind: Kind,
+    /// The subvolume that is root for commands run inside, where it is not the kind's.
+    pub mounted_as: Option<String>,
     /// A batch instead of the shipped one; commands run inside find it as /run/NAME, with what
     /// lies beside it.
     pub batch: Option<PathBuf>,
@@ -82,6 +114,8 @@ impl Disk {
         run("mkfs.btrfs", &["-q", "-U", &uuid, image.to_str().unwrap()]);
         let device = attach(&image);
         Self {
+            kind: Kind::Flat,
+            mounted_as: None,
             batch: None,
             console: None,
             uuid,
@@ -91,11 +125,37 @@ impl Disk {
         }
     }
 
-    /// An image with the sample system on it.
+    /// An image with the sample system on it, flat.
     pub fn with_system() -> Self {
-        let disk = Self::format(300);
-        disk.mounted(|top| populate(top, &disk.uuid));
+        Self::with_system_of(Kind::Flat)
+    }
+
+    pub fn with_system_of(kind: Kind) -> Self {
+        let mut disk = Self::format(300);
+        disk.kind = kind;
+        disk.mounted(|top| {
+            if kind == Kind::Rootfs {
+                let root = top.join(kind.root());
+                run(
+                    "btrfs",
+                    &["-q", "subvolume", "create", root.to_str().unwrap()],
+                );
+            }
+            populate(&top.join(kind.root()), kind, &disk.uuid);
+        });
         disk
+    }
+
+    /// Runs `work` on the old system's root, under whichever name it is.
+    pub fn in_old<T>(&self, work: impl FnOnce(&Path) -> T) -> T {
+        self.mounted(|top| work(&top.join(self.old_name(top))))
+    }
+
+    fn old_name(&self, top: &Path) -> &'static str {
+        match self.kind {
+            Kind::Rootfs if top.join("@rootfs").is_symlink() => ".@rootfs.rootshift",
+            kind => kind.root(),
+        }
     }
 
     /// Runs `work` with the top level mounted.
@@ -126,7 +186,8 @@ impl Disk {
             let top = Root::open(top_path).unwrap();
             let plan = self.plan(&top, after);
             let mut migration = Migration::begin(&top, &plan, "test").unwrap();
-            let images = boot_images(&top).unwrap();
+            let old = Root::open(&top_path.join(self.kind.root())).unwrap();
+            let images = boot_images(&old).unwrap();
             migration.record(Record::Armed { images }).unwrap();
             let plans = self.folder.join("plans");
             let _ = fs::remove_dir_all(&plans);
@@ -143,10 +204,11 @@ impl Disk {
         let batch = self.batch.as_ref().unwrap_or(&shipped);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
+        let root = self.kind.root();
         let machine = Machine {
             filesystem: survey.identity.clone().unwrap(),
-            old_system: old_system(top).unwrap(),
-            fingerprints: fingerprints(top).unwrap(),
+            old_system: old_system(top, root).unwrap(),
+            fingerprints: fingerprints(&top.within(Path::new(root)).unwrap()).unwrap(),
             now: 1_702_909_822,
         };
         resolve(&bundle, machine, after).unwrap()
@@ -190,11 +252,12 @@ impl Disk {
             chmod -R go-w "$TOP"/run/*.json "$TOP/run/viscripts" 2>/dev/null || true
             exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
         "#;
+        let root = self.mounted_as.as_deref().unwrap_or(self.kind.root());
         let target = self.folder.join("inside");
         fs::create_dir_all(&target).unwrap();
         let output = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT])
-            .env("OPTIONS", "subvolid=5,noatime")
+            .env("OPTIONS", format!("subvol=/{root},noatime"))
             .env("DEVICE", &self.device)
             .env("TOP", &target)
             .env("BINARY", env!("CARGO_BIN_EXE_rootshift"))
@@ -333,9 +396,9 @@ impl Disk {
         self.state().stage
     }
 
-    /// Everything in the old, flat system.
+    /// Everything in the old system.
     pub fn old_manifest(&self) -> Manifest {
-        self.mounted(|top| manifest(top, ""))
+        self.mounted(|top| manifest(top, self.old_name(top)))
     }
 
     /// Everything in the new system, its subvolumes mounted in their places.
@@ -454,17 +517,24 @@ pub fn assert_same(old: &Manifest, new: &Manifest) {
 }
 
 /// The sample system: a bit of everything that a copy could lose.
-pub fn populate(top: &Path, uuid: &str) {
+pub fn populate(top: &Path, kind: Kind, uuid: &str) {
     let write = |path: &str, text: &str| write(top, path, text);
     write(
         "etc/fstab",
-        &format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,noatime 0 1\n#odd\n"),
+        &match kind {
+            Kind::Flat => {
+                format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,noatime 0 1\n#odd\n")
+            }
+            Kind::Rootfs => {
+                format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,subvol=@rootfs 0 0\n#odd\n")
+            }
+        },
     );
     write(
         "etc/default/grub",
         "GRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX=\"\"\n",
     );
-    write("boot/grub/grub.cfg", &grub_cfg(uuid));
+    write("boot/grub/grub.cfg", &grub_cfg(kind, uuid));
     write("boot/grub/i386-pc/normal.mod", "module");
     write("boot/vmlinuz-6.1.0-1-amd64", "kernel");
     write("boot/initrd.img-6.1.0-1-amd64", "initramfs");
@@ -596,12 +666,16 @@ fn odd_files(top: &Path) {
     );
 }
 
-fn grub_cfg(uuid: &str) -> String {
+fn grub_cfg(kind: Kind, uuid: &str) -> String {
+    let (prefix, flags) = match kind {
+        Kind::Flat => ("", ""),
+        Kind::Rootfs => ("/@rootfs", "rootflags=subvol=@rootfs"),
+    };
     format!(
         "set default=\"0\"\nif loadfont \"/usr/share/grub/unicode.pf2\" ; then\n  true\nfi\n\
          menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple-{uuid}' {{\n\
          \tinsmod btrfs\n\tsearch --no-floppy --fs-uuid --set=root {uuid}\n\
-         \tlinux\t/boot/vmlinuz-6.1.0-1-amd64 root=UUID={uuid} ro  quiet\n\
-         \tinitrd\t/boot/initrd.img-6.1.0-1-amd64\n}}\n"
+         \tlinux\t{prefix}/boot/vmlinuz-6.1.0-1-amd64 root=UUID={uuid} ro {flags} quiet\n\
+         \tinitrd\t{prefix}/boot/initrd.img-6.1.0-1-amd64\n}}\n"
     )
 }

@@ -35,6 +35,7 @@ fn machine(nested: &[&str]) -> Machine {
             aliases: vec![],
         },
         old_system: OldSystem {
+            root: String::new(),
             entries: vec!["boot".into(), "home".into()],
             nested: nested.iter().map(|path| (*path).to_owned()).collect(),
         },
@@ -110,6 +111,24 @@ fn what_is_nested_lands_in_the_subvolume_that_its_path_belongs_to() {
         carried,
         [".rootshift/new/@home/user/vm", ".rootshift/new/@/srv/x"]
     );
+}
+
+#[test]
+fn what_the_boot_loader_reads_is_switched_as_a_whole_for_a_root_in_a_subvolume() {
+    let bundle = bundle("flat-to-subvolumes", unedited);
+    let switched = |root: &str| {
+        let mut machine = machine(&[]);
+        machine.old_system.root = root.into();
+        let plan = resolve(&bundle, machine, After::Reboot).unwrap();
+        match &plan.steps().last().unwrap().action {
+            StepSpec::SwitchBootPath(step) => {
+                [step.path.clone(), step.target.clone(), step.keep_as.clone()]
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(switched(""), ["/boot", "@/boot", ".boot.rootshift"]);
+    assert_eq!(switched("@rootfs"), ["/@rootfs", "@", ".@rootfs.rootshift"]);
 }
 
 #[test]
