@@ -103,6 +103,11 @@ fn what_others_could_have_written_is_not_acted_on() {
             mode(folder, 0o777);
         },
     );
+}
+
+#[test]
+fn neither_a_symlink_nor_a_viscript_is_a_way_around_it() {
+    let disk = Disk::with_system();
     // The folder that counts is the one where the file is.
     assert_refused(
         &disk,
