@@ -202,6 +202,8 @@ impl Disk {
     pub fn plan(&self, top: &Root, after: After) -> Plan {
         let shipped = self.documents().join("batches/flat-to-subvolumes.json");
         let batch = self.batch.as_ref().unwrap_or(&shipped);
+        let folder = batch.parent().unwrap().to_str().unwrap();
+        run("chmod", &["-R", "go-w", folder]);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
         let root = self.kind.root();
