@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rootshift::bootcfg::cmdline::{CommandLine, merge_root_flags};
-use rootshift::bootcfg::fstab::{Fstab, SubvolumeMount, to_subvolumes};
+use rootshift::bootcfg::fstab::{Fstab, SubvolumeMount, is_ext_only_option, to_subvolumes};
 use rootshift::bootcfg::grub_config::{self as grub, RootIdentity};
 use rootshift::bootcfg::grub_defaults::set_subvolume;
 use rootshift::sys::mount::{Mount, parse_mountinfo};
@@ -69,6 +69,10 @@ fn assert_edited(old: &Fstab, new: &str, mounts: &[SubvolumeMount]) {
         let subvolumes: Vec<&String> = subvolumes.collect();
         assert!(
             matches!(subvolumes[..], [one] if *one == chosen),
+            "{entry:?}"
+        );
+        assert!(
+            !entry.options.iter().any(|o| is_ext_only_option(o)),
             "{entry:?}"
         );
         assert_eq!(entry.fstype, "btrfs");
@@ -166,6 +170,8 @@ pub fn command_line(data: &[u8]) {
     let merged = merge_root_flags(&flags, "@");
     assert!(merged.starts_with("subvol=@"), "{merged}");
     assert_eq!(merge_root_flags(&[&merged], "@"), merged);
+    let refused = merged.split(',').any(is_ext_only_option);
+    assert!(!refused || merged.contains('"'), "{merged}");
 }
 
 /// Written as the kernel writes it, what was read is read again.

@@ -7,6 +7,7 @@ use rootshift::documents::lint::{Source, lint as look};
 use rootshift::documents::{self, Batch, Plan, ViScript, json as writer, parse};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::assert_one_line;
 
@@ -44,10 +45,28 @@ fn assert_placed(message: &str, data: &[u8]) {
     );
 }
 
+/// Nothing in it does anything to a terminal, or ends a path early.
+fn assert_plain(value: &Value) {
+    let plain = |text: &str| {
+        let refused = |c: char| writer::is_control(c) && !matches!(c, '\n' | '\t');
+        assert!(!text.contains(refused), "{text:?}");
+    };
+    match value {
+        Value::String(text) => plain(text),
+        Value::Array(items) => items.iter().for_each(assert_plain),
+        Value::Object(fields) => {
+            fields.keys().for_each(|key| plain(key));
+            fields.values().for_each(assert_plain);
+        }
+        _ => {}
+    }
+}
+
 pub fn batch(data: &[u8]) {
     let Some(batch) = read(Batch::parse, data) else {
         return;
     };
+    assert_plain(&writer::tree(&batch).unwrap());
     assert!(!batch.phases.is_empty());
     for name in batch.phases.iter().flat_map(|phase| &phase.viscripts) {
         assert!(!name.contains(['/', '\0', '\n', '\u{1b}']) && name != "..");
@@ -57,7 +76,10 @@ pub fn batch(data: &[u8]) {
 pub fn viscript(data: &[u8]) {
     if let Some(script) = read(ViScript::parse, data) {
         assert!(!script.steps.is_empty() || !script.checks.is_empty());
-        assert!(!script.name.contains(char::is_control));
+        assert_plain(&writer::tree(&script).unwrap());
+        let names = script.checks.iter().map(|check| &check.name);
+        let mut names = names.chain(script.steps.iter().map(|step| &step.name));
+        assert!(!names.any(|name| name.contains('\n')));
     }
 }
 
@@ -110,8 +132,8 @@ pub fn lint(data: &[u8]) {
 
 /// Against serde_json and a search for duplicate keys of its own.
 pub fn json(data: &[u8]) {
-    let plain: Result<serde_json::Value, _> = serde_json::from_slice(data);
-    let strict: Result<serde_json::Value, _> = parse::document("d.json", data);
+    let plain: Result<Value, _> = serde_json::from_slice(data);
+    let strict: Result<Value, _> = parse::document("d.json", data);
     let once = serde_json::from_slice::<KeysOnce>(data).is_ok();
     match strict {
         Ok(value) => {

@@ -32,15 +32,15 @@ fn written() -> Vec<Record> {
     ]
 }
 
-/// Two journals of different runs, as bytes.
-fn journals() -> &'static [Vec<u8>; 2] {
-    static JOURNALS: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+/// Two journals of different runs, as frames.
+fn journals() -> &'static [Vec<Vec<u8>>; 2] {
+    static JOURNALS: OnceLock<[Vec<Vec<u8>>; 2]> = OnceLock::new();
     JOURNALS.get_or_init(|| {
         TAGS.map(|tag| {
             let frames = written().into_iter().zip(1..).map(|(record, sequence)| {
                 frame::encode(sequence, tag, &json::text(&record).unwrap()).unwrap()
             });
-            frames.flatten().collect()
+            frames.collect()
         })
     })
 }
@@ -67,7 +67,7 @@ fn folder() -> &'static PathBuf {
 /// it was written, from the first record on, in order; or the journal is refused and untouched.
 pub fn journal(data: &[u8]) {
     let [ours, other] = journals();
-    let bytes = spoilt(ours, other, data);
+    let bytes = spoilt(&ours.concat(), &other.concat(), data);
     let name = format!("{:?}", std::thread::current().id());
     let file = folder().join(&name);
     fs::write(&file, &bytes).unwrap();
@@ -83,6 +83,7 @@ pub fn journal(data: &[u8]) {
             let tag = journal.entries().first().map(|entry| entry.tag);
             assert!(tag.is_none_or(|tag| TAGS.contains(&tag)));
             assert!(journal.entries().iter().all(|entry| Some(entry.tag) == tag));
+            assert_none_follows(ours, &bytes, records.len());
             let _ = State::after(&records);
             // What was dropped is overwritten by the next record, and does not come back.
             journal.append(Record::Disarmed).unwrap();
@@ -111,6 +112,17 @@ pub fn journal(data: &[u8]) {
         Err(error) => panic!("{error}"),
     }
     fs::remove_file(file).unwrap();
+}
+
+/// Where a record after the bad one stands whole in its place, the bad one was durable: the journal
+/// is damaged, not cut.
+fn assert_none_follows(frames: &[Vec<u8>], bytes: &[u8], read: usize) {
+    let mut start = 0;
+    for (index, frame) in frames.iter().enumerate() {
+        let stands = bytes.get(start..start + frame.len()) == Some(frame);
+        assert!(!stands || index <= read, "record {} was dropped", index + 1);
+        start += frame.len();
+    }
 }
 
 /// Four bytes an operation: which, where (two bytes), and with what.
