@@ -69,6 +69,8 @@ pub enum Command {
     Log(Log),
     /// Goes back to the old system.
     Rollback(Rollback),
+    /// Puts a backed-up file back.
+    Restore(Restore),
     /// Deletes the old system.
     Finalize(Finalize),
     /// Prints the execution log.
@@ -193,6 +195,31 @@ pub struct Rollback {
     /// only to the checkpoint after this phase (`rootshift status` lists them)
     #[argh(option)]
     pub to: Option<String>,
+    /// do not ask
+    #[argh(switch)]
+    pub yes: bool,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// put files of this system back that rollback_configuration has backups of;
+/// without a name they are listed
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "restore")]
+pub struct Restore {
+    /// what to put back, as named in backup_locations: fstab, grub
+    #[argh(positional)]
+    pub names: Vec<String>,
+    /// only list the backups there are, newest first
+    #[argh(switch)]
+    pub list: bool,
+    /// this backup, not the newest one
+    #[argh(option)]
+    pub backup: Option<String>,
+    /// batch: a file, or an installed one (that of the armed plan)
+    #[argh(option)]
+    pub batch: Option<String>,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,

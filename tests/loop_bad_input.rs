@@ -88,6 +88,11 @@ fn what_others_could_have_written_is_not_acted_on() {
             },
         );
     }
+}
+
+#[test]
+fn what_others_could_have_put_in_its_place_is_not_acted_on() {
+    let disk = Disk::with_system();
     assert_refused(&disk, "plan", &["may write to it"], &|folder| {
         run(
             "setfacl",
@@ -265,6 +270,12 @@ fn steps_with(path: &str) -> Vec<StepSpec> {
         r#"{"write-fstab": {"subvolume": "PATH"}}"#,
         r#"{"write-grub-defaults": {"subvolume": "PATH"}}"#,
         r#"{"write-grub-config": {"subvolume": "PATH"}}"#,
+        r#"{"back-up-file": {"subvolume": "PATH", "file": "/etc/fstab", "backup": "/etc/b",
+            "old_path": "/etc/fstab"}}"#,
+        r#"{"back-up-file": {"subvolume": "volume", "file": "PATH/fstab", "backup": "/etc/b",
+            "old_path": "/etc/fstab"}}"#,
+        r#"{"back-up-file": {"subvolume": "volume", "file": "/etc/fstab", "backup": "PATH/b",
+            "old_path": "/etc/fstab"}}"#,
         r#"{"place-subvolume": {"from": "PATH/volume", "to": "placed"}}"#,
         r#"{"place-subvolume": {"from": "volume", "to": "PATH/placed"}}"#,
         r#"{"clear-staging": {"path": "PATH"}}"#,

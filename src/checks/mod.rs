@@ -25,6 +25,7 @@ mod swap_file;
 use std::path::Path;
 
 pub use error::Error;
+pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
 
 use crate::documents::plan::FilesystemIdentity;
@@ -92,7 +93,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn fail(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn fail(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Fail {
             problem: problem.into(),
             remedy: remedy.into(),

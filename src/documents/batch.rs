@@ -169,12 +169,12 @@ pub struct RollbackConfiguration {
     pub enabled: bool,
     /// Name to pattern, as `fstab` to `/etc/fstab.backup.*`.
     pub backup_locations: BTreeMap<String, String>,
-    /// Name to what a person would type; never given to a shell.
+    /// Name to what a person would type; parsed into a [`super::restore::Restore`].
     pub restore_commands: BTreeMap<String, String>,
 }
 
 /// How much is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Monitoring {
     /// How much is logged.
@@ -183,8 +183,19 @@ pub struct Monitoring {
     pub progress_tracking: bool,
     /// Whether times are reported.
     pub performance_monitoring: bool,
-    /// Whether errors are reported in full.
+    /// Whether the report lists errors.
     pub error_reporting: bool,
+}
+
+impl Default for Monitoring {
+    fn default() -> Self {
+        Self {
+            log_level: LogLevel::Normal,
+            progress_tracking: true,
+            performance_monitoring: true,
+            error_reporting: true,
+        }
+    }
 }
 
 /// How much is logged.
@@ -258,6 +269,7 @@ impl Batch {
 
     fn problems(&self, file: &str) -> Vec<Error> {
         let mut problems = self.layout.problems(file);
+        problems.extend(self.restore_problems(file));
         let mut say = |at: String, problem: &str| {
             problems.push(Error::Sense {
                 file: file.into(),
@@ -309,5 +321,11 @@ impl Batch {
             }
         }
         problems
+    }
+
+    fn restore_problems(&self, file: &str) -> Vec<Error> {
+        let configuration = self.rollback_configuration.as_ref();
+        let parsed = configuration.map(|configuration| configuration.restores(file));
+        parsed.and_then(Result::err).unwrap_or_default()
     }
 }

@@ -14,6 +14,7 @@ pub mod order;
 pub mod parse;
 mod place;
 pub mod plan;
+pub mod restore;
 pub mod step;
 mod strict;
 pub mod template;

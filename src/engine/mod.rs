@@ -2,6 +2,7 @@
 
 pub mod arming;
 pub mod boot;
+mod circumstances;
 mod error;
 pub mod examine;
 pub mod finalize;
@@ -12,6 +13,7 @@ mod phase;
 pub mod preflight;
 pub mod report;
 pub mod resolve;
+pub mod restore;
 pub mod rollback;
 pub mod run;
 pub mod schedule;

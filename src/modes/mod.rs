@@ -10,6 +10,7 @@ mod lint;
 mod log;
 mod plan;
 mod report;
+mod restore;
 mod rollback;
 mod run;
 mod session;
@@ -40,6 +41,7 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Status(options) => status::run(options),
         Command::Log(options) => log::run(options, verbose),
         Command::Rollback(options) => rollback::run(options),
+        Command::Restore(options) => restore::run(options),
         Command::Finalize(options) => finalize::run(options),
         Command::Report(options) => report::run(options),
         Command::Run(options) => run::run(options),

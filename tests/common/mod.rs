@@ -158,6 +158,14 @@ impl Disk {
         }
     }
 
+    /// From now on this text is the batch: that of [`Disk::arm`], and /run/batch.json inside.
+    pub fn use_batch(&mut self, text: &str) {
+        let file = self.folder.join("batch.json");
+        fs::write(&file, text).unwrap();
+        copy_documents(&self.folder);
+        self.batch = Some(file);
+    }
+
     /// Runs `work` with the top level mounted.
     pub fn mounted<T>(&self, work: impl FnOnce(&Path) -> T) -> T {
         let target = self.folder.join("top");
@@ -217,13 +225,13 @@ impl Disk {
     }
 
     /// The repository's documents, root's own: those of a checkout may belong to anybody.
-    fn documents(&self) -> PathBuf {
+    pub fn documents(&self) -> PathBuf {
         let folder = self.folder.join("documents");
         copy_documents(&folder);
         folder
     }
 
-    fn boot_command(&self, binary: &str) -> Command {
+    pub fn boot_command(&self, binary: &str) -> Command {
         let mut command = Command::new(binary);
         command
             .args(["boot", "--no-reboot", "--device", &self.device])
@@ -240,6 +248,25 @@ impl Disk {
     /// Runs a command of the binary as the machine itself would: with this disk as its root, seen
     /// from inside. The binary and its libraries are on a tmpfs at /run.
     pub fn run_inside(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], self.root(), arguments)
+    }
+
+    /// The same with the new system as its root.
+    pub fn run_in_new_system(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], "@", arguments)
+    }
+
+    /// The same in a network namespace of its own, which has no routes.
+    pub fn run_without_network(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount", "--net"], self.root(), arguments)
+    }
+
+    /// What is root for commands run inside.
+    fn root(&self) -> &str {
+        self.mounted_as.as_deref().unwrap_or(self.kind.root())
+    }
+
+    fn run_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Ran {
         const SCRIPT: &str = r#"
             set -e
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
@@ -254,11 +281,11 @@ impl Disk {
             chmod -R go-w "$TOP"/run/*.json "$TOP/run/viscripts" 2>/dev/null || true
             exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
         "#;
-        let root = self.mounted_as.as_deref().unwrap_or(self.kind.root());
         let target = self.folder.join("inside");
         fs::create_dir_all(&target).unwrap();
         let output = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT])
+            .args(namespaces)
+            .args(["--propagation", "private", "sh", "-c", SCRIPT])
             .env("OPTIONS", format!("subvol=/{root},noatime"))
             .env("DEVICE", &self.device)
             .env("TOP", &target)
@@ -414,8 +441,19 @@ impl Disk {
         })
     }
 
+    /// The kernel gives the device back a little later than it forgets the file system.
     pub fn check(&self) {
-        run("btrfs", &["check", "--readonly", &self.device]);
+        let arguments = ["check", "--readonly", self.device.as_str()];
+        for _ in 0..100 {
+            let output = Command::new("btrfs").args(arguments).output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            if !stderr.contains("Device or resource busy") {
+                assert!(output.status.success(), "btrfs check: {stderr}");
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        run("btrfs", &arguments);
     }
 }
 
@@ -479,6 +517,31 @@ fn manifest(top: &Path, subvolume: &str) -> Manifest {
     Manifest::of(&root, options).unwrap()
 }
 
+/// The shipped batch with these prerequisites and this `rollback_configuration`.
+pub fn batch(prerequisites: &str, rollback: &str) -> String {
+    let path = repository().join("batches/flat-to-subvolumes.json");
+    let mut batch: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    batch["dependencies"]["prerequisites"] = serde_json::from_str(prerequisites).unwrap();
+    batch["rollback_configuration"] = serde_json::from_str(rollback).unwrap();
+    batch.to_string()
+}
+
+/// The seed's `rollback_configuration`.
+pub const ROLLBACK: &str = r#"{
+  "enabled": true,
+  "backup_locations": {
+    "fstab": "/etc/fstab.backup.*",
+    "grub": "/etc/default/grub.backup.*",
+    "initramfs": "/etc/initramfs-tools/modules.backup.*"
+  },
+  "restore_commands": {
+    "fstab": "sudo cp {backup} /etc/fstab",
+    "grub": "sudo cp {backup} /etc/default/grub && sudo update-grub",
+    "initramfs": "sudo cp {backup} /etc/initramfs-tools/modules && sudo update-initramfs -u"
+  }
+}"#;
+
 /// Not part of anybody's system: rootshift's own places, and what it makes beside the old system.
 fn is_ours(path: &Path) -> bool {
     let first = path
@@ -489,7 +552,12 @@ fn is_ours(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == TRASH)
         || first == ".rootshift"
         || first.starts_with("@")
+        || path.to_string_lossy().ends_with(BACKUP)
 }
+
+/// Ends the names of the copies that the plan of [`Disk::arm`] lays beside what it rewrites, when
+/// its batch has a `rollback_configuration`.
+pub const BACKUP: &str = ".backup.20231218_143022";
 
 /// The three files that the plan names, and the times of directories that hold rootshift's own.
 pub const WRITTEN: [&str; 3] = ["etc/fstab", "etc/default/grub", "boot/grub/grub.cfg"];
@@ -593,6 +661,22 @@ fn tools(top: &Path) {
         write(top, &format!("usr/sbin/{program}"), "fake");
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(top.join("usr/sbin").join(program), mode).unwrap();
+    }
+}
+
+/// Puts a program of this machine into the system under another name, with its libraries.
+pub fn install(top: &Path, program: &str, name: &str) {
+    let copy = |from: &str, to: &Path| {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    };
+    copy(program, &top.join("usr/sbin").join(name));
+    let listed = run("ldd", &[program]);
+    for library in listed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        copy(library, &top.join(library.trim_start_matches('/')));
     }
 }
 
