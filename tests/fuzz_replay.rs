@@ -185,5 +185,5 @@ macro_rules! replays {
 
 replays! {
     batch viscript plan lint json journal records fstab grub_config grub_defaults command_line
-    mountinfo size
+    mountinfo size restore
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use rootshift::documents::check::Size;
 use rootshift::documents::lint::{Source, lint as look};
+use rootshift::documents::restore::Restore;
 use rootshift::documents::{self, Batch, Plan, ViScript, json as writer, parse};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -214,5 +215,64 @@ pub fn size(data: &[u8]) {
     match text.parse::<Size>() {
         Ok(size) => assert_eq!(size.to_string().parse(), Ok(size)),
         Err(message) => assert!(message.contains("is no size"), "{message}"),
+    }
+}
+
+/// A pattern of backups, and after a line break the command that puts one back.
+pub fn restore(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (pattern, command) = text.split_once('\n').unwrap_or((text, ""));
+    for restore in restores(pattern, command) {
+        assert!(
+            !restore.file.contains(|c| " *&;|$`<>\\'\"\n".contains(c)),
+            "{restore:?}"
+        );
+        assert!(restore.file.starts_with('/') && !restore.file.contains("/../"));
+        let own = restore.file.rsplit('/').next().unwrap();
+        assert!(!restore.pattern.matches(own));
+        assert_eq!(
+            restore.pattern.directory,
+            restore.file[..restore.file.len() - own.len() - 1]
+        );
+        let mut command = format!("cp {{backup}} {}", restore.file);
+        if restore.preserve {
+            command = command.replace("cp", "cp -a");
+        }
+        for follow_up in &restore.follow_ups {
+            let (program, arguments) = follow_up.arguments();
+            assert!(["update-grub", "update-initramfs", "systemctl"].contains(&program));
+            let mut free = arguments
+                .iter()
+                .skip_while(|argument| **argument != "-k")
+                .skip(1);
+            assert!(!free.any(|kernel| kernel.starts_with('-') || kernel.contains(['/', ' '])));
+            command.push_str(&format!(" && {follow_up}"));
+        }
+        // Written out in full it means the same.
+        assert_eq!(restores(&restore.pattern.with("*"), &command), [restore]);
+    }
+}
+
+/// What a batch with these two makes of them; nothing when it is refused.
+fn restores(pattern: &str, command: &str) -> Vec<Restore> {
+    let mut batch: Value = serde_json::from_str(include_str!("../corpus/batch/smallest")).unwrap();
+    batch["rollback_configuration"] = serde_json::json!({
+        "enabled": true,
+        "backup_locations": {"it": pattern},
+        "restore_commands": {"it": command},
+    });
+    let text = writer::text(&batch).unwrap();
+    match Batch::parse("d.json", &text) {
+        Ok(batch) => batch
+            .rollback_configuration
+            .unwrap()
+            .restores("d.json")
+            .unwrap(),
+        Err(error) => {
+            assert_placed(&error.to_string(), &text);
+            Vec::new()
+        }
     }
 }

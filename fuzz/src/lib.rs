@@ -9,14 +9,14 @@ mod documents;
 mod journal;
 
 pub use boot::{command_line, fstab, grub_config, grub_defaults, mountinfo};
-pub use documents::{batch, json, lint, plan, size, viscript};
+pub use documents::{batch, json, lint, plan, restore, size, viscript};
 pub use journal::{journal, records};
 
 /// A target's name and function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them; each has a folder `corpus/NAME` and a file `fuzz_targets/NAME.rs`.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("batch", batch),
     ("viscript", viscript),
     ("plan", plan),
@@ -30,6 +30,7 @@ pub const TARGETS: [Target; 13] = [
     ("command_line", command_line),
     ("mountinfo", mountinfo),
     ("size", size),
+    ("restore", restore),
 ];
 
 /// A message is one line that can be shown.
