@@ -90,8 +90,8 @@ impl fmt::Display for CommandLine {
 /// One value for `rootflags=` (without that name) that mounts the subvolume: `subvol=…` first, then
 /// what the existing values hold, in order, without their own choice of a subvolume, without
 /// options that only ext file systems know, without repetitions. A leading `-o `, as initramfs-tools
-/// keeps in `ROOTFLAGS`, is dropped, and so are the quotes of a value in which one stays open: it
-/// would close in the next value.
+/// keeps in `ROOTFLAGS`, is dropped. A quote that is left open is closed at the end of its value, as
+/// the kernel takes it, so that it does not close in the next one.
 ///
 /// Write the result in place of *all* existing `rootflags=`: initramfs-tools obeys only the last.
 pub fn merge_root_flags(existing: &[&str], subvolume: &str) -> String {
@@ -103,7 +103,7 @@ pub fn merge_root_flags(existing: &[&str], subvolume: &str) -> String {
             .unwrap_or(flags);
         match mount_options::is_balanced(bare) {
             true => Cow::Borrowed(bare),
-            false => Cow::Owned(bare.replace('"', "")),
+            false => Cow::Owned(format!("{bare}\"")),
         }
     });
     let bare: Vec<Cow<'_, str>> = bare.collect();
@@ -181,8 +181,11 @@ mod tests {
                 "subvol=@,commit=30",
             ),
             (&["", ",,"], "subvol=@"),
-            (&["a,b\"c,d", "e\"f,d,\"g"], "subvol=@,a,bc,d,e\"f,d,\"g"),
-            (&["a\"b", "c\"d,a"], "subvol=@,ab,cd,a"),
+            (
+                &["a,b\"c,d", "e\"f,d,\"g"],
+                "subvol=@,a,b\"c,d\",e\"f,d,\"g",
+            ),
+            (&["a\"b", "c\"d,a"], "subvol=@,a\"b\",c\"d,a\""),
         ];
         for (existing, expected) in cases {
             assert_eq!(merge_root_flags(existing, "@"), *expected, "{existing:?}");
