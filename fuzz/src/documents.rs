@@ -238,7 +238,7 @@ pub fn restore(data: &[u8]) {
         );
         let mut command = format!("cp {{backup}} {}", restore.file);
         if restore.preserve {
-            command = command.replace("cp", "cp -a");
+            command.insert_str("cp".len(), " -a");
         }
         for follow_up in &restore.follow_ups {
             let (program, arguments) = follow_up.arguments();

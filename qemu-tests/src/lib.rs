@@ -5,6 +5,8 @@
 //! `write_log` and `power_cut` rebuild the disk as a power cut leaves it.
 
 pub mod demo;
+#[cfg(feature = "documents")]
+pub mod documents;
 pub mod expectations;
 pub mod image;
 pub mod machine;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// One thing to look at; nothing is ever changed by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CheckSpec {
     /// `/` is the top level of a btrfs on one device, or a single subvolume there as `@rootfs`.
@@ -85,6 +86,11 @@ pub enum CheckSpec {
 /// A number of bytes, written as `50GB`, `512 MiB` or `4096`. Units are powers of 1024, as in
 /// `min_memory` of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(try_from = "String", extend("pattern" = r"^[0-9]+\s*([KMGT](i?B)?|B)?$"))
+)]
 #[serde(into = "String")]
 pub struct Size(pub u64);
 

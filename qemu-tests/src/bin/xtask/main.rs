@@ -9,7 +9,7 @@ use qemu_tests::machine::{self, Accelerator, Machine};
 use qemu_tests::task::Task;
 use qemu_tests::testing::{Selection, Tier};
 use qemu_tests::workspace::Workspace;
-use qemu_tests::{demo, image, package, setup, testing};
+use qemu_tests::{demo, documents, image, package, setup, testing};
 
 /// The project's own commands.
 #[derive(FromArgs)]
@@ -28,6 +28,7 @@ enum Command {
     Size(Size),
     Image(Image),
     Boot(Boot),
+    Schema(Schema),
 }
 
 /// install what a fresh Debian machine lacks
@@ -76,6 +77,15 @@ struct Boot {
     script: Vec<String>,
 }
 
+/// write JSON Schemas and docs/reference.md as the program's types say
+#[derive(FromArgs)]
+#[argh(subcommand, name = "schema")]
+struct Schema {
+    /// only compare; fail when a committed file differs
+    #[argh(switch)]
+    check: bool,
+}
+
 fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
     match dispatch(arguments.command) {
@@ -109,6 +119,8 @@ fn dispatch(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Boot(Boot { script }) => boot(&workspace, &script.join(" ")),
+        Command::Schema(Schema { check: true }) => documents::check(workspace.root()),
+        Command::Schema(Schema { check: false }) => documents::write(workspace.root()),
     }
 }
 
