@@ -179,7 +179,7 @@ fn a_bad_batch_is_refused_in_one_line_with_its_place() {
         (replaced("\"phases\":", &deep), "phases[0]"),
         (
             replaced("\"version\": \"1.0\"", "\"version\": \"9\""),
-            ":3:",
+            "version: unknown variant `9`, expected `1.0`",
         ),
         (
             replaced("\"batch_name\"", "\"batch_nane\""),
