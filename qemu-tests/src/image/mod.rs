@@ -4,6 +4,7 @@ mod base;
 mod chroot;
 mod disk;
 mod files;
+mod grow;
 mod key;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::workspace::Workspace;
 
 pub use disk::{AttachedDisk, Mount};
 pub use files::add_files;
+pub use grow::grow;
 
 const CONFIGURE: &str = include_str!("../../assets/configure.sh");
 const CONTENT: &str = include_str!("../../assets/content.sh");

@@ -5,6 +5,8 @@
 mod faults;
 mod finalize;
 mod harness;
+#[cfg(feature = "documents")]
+mod language;
 mod power_cut;
 mod refusals;
 mod way_a;
@@ -63,6 +65,8 @@ const CASES: &[(&str, Case)] = &[
         refusals::damaged_journal,
     ),
     ("a_hibernated_system_is_left_alone", refusals::hibernated),
+    #[cfg(feature = "documents")]
+    ("the_seeds_batch_runs_phase_by_phase", language::seeds_batch),
     ("finalize_gives_the_space_back", finalize::finalized),
 ];
 
