@@ -198,6 +198,7 @@ fn leave_half_prepared(disk: &Disk) {
             let context = rootshift::steps::StepContext {
                 top: &top,
                 plan: &plan,
+                filesystem: "/",
             };
             migration
                 .record(Record::Begun {

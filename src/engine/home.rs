@@ -1,8 +1,10 @@
 //! rootshift's own place: the subvolume `.rootshift` at the top level, with plan and journal.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Error, State};
+use crate::checks::MountedFilesystem;
 use crate::documents::plan::{HOME, JOURNAL, PLAN, STAGING, digest, tag};
 use crate::documents::{self, Plan};
 use crate::journal::{Journal, Record};
@@ -38,6 +40,8 @@ impl FrozenPlan {
 pub struct Migration {
     /// The plan beside the journal.
     pub frozen: FrozenPlan,
+    /// The plan's other file systems, as far as they are mounted; none unless the caller looked.
+    pub others: Arc<Vec<MountedFilesystem>>,
     journal: Journal,
     state: State,
 }
@@ -63,6 +67,7 @@ impl Migration {
         }
         Ok(Some(Self {
             frozen,
+            others: Arc::default(),
             journal,
             state,
         }))
@@ -94,6 +99,7 @@ impl Migration {
             .ok_or_else(|| Error::NotNow("the journal could not be begun".into()))?;
         Ok(Self {
             frozen,
+            others: Arc::default(),
             journal,
             state,
         })

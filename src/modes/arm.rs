@@ -5,7 +5,6 @@ use serde_json::json;
 use super::{Error, check, plan, session};
 use crate::cli::{Arm, Exit};
 use crate::documents::Plan;
-use crate::documents::library::Bundle;
 use crate::documents::plan::After;
 use crate::documents::viscript::Stage;
 use crate::engine::arming;
@@ -16,8 +15,7 @@ use crate::report::print;
 
 pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     let after = after(options.after.as_deref())?;
-    let survey = session::survey()?;
-    let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
+    let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
     let found = preflight(&bundle, &survey.context(&bundle.batch.layout));
     if found.blocks() {
         check::print_findings(&found.findings);

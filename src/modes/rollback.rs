@@ -11,7 +11,7 @@ use crate::report::print;
 pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let top = session::top(&survey)?;
-    let mut migration = session::migration(top)?;
+    let mut migration = session::migration_with_others(top)?;
     match migration.state().stage {
         Stage::Committed | Stage::Validated => {}
         Stage::RollbackRequested => {
