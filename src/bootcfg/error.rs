@@ -8,16 +8,14 @@
 pub enum Error {
     /// The main line of fstab names another device than the file system that is migrated.
     #[error(
-        "line {line}: `{mount_point}` is mounted from {device}, which is not {expected}; \
+        "line {line}: {mount}, which is not {expected}; \
          correct the device of that line, or remove the line if it is stale"
     )]
     ForeignRoot {
         /// The line of the entry.
         line: usize,
-        /// Where it is mounted.
-        mount_point: String,
-        /// The device as the line spells it, decoded.
-        device: String,
+        /// The mount point and the device as the line spells it, in words.
+        mount: String,
         /// The device that was expected, as `UUID=…`.
         expected: String,
     },

@@ -56,8 +56,7 @@ pub fn to_subvolumes(
         Some(root) if !identity.matches(root) => {
             return Err(Error::ForeignRoot {
                 line: root.line,
-                mount_point: main,
-                device: root.source.clone(),
+                mount: format!("`{main}` is mounted from {}", root.source),
                 expected: identity.source(),
             });
         }
