@@ -144,6 +144,38 @@ fn is_sampled(at: &str, steps: usize) -> bool {
 }
 
 #[test]
+fn a_cut_while_a_file_is_backed_up_leaves_whole_copies_of_all() {
+    let mut disk = Disk::with_system();
+    disk.use_batch(&common::batch("{}", common::ROLLBACK));
+    let old = disk.old_manifest();
+    let plan = disk.arm(After::Reboot);
+    let steps = plan.steps();
+    let is_backup = |id: &str| id.starts_with("rollback_configuration/");
+    let first = steps.iter().position(|step| is_backup(&step.id)).unwrap() + 1;
+    let armed = disk.keep_copy("armed.img");
+    let mut points = vec!["file-prepared:1".to_owned(), "file-prepared:2".to_owned()];
+    for step in first..first + 3 {
+        for point in ["step-begun", "step-applied", "step-synced", "step-done"] {
+            points.push(format!("{point}:{step}"));
+        }
+    }
+    for at in points {
+        disk.restore(&armed);
+        assert!(disk.cut_at(&at), "{at} was never reached");
+        assert_after_cut(&disk, &old, &at);
+        boot_to_the_end(&disk, &at);
+        assert_same(&old, &disk.new_manifest());
+        disk.mounted(|top| {
+            for file in ["etc/fstab", "etc/default/grub"] {
+                let copy = top.join(format!("@/{file}{}", common::BACKUP));
+                let read = |path| std::fs::read(path).unwrap();
+                assert_eq!(read(copy), read(top.join(file)), "{at}");
+            }
+        });
+    }
+}
+
+#[test]
 fn a_cut_during_the_resume_of_a_cut_run_ends_in_the_new_system() {
     let mut disk = Disk::with_system();
     let old = disk.old_manifest();

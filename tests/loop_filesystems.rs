@@ -19,6 +19,7 @@ use rootshift::engine::finalize::finalize;
 use rootshift::engine::home::Migration;
 use rootshift::engine::{Stage, others};
 use rootshift::journal::Record;
+use rootshift::report::progress::Progress;
 use rootshift::sys::Root;
 use rootshift::tree::manifest::Manifest;
 
@@ -244,6 +245,7 @@ fn finalize_deletes_the_old_trees_of_both() {
     let validated = Record::Validated {
         passed: 1,
         failed: 0,
+        at: None,
     };
     record(&disk, &[validated, Record::Disarmed]);
     let run_it = |disk: &Disk| {
@@ -254,7 +256,8 @@ fn finalize_deletes_the_old_trees_of_both() {
             let mut migration = Migration::open(&top).unwrap().unwrap();
             let there = others::mount_of_plan(&system, &plan, &base, Duration::ZERO);
             migration.others = there.into();
-            finalize(&top, &top, &mut migration, &mut |_| {}).map_err(|error| error.to_string())
+            finalize(&top, &top, &mut migration, &mut Progress::hidden())
+                .map_err(|error| error.to_string())
         });
         others::unmount_all(&system, &plan, &base);
         result
@@ -340,18 +343,22 @@ fn what_stands_in_the_way_on_the_other_file_system_is_refused() {
         ),
     ];
     for (spoil, wanted) in cases {
-        let disk = Disk::with_two_filesystems(Kind::Flat);
-        disk.other().mounted(spoil);
-        let ran = disk.run_inside("check --batch /run/two-filesystems.json");
-        assert_eq!(ran.code, 1, "{ran:?}");
-        let failed: Vec<&str> = ran
-            .stdout
-            .lines()
-            .filter(|line| line.starts_with("FAIL"))
-            .collect();
-        let [line] = failed.as_slice() else {
-            panic!("one line, not {failed:#?}")
-        };
-        assert!(wanted.iter().all(|part| line.contains(part)), "{line}");
+        assert_other_refused(spoil, wanted);
     }
+}
+
+fn assert_other_refused(spoil: &dyn Fn(&Path), wanted: &[&str]) {
+    let disk = Disk::with_two_filesystems(Kind::Flat);
+    disk.other().mounted(spoil);
+    let ran = disk.run_inside("check --batch /run/two-filesystems.json");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let failed: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("FAIL"))
+        .collect();
+    let [line] = failed.as_slice() else {
+        panic!("one line, not {failed:#?}")
+    };
+    assert!(wanted.iter().all(|part| line.contains(part)), "{line}");
 }

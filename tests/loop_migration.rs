@@ -16,6 +16,7 @@ use common::{Disk, Kind, WOULD_REBOOT, assert_same, run};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 use rootshift::journal::Record;
+use rootshift::report::progress::Progress;
 
 #[test]
 fn a_flat_root_becomes_subvolumes_with_every_file() {
@@ -51,6 +52,20 @@ fn a_root_in_one_subvolume_becomes_subvolumes_with_every_file() {
         assert!(!grub.contains("@rootfs"), "{grub}");
         assert!(top.join(".@rootfs.rootshift/etc/fstab").is_file());
     });
+}
+
+#[test]
+fn what_is_backed_up_leaves_the_times_of_its_directory_for_every_kind_of_root() {
+    for kind in Kind::ALL {
+        let mut disk = Disk::with_system_of(kind);
+        disk.use_batch(&common::batch("{}", common::ROLLBACK));
+        let old = disk.old_manifest();
+        disk.arm(After::Reboot);
+        assert_eq!(disk.boot(), WOULD_REBOOT);
+        assert_same(&old, &disk.new_manifest());
+        let copy = format!("@/etc/fstab{}", common::BACKUP);
+        assert!(disk.mounted(|top| top.join(copy).is_file()));
+    }
 }
 
 fn becomes_subvolumes(kind: Kind) -> Disk {
@@ -376,11 +391,12 @@ fn finalize(disk: &Disk) -> Result<u64, String> {
             let validated = Record::Validated {
                 passed: 1,
                 failed: 0,
+                at: None,
             };
             migration.record(validated).unwrap();
             migration.record(Record::Disarmed).unwrap();
         }
-        rootshift::engine::finalize::finalize(&top, &top, &mut migration, &mut |_| {})
+        rootshift::engine::finalize::finalize(&top, &top, &mut migration, &mut Progress::hidden())
             .map_err(|error| error.to_string())
     })
 }

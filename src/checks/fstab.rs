@@ -2,36 +2,45 @@
 
 use std::path::Path;
 
-use super::{CheckContext, Error, Outcome, View};
+use super::{CheckContext, Error, Outcome};
 use crate::bootcfg::fstab::{Entry, Fstab};
+use crate::documents::plan::FilesystemIdentity;
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     let path = Path::new(context.main()).join("etc/fstab");
-    let fstab = Fstab::parse(&context.top()?.read_text(&path)?);
-    let views = context.views()?;
-    let all = views.iter().flat_map(|view| {
-        let subvolumes = view.layout.subvolumes.iter();
-        subvolumes.map(move |subvolume| (view, subvolume))
-    });
-    for (view, subvolume) in all {
+    Ok(names_layout(context, &context.top()?.read_text(&path)?))
+}
+
+/// Whether this text, as the new system's fstab, mounts each subvolume of the layout.
+#[must_use]
+pub fn names_layout(context: &CheckContext, text: &str) -> Outcome {
+    let fstab = Fstab::parse(text);
+    let layouts = context.layout.filesystems.iter();
+    let all = layouts.flat_map(|layout| layout.subvolumes.iter().map(move |one| (layout, one)));
+    for (layout, subvolume) in all {
+        let identity = context.identity_of(layout);
         let wrong = match fstab.entry_for(&subvolume.mount_point) {
             None => Some("there is no line for it".to_owned()),
-            Some(entry) => wrong_entry(view, entry, &subvolume.name),
+            Some(entry) => wrong_entry(identity, entry, &subvolume.name),
         };
         if let Some(wrong) = wrong {
-            return Ok(Outcome::fail(
+            return Outcome::fail(
                 format!(
                     "/etc/fstab of the new system: {}: {wrong}",
                     subvolume.mount_point
                 ),
                 format!("the line needs the option subvol={}", subvolume.name),
-            ));
+            );
         }
     }
-    Ok(Outcome::Pass)
+    Outcome::Pass
 }
 
-fn wrong_entry(view: &View, entry: &Entry, subvolume: &str) -> Option<String> {
+fn wrong_entry(
+    identity: Option<&FilesystemIdentity>,
+    entry: &Entry,
+    subvolume: &str,
+) -> Option<String> {
     let names = [
         format!("subvol={subvolume}"),
         format!("subvol=/{subvolume}"),
@@ -42,7 +51,7 @@ fn wrong_entry(view: &View, entry: &Entry, subvolume: &str) -> Option<String> {
     if !entry.options.iter().any(|option| names.contains(option)) {
         return Some(format!("its options are {}", entry.options.join(",")));
     }
-    let identity = view.identity?;
+    let identity = identity?; // of one that is missing it is not known
     let ours = format!("UUID={}", identity.uuid);
     let known =
         entry.source.eq_ignore_ascii_case(&ours) || identity.aliases.contains(&entry.source);

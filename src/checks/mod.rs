@@ -25,6 +25,7 @@ mod swap_file;
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
+pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
 
 use crate::documents::layout::FilesystemLayout;
@@ -69,7 +70,6 @@ struct View<'a> {
     layout: &'a FilesystemLayout,
     top: &'a Root,
     old_root: &'a str,
-    identity: Option<&'a FilesystemIdentity>,
 }
 
 impl View<'_> {
@@ -106,7 +106,6 @@ impl<'a> CheckContext<'a> {
             layout: root,
             top: self.top()?,
             old_root: self.old_root,
-            identity: self.identity,
         }];
         for layout in self.layout.others() {
             let mut there = self.others.iter();
@@ -116,10 +115,19 @@ impl<'a> CheckContext<'a> {
                 layout,
                 top: &there.top,
                 old_root: "",
-                identity: Some(&there.identity),
             });
         }
         Ok(views)
+    }
+
+    /// How a file system is known; none when it is missing.
+    fn identity_of(&self, layout: &FilesystemLayout) -> Option<&'a FilesystemIdentity> {
+        if layout.mounted_at == "/" {
+            return self.identity;
+        }
+        let mut others = self.others.iter();
+        let there = others.find(|other| other.mounted_at == layout.mounted_at)?;
+        Some(&there.identity)
     }
 
     fn top(&self) -> Result<&'a Root, Error> {
@@ -155,7 +163,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn fail(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn fail(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Fail {
             problem: problem.into(),
             remedy: remedy.into(),

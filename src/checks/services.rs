@@ -1,6 +1,5 @@
 //! `unit-active`, `no-failed-units`, `socket`: what systemd and services say.
 
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
@@ -51,8 +50,7 @@ pub(super) fn socket(context: &CheckContext, path: &str, unit: &str) -> Result<O
     if !is_installed(context.system, unit)? {
         return Ok(Outcome::Skip(format!("{unit} is not installed")));
     }
-    let full = context.system.path().join(path.trim_start_matches('/'));
-    match UnixStream::connect(full) {
+    match context.system.connect(Path::new(path)) {
         Ok(_) => Ok(Outcome::Pass),
         Err(cause) => Ok(Outcome::fail(
             format!("{path} does not answer: {cause}"),

@@ -169,12 +169,12 @@ pub struct RollbackConfiguration {
     pub enabled: bool,
     /// Name to pattern, as `fstab` to `/etc/fstab.backup.*`.
     pub backup_locations: BTreeMap<String, String>,
-    /// Name to what a person would type; never given to a shell.
+    /// Name to what a person would type; parsed into a [`super::restore::Restore`].
     pub restore_commands: BTreeMap<String, String>,
 }
 
 /// How much is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Monitoring {
     /// How much is logged.
@@ -183,8 +183,19 @@ pub struct Monitoring {
     pub progress_tracking: bool,
     /// Whether times are reported.
     pub performance_monitoring: bool,
-    /// Whether errors are reported in full.
+    /// Whether the report lists errors.
     pub error_reporting: bool,
+}
+
+impl Default for Monitoring {
+    fn default() -> Self {
+        Self {
+            log_level: LogLevel::Normal,
+            progress_tracking: true,
+            performance_monitoring: true,
+            error_reporting: true,
+        }
+    }
 }
 
 /// How much is logged.
@@ -200,6 +211,40 @@ pub enum LogLevel {
 }
 
 impl Batch {
+    /// A batch of one viScript.
+    #[must_use]
+    pub fn of_viscript(name: &str, file: &str) -> Self {
+        let phase = Phase {
+            name: name.to_owned(),
+            description: String::new(),
+            viscripts: vec![file.to_owned()],
+            required: true,
+            critical: true,
+            parallel_execution: false,
+            checkpoint_after: false,
+        };
+        Self {
+            schema: None,
+            batch_name: name.to_owned(),
+            version: FormatVersion::One,
+            description: String::new(),
+            author: String::new(),
+            created_date: String::new(),
+            execution_mode: ExecutionMode::Sequential,
+            failure_handling: FailureHandling::StopOnCritical,
+            rollback_enabled: true,
+            interactive_checkpoints: false,
+            layout: Layout::default(),
+            trial_boots: three(),
+            checkpoint_seconds: ten(),
+            max_parallel: four(),
+            phases: vec![phase],
+            dependencies: Dependencies::default(),
+            rollback_configuration: None,
+            monitoring: None,
+        }
+    }
+
     /// viScripts of this phase that may run at once.
     #[must_use]
     pub fn at_once(&self, phase: &Phase) -> u32 {
@@ -215,15 +260,16 @@ impl Batch {
     /// # Errors
     /// The first mistake, with its place and remedy.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let batch: Self = parse::document(file, bytes)?;
+        let batch: Self = parse::written(file, bytes)?;
         match batch.problems(file).into_iter().next() {
-            Some(problem) => Err(problem),
+            Some(problem) => Err(parse::placed(bytes, problem)),
             None => Ok(batch),
         }
     }
 
     fn problems(&self, file: &str) -> Vec<Error> {
         let mut problems = self.layout.problems(file);
+        problems.extend(self.restore_problems(file));
         let mut say = |at: String, problem: &str| {
             problems.push(Error::Sense {
                 file: file.into(),
@@ -255,6 +301,16 @@ impl Batch {
                     "there are none: the phase would always pass",
                 );
             }
+            for (index, name) in phase.viscripts.iter().enumerate() {
+                if name.is_empty() || name.contains('/') || [".", ".."].contains(&name.as_str()) {
+                    say(
+                        format!("{at}.viScripts[{index}]"),
+                        &format!(
+                            "\"{name}\" is no plain file name: write it as \"docker_viScript.json\""
+                        ),
+                    );
+                }
+            }
             if self
                 .phases
                 .iter()
@@ -265,5 +321,11 @@ impl Batch {
             }
         }
         problems
+    }
+
+    fn restore_problems(&self, file: &str) -> Vec<Error> {
+        let configuration = self.rollback_configuration.as_ref();
+        let parsed = configuration.map(|configuration| configuration.restores(file));
+        parsed.and_then(Result::err).unwrap_or_default()
     }
 }

@@ -14,7 +14,9 @@ pub mod order;
 pub mod parse;
 mod place;
 pub mod plan;
+pub mod restore;
 pub mod step;
+mod strict;
 pub mod template;
 pub mod viscript;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::batch::FailureHandling;
+use super::batch::{FailureHandling, Monitoring, RollbackConfiguration};
 use super::layout::FilesystemLayout;
 use super::viscript::{NamedCheck, RiskLevel, Stage};
 use super::{Error, Layout, StepSpec, json, parse};
@@ -33,6 +33,9 @@ pub struct Plan {
     pub failure_handling: FailureHandling,
     /// Whether prepared work is taken back when the run fails.
     pub rollback_enabled: bool,
+    /// How much is told; everything when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
     /// What to do after the commit.
     pub after: After,
     /// Boots that the new system has to pass its validation in.
@@ -53,6 +56,9 @@ pub struct Plan {
     pub other_filesystems: Vec<OtherFilesystem>,
     /// Files of the old system that must not have changed since.
     pub fingerprints: Vec<Fingerprint>,
+    /// How backed-up files are put back, when the batch wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_configuration: Option<RollbackConfiguration>,
     /// The work, in order.
     pub phases: Vec<PlannedPhase>,
 }
@@ -258,6 +264,12 @@ impl Plan {
             at: "plan_version".into(),
             problem: format!("{} is not {}: arm again", plan.plan_version, Self::VERSION),
         })
+    }
+
+    /// How much is told: everything, normally, when the batch does not say.
+    #[must_use]
+    pub fn monitoring(&self) -> Monitoring {
+        self.monitoring.unwrap_or_default()
     }
 
     /// All steps, in the order they run in: those after the commit come last.

@@ -184,13 +184,10 @@ impl ViScript {
     /// # Errors
     /// The first mistake, with its place and remedy.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let script: Self = parse::document(file, bytes)?;
+        let script: Self = parse::written(file, bytes)?;
         let refuse = |at: &str, problem: &str| {
-            Err(Error::Sense {
-                file: file.into(),
-                at: at.into(),
-                problem: problem.into(),
-            })
+            let (file, at, problem) = (file.into(), at.into(), problem.into());
+            Err(parse::placed(bytes, Error::Sense { file, at, problem }))
         };
         if script.steps.is_empty() && script.checks.is_empty() {
             return refuse("checks", "neither steps nor checks: it would always pass");

@@ -78,6 +78,16 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A program that makes a restored file count failed.
+    #[error(
+        "the file is put back, but `{command}` ended with {status}; mend that and run it again"
+    )]
+    FollowUp {
+        /// The program with its arguments.
+        command: String,
+        /// Its exit status.
+        status: i32,
+    },
     /// Looking was not possible.
     #[error(transparent)]
     Check(#[from] checks::Error),

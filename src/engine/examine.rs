@@ -74,7 +74,10 @@ impl Looked {
 pub fn look_at(script: &str, checks: &[NamedCheck], scope: Scope, by: &Examiner) -> Looked {
     let meter = Meter::start(scope);
     let one = |check: &NamedCheck| {
-        let known = by.known.iter().find(|finding| finding.check == check.check);
+        let known = by
+            .known
+            .iter()
+            .find(|finding| finding.check.as_ref() == Some(&check.check));
         let mut finding = match known {
             Some(known) => known.clone(),
             None => look(check, Some(script), by.context),
@@ -145,7 +148,7 @@ fn examine_group(group: &Group, by: &Examiner) -> Vec<Looked> {
 fn passed_over(script: &str, checks: &[NamedCheck], failed: &str) -> Looked {
     let finding = |check: &NamedCheck| Finding {
         name: check.name.clone(),
-        check: check.check.clone(),
+        check: Some(check.check.clone()),
         viscript: Some(script.to_owned()),
         required: false,
         verdict: Verdict::Skip,

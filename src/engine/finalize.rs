@@ -14,10 +14,20 @@ use super::{Error, Stage, arming};
 use crate::documents::plan::{PlannedFilesystem, STAGING, TRASH};
 use crate::documents::{Plan, StepSpec};
 use crate::journal::Record;
+use crate::report::progress::{Part, Progress, Unit};
 use crate::sys::{Root, attributes, btrfs};
-use crate::tree::remove::remove_tree;
+use crate::tree::remove::{count_tree, remove_tree};
 
-/// Deletes the old system. May be repeated after a cut.
+const COUNTING: &str = "counting the old system's files";
+const DELETING: &str = "deleting the old system";
+
+/// Counting takes about so much of the time, for it reads what deleting reads as well.
+#[must_use]
+pub fn weights() -> Vec<u32> {
+    vec![1, 4]
+}
+
+/// Deletes the old system. May be repeated after a cut. `progress` is made with [`weights`].
 ///
 /// # Errors
 /// When anything is in doubt, before anything is deleted; or the first act that failed.
@@ -25,7 +35,7 @@ pub fn finalize(
     system: &Root,
     top: &Root,
     migration: &mut Migration,
-    on_progress: &mut dyn FnMut(u64),
+    progress: &mut Progress,
 ) -> Result<u64, Error> {
     may_finalize(top, migration)?;
     if migration.state().stage != Stage::Finalizing {
@@ -34,21 +44,51 @@ pub fn finalize(
     if migration.state().armed {
         arming::make_ordinary(system, migration)?;
     }
-    let mut entries = 0;
     let others = Arc::clone(&migration.others);
+    let mut all = Vec::new();
     for filesystem in migration.plan().filesystems() {
-        let Some(top) = top_at(top, &others, &filesystem.layout.mounted_at) else {
-            continue; // may_finalize has seen them all
-        };
-        for path in doomed(top, migration.plan(), filesystem)? {
-            let before = entries;
-            entries += remove(top, &path, &mut |count| on_progress(before + count))?;
-            top.sync_filesystem()?;
+        if let Some(top) = top_at(top, &others, &filesystem.layout.mounted_at) {
+            let paths = doomed(top, migration.plan(), filesystem)?;
+            all.extend(paths.into_iter().map(|path| (top, path)));
         }
     }
+    let of = count(&all, progress);
+    let mut entries = 0;
+    progress.step("", 2, DELETING);
+    for (top, path) in all {
+        let before = entries;
+        entries += remove(top, &path, &mut |count| {
+            progress.part(part(before + count, of))
+        })?;
+        top.sync_filesystem()?;
+    }
     remove_homes(&others)?;
+    progress.finish();
     migration.record(Record::Finalized { entries })?;
     Ok(entries)
+}
+
+fn part(done: u64, of: Option<u64>) -> Part {
+    let unit = Unit::Entries;
+    Part { done, of, unit }
+}
+
+/// How much there is to delete, for whoever looks on; `None` when nobody does, or when something
+/// can't be counted: whether that can be deleted is another question.
+fn count(doomed: &[(&Root, PathBuf)], progress: &mut Progress) -> Option<u64> {
+    if !progress.is_shown() {
+        return None;
+    }
+    progress.step("", 1, COUNTING);
+    let mut entries = 0;
+    for (top, path) in doomed {
+        if btrfs::is_subvolume(top, path).ok()? {
+            continue; // deleted as a whole
+        }
+        let tell = &mut |count| progress.part(part(entries + count, None));
+        entries += count_tree(top, path, tell).ok()?;
+    }
+    Some(entries)
 }
 
 fn may_finalize(top: &Root, migration: &Migration) -> Result<(), Error> {

@@ -155,7 +155,8 @@ fn checkpoint(run: &Run, phase: &PlannedPhase, console: &Path) -> Result<(), Err
     let Some(seconds) = run.plan.interactive.filter(|seconds| *seconds > 0) else {
         return Ok(());
     };
-    log::warn!(
+    // A question has to be seen, however quiet the batch wants it.
+    log::error!(
         "checkpoint {}: press Enter within {seconds} s to stop here and boot the old system; \
          otherwise it goes on",
         phase.name

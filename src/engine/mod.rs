@@ -2,6 +2,7 @@
 
 pub mod arming;
 pub mod boot;
+mod circumstances;
 mod error;
 pub mod examine;
 pub mod finalize;
@@ -13,7 +14,9 @@ mod phase;
 pub mod preflight;
 pub mod report;
 pub mod resolve;
+pub mod restore;
 pub mod rollback;
+pub mod run;
 pub mod schedule;
 pub mod state;
 mod step;

@@ -4,7 +4,7 @@
 use super::Error;
 use super::examine::{Examiner, Looked, look_at};
 use super::preflight::Finding;
-use super::rollback::take_back;
+use super::rollback::{take_back, with_what_goes_along};
 use super::schedule::{Job, side_by_side};
 use super::step::{Run, run_step};
 use crate::checks::CheckContext;
@@ -159,7 +159,7 @@ fn run_script(
     for step in before_commit(script) {
         match run_step(run, step, scope(phase)) {
             Ok(()) => {}
-            Err(cause) if tolerates(run.plan, phase) => return leave_out(run, script, &cause),
+            Err(cause) if tolerates(run.plan, phase) => return leave_out(run, script, cause),
             Err(cause) => return Ended::Failed(cause),
         }
     }
@@ -172,13 +172,21 @@ fn run_script(
 }
 
 /// Takes back what the viScript did, newest first, and notes why.
-fn leave_out(run: &Run, script: &PlannedViScript, cause: &Error) -> Ended {
+fn leave_out(run: &Run, script: &PlannedViScript, cause: Error) -> Ended {
+    let steps: Vec<&PlannedStep> = before_commit(script).collect();
+    let own = |step: &&PlannedStep| steps.iter().any(|own| own.id == step.id);
+    let state = run.migration().state().clone();
+    if !with_what_goes_along(run.plan, &state, steps.clone())
+        .iter()
+        .all(own)
+    {
+        return Ended::Failed(cause); // it worked on what others made: not to be had back alone
+    }
     log::warn!("{cause}; the run goes on without {}", script.name);
     let noted = Record::Tolerated {
         step: cause.step().unwrap_or_default().to_owned(),
         error: cause.to_string(),
     };
-    let steps = before_commit(script).collect();
     match run
         .record(noted)
         .and_then(|()| take_back(run.top, &mut run.migration(), steps))

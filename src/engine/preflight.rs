@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::circumstances;
 use super::examine::{Examiner, Group, Looked, examine};
 use crate::checks::{self, CheckContext, Outcome};
 use crate::documents::batch::Phase;
@@ -14,9 +15,9 @@ use crate::documents::{Batch, CheckSpec, ViScript};
 pub struct Finding {
     /// The check's name.
     pub name: String,
-    /// What was looked at.
+    /// What was looked at; `None` for what no check of the documents looks at.
     #[serde(skip)]
-    pub check: CheckSpec,
+    pub check: Option<CheckSpec>,
     /// The viScript that asked for it; `None` for rootshift's own.
     #[serde(rename = "viScript", skip_serializing_if = "Option::is_none")]
     pub viscript: Option<String>,
@@ -67,7 +68,17 @@ impl Finding {
 /// Looks, and puts what it found into words.
 #[must_use]
 pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) -> Finding {
-    let (verdict, detail, remedy) = match checks::look(&check.check, context) {
+    Finding {
+        check: Some(check.check.clone()),
+        viscript: viscript.map(str::to_owned),
+        required: check.required,
+        ..finding(&check.name, checks::look(&check.check, context))
+    }
+}
+
+/// What a look came to, in words; required.
+pub(super) fn finding(name: &str, looked: Result<Outcome, checks::Error>) -> Finding {
+    let (verdict, detail, remedy) = match looked {
         Ok(Outcome::Pass) => (Verdict::Pass, None, None),
         Ok(Outcome::Fail { problem, remedy }) => (Verdict::Fail, Some(problem), Some(remedy)),
         Ok(Outcome::Skip(why)) => (Verdict::Skip, Some(why), None),
@@ -77,11 +88,13 @@ pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) 
             None,
         ),
     };
+    let why = detail.as_deref().unwrap_or_default();
+    log::debug!("check {name}: {verdict:?} {why}");
     Finding {
-        name: check.name.clone(),
-        check: check.check.clone(),
-        viscript: viscript.map(str::to_owned),
-        required: check.required,
+        name: name.to_owned(),
+        check: None,
+        viscript: None,
+        required: true,
         verdict,
         detail,
         remedy,
@@ -165,6 +178,12 @@ impl Preflight {
 /// All findings before a migration.
 #[must_use]
 pub fn preflight(bundle: &Bundle, context: &CheckContext) -> Preflight {
+    preflight_of(bundle, &bundle.batch.phases, context)
+}
+
+/// The same for these phases of the batch alone.
+#[must_use]
+pub fn preflight_of(bundle: &Bundle, phases: &[Phase], context: &CheckContext) -> Preflight {
     let mut findings = Vec::new();
     let mut scripts = Vec::new();
     for check in own_checks() {
@@ -177,10 +196,11 @@ pub fn preflight(bundle: &Bundle, context: &CheckContext) -> Preflight {
     }
     let required = required_by(&bundle.batch);
     findings.extend(required.iter().map(|check| look(check, None, context)));
+    findings.extend(circumstances::findings(&bundle.batch, context));
     for (name, script) in &bundle.viscripts {
         findings.extend(programs_for(name, script, context));
     }
-    for looked in at_arm(bundle, context, &findings) {
+    for looked in at_arm(bundle, phases, context, &findings) {
         let fresh = |finding: &&Finding| !findings.iter().any(|known| known.check == finding.check);
         let fresh: Vec<Finding> = looked.findings.iter().filter(fresh).cloned().collect();
         findings.extend(fresh);
@@ -202,13 +222,18 @@ fn programs_for(name: &str, script: &ViScript, context: &CheckContext) -> Option
 }
 
 /// The phases that run in the old system.
-fn at_arm(bundle: &Bundle, context: &CheckContext, known: &[Finding]) -> Vec<Looked> {
+fn at_arm(
+    bundle: &Bundle,
+    phases: &[Phase],
+    context: &CheckContext,
+    known: &[Finding],
+) -> Vec<Looked> {
     let by = Examiner {
         context,
         known,
         handling: bundle.batch.failure_handling,
     };
-    examine_phases(bundle, &bundle.batch.phases, Stage::Arm, &by)
+    examine_phases(bundle, phases, Stage::Arm, &by)
 }
 
 /// Looks at those of these phases that run at this stage.

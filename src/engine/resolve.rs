@@ -1,9 +1,11 @@
 //! Resolving: a batch and its viScripts held against one machine become a plan.
 
+mod backups;
+
 use std::path::Path;
 
 use super::Error;
-use crate::documents::batch::Phase;
+use crate::documents::batch::{Phase, RollbackConfiguration};
 use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::documents::library::Bundle;
 use crate::documents::plan::{
@@ -46,11 +48,18 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
     for phase in &batch.phases {
         phases.push(resolve_phase(bundle, phase, &scopes)?);
     }
+    let time = time(machine.now);
+    let wanted = |configuration: &&RollbackConfiguration| configuration.enabled;
+    let rollback = batch.rollback_configuration.as_ref().filter(wanted);
+    if let (Some(rollback), Some(root)) = (rollback, scopes.first()) {
+        backups::insert(&mut phases, rollback, &time, root.layout)?;
+    }
     Ok(Plan {
         plan_version: Plan::VERSION,
-        batch_id: batch_id(&batch.batch_name, machine.now),
+        batch_id: format!("{}_{time}", batch.batch_name),
         failure_handling: batch.failure_handling,
         rollback_enabled: batch.rollback_enabled,
+        monitoring: batch.monitoring,
         after,
         trial_boots: batch.trial_boots,
         interactive: batch
@@ -62,15 +71,16 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
         old_system: machine.old_system,
         other_filesystems: machine.other_filesystems,
         fingerprints: machine.fingerprints,
+        rollback_configuration: rollback.cloned(),
         phases,
     })
 }
 
-/// `ubuntu_btrfs_installation_20231218_143022`, in UTC.
-fn batch_id(name: &str, now: i64) -> String {
+/// `20231218_143022`, in UTC: the end of a batch id.
+fn time(now: i64) -> String {
     let time = crate::report::time::civil(now);
     format!(
-        "{name}_{:04}{:02}{:02}_{:02}{:02}{:02}",
+        "{:04}{:02}{:02}_{:02}{:02}{:02}",
         time.year, time.month, time.day, time.hour, time.minute, time.second
     )
 }

@@ -1,10 +1,11 @@
 //! Taking back: before the commit by deleting what was prepared, after it by pointing everything
 //! at the old system again and keeping the new one aside.
 
-use super::Error;
 use super::home::Migration;
-use super::others::{context_of, remove_homes, top_at};
+use super::others::{all_there, context_of, remove_homes, top_at};
+use super::{Error, State};
 use crate::documents::plan::{PlannedStep, STAGING};
+use crate::documents::viscript::Stage;
 use crate::documents::{Plan, StepSpec};
 use crate::fault;
 use crate::journal::Record;
@@ -24,6 +25,63 @@ pub fn discard(top: &Root, migration: &mut Migration) -> Result<(), Error> {
         top.sync_filesystem()?;
     }
     Ok(())
+}
+
+/// What it takes to go back to a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayBack {
+    /// What came after it was taken back; the next boot goes on from there.
+    TakenBack,
+    /// It lies before the commit: the whole old system becomes root again, at the next boot.
+    Whole,
+    /// Nothing was changed since.
+    Nothing,
+}
+
+/// Goes back to the checkpoint after a phase. Before the commit the steps of later phases are
+/// taken back, newest first, and the next boot goes on from there; may be repeated after a cut.
+///
+/// # Errors
+/// When there is no such checkpoint, or the first act that failed; running it again goes on.
+pub fn return_to(top: &Root, migration: &mut Migration, phase: &str) -> Result<WayBack, Error> {
+    let plan = migration.plan().clone();
+    let index = checkpoint(&plan, migration, phase)?;
+    let later = plan.phases.get(index + 1..).unwrap_or_default();
+    if plan
+        .phases
+        .get(index)
+        .is_some_and(|phase| phase.stage == Stage::AfterBoot)
+    {
+        return Ok(WayBack::Nothing);
+    }
+    if migration.state().stage.new_system_is_root() {
+        return Ok(WayBack::Whole);
+    }
+    let scripts = later.iter().flat_map(|phase| &phase.viscripts);
+    let steps = scripts.flat_map(|script| &script.steps).collect();
+    let steps = with_what_goes_along(&plan, migration.state(), steps);
+    all_there(migration)?;
+    take_back(top, migration, steps)?;
+    migration.record(Record::ReturnedTo {
+        phase: phase.to_owned(),
+    })?;
+    Ok(WayBack::TakenBack)
+}
+
+/// The position of the phase that the checkpoint ends.
+fn checkpoint(plan: &Plan, migration: &Migration, phase: &str) -> Result<usize, Error> {
+    let known = &migration.state().checkpoints;
+    let index = plan.phases.iter().position(|one| one.name == phase);
+    match index.filter(|_| known.iter().any(|one| one == phase)) {
+        Some(index) => Ok(index),
+        None if known.is_empty() => Err(Error::NotNow(format!(
+            "there is no checkpoint {phase}: none was reached; see `rootshift status`"
+        ))),
+        None => Err(Error::NotNow(format!(
+            "there is no checkpoint {phase}; there are {}",
+            known.join(", ")
+        ))),
+    }
 }
 
 /// Makes the old system root again. From the first record on it is, whatever the boot path says;
@@ -75,6 +133,43 @@ fn undo_all(top: &Root, migration: &mut Migration, how: Undo) -> Result<Vec<Stri
     let kept = undo_these(top, migration, plan.steps(), how)?;
     remove_homes(&migration.others)?;
     Ok(kept)
+}
+
+/// The steps that were begun of these, and all whose work can't stay without theirs: what was
+/// changed in a subvolume goes only with the subvolume, and all that lies in it.
+pub(super) fn with_what_goes_along<'a>(
+    plan: &'a Plan,
+    state: &State,
+    steps: Vec<&'a PlannedStep>,
+) -> Vec<&'a PlannedStep> {
+    let begun =
+        |step: &&PlannedStep| state.done.contains(&step.id) || state.open.contains(&step.id);
+    let mut going: Vec<&PlannedStep> = steps.into_iter().filter(begun).collect();
+    let all: Vec<&PlannedStep> = plan.steps().into_iter().filter(begun).collect();
+    loop {
+        let goes_along = |step: &&&PlannedStep| {
+            let known = going.iter().any(|known| known.id == step.id);
+            !known && going.iter().any(|gone| takes_along(gone, step))
+        };
+        let more: Vec<&PlannedStep> = all.iter().filter(goes_along).copied().collect();
+        if more.is_empty() {
+            // In the plan's order, as they are taken back in the reverse of it.
+            let ours = |step: &&PlannedStep| going.iter().any(|known| known.id == step.id);
+            return all.into_iter().filter(ours).collect();
+        }
+        going.extend(more);
+    }
+}
+
+/// Whether a step that is taken back takes another one along, on the same file system.
+fn takes_along(gone: &PlannedStep, step: &PlannedStep) -> bool {
+    let (makes, inside) = (step.action.makes_subvolume(), step.action.works_in());
+    let spoilt = gone.action.works_in();
+    let gone_path = gone.action.makes_subvolume();
+    let below = |path: &str| gone_path.is_some_and(|gone| Path::new(path).starts_with(gone));
+    gone.filesystem == step.filesystem
+        && (makes.is_some_and(|path| spoilt == Some(path) || below(path))
+            || inside.is_some_and(below))
 }
 
 /// Discards what these steps prepared, newest first; those that were not begun are passed over.

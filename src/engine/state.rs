@@ -334,6 +334,7 @@ mod tests {
                     Record::Validated {
                         passed: 1,
                         failed: 0,
+                        at: None,
                     },
                 ],
                 Stage::Validated,
@@ -373,6 +374,7 @@ mod tests {
             Record::Validated {
                 passed: 3,
                 failed: 0,
+                at: None,
             },
         ]);
         assert_eq!(state.trials, 0);

@@ -88,8 +88,7 @@ fn begin(run: &Run, step: &PlannedStep) -> Result<Option<bool>, Error> {
             step: step.id.clone(),
         })?;
     }
-    let number = migration.state().done.len() + migration.state().open.len();
-    log::info!("[{number:>2}/{}] {}", run.plan.steps().len(), step.id);
+    migration.announce(&step.id);
     Ok(Some(was_open))
 }
 

@@ -9,6 +9,7 @@ use crate::documents::plan::PlannedPhase;
 use crate::documents::viscript::{NamedCheck, Stage as Moment};
 use crate::documents::{CheckSpec, Plan};
 use crate::journal::Record;
+use crate::sys::clock;
 
 /// What is looked at whatever the batch asks for.
 fn own_checks() -> Vec<NamedCheck> {
@@ -119,5 +120,6 @@ pub fn conclude(migration: &mut Migration, validation: &Validation) -> Result<()
         u32::try_from(counted).unwrap_or(u32::MAX)
     };
     let (passed, failed) = (count(Verdict::Pass), count(Verdict::Fail));
-    migration.record(Record::Validated { passed, failed })
+    let at = Some(clock::unix_seconds());
+    migration.record(Record::Validated { passed, failed, at })
 }

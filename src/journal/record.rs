@@ -108,6 +108,10 @@ pub enum Record {
         passed: u32,
         /// Checks that failed without being required.
         failed: u32,
+        /// When, in seconds since 1970 by the machine's clock; `None` in journals of version
+        /// 0.1.0. Told after the boot only: in an initramfs the clock is often wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<i64>,
     },
     /// A validation ran and did not pass.
     NotValidated {
@@ -206,6 +210,7 @@ mod tests {
     fn records_of_before_usage_was_counted_are_read_and_written_alike() {
         for old in [
             r#"{"done":{"step":"s","milliseconds":7}}"#,
+            r#"{"validated":{"passed":1,"failed":2}}"#,
             r#"{"checked":{"script":"v","passed":1,"failed":2,"skipped":3,"milliseconds":4}}"#,
         ] {
             assert_eq!(json::text(&read(old)).unwrap(), old.as_bytes());

@@ -14,6 +14,7 @@ use crate::engine::boot::{Found, Next, boot};
 use crate::engine::home::{FrozenPlan, Migration};
 use crate::engine::others::{mount_of_plan, patience_at_boot, unmount_all};
 use crate::report::log_file;
+use crate::report::progress::for_boot;
 use crate::sys::{Root, block, clock, mount, power};
 
 /// Where the exit status says what a machine would have done (`--no-reboot`).
@@ -86,6 +87,7 @@ fn with_top_level(
         migration.others = Arc::new(mount_of_plan(system, &plan, mount_at, patience));
     }
     let others = Arc::clone(&migration.others);
+    tell_as_wanted(&mut migration);
     let FilesystemIdentity { uuid, aliases } = plan.filesystem;
     let identity = FilesystemIdentity { uuid, aliases };
     let context = CheckContext {
@@ -104,7 +106,17 @@ fn with_top_level(
         root_flags,
         console: Path::new(console),
     };
-    Ok(boot(&top, &mut migration, &context, found))
+    let next = boot(&top, &mut migration, &context, found);
+    migration.progress().finish();
+    Ok(next)
+}
+
+fn tell_as_wanted(migration: &mut Migration) {
+    let monitoring = migration.plan().monitoring();
+    log_file::set_level(monitoring.log_level);
+    if monitoring.progress_tracking {
+        migration.show_progress(for_boot());
+    }
 }
 
 /// The plan of this image; its name holds the digest of its bytes.

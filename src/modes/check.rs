@@ -34,7 +34,10 @@ pub(super) fn print_findings(findings: &[Finding]) {
     for finding in findings {
         let detail = finding.detail.as_deref().unwrap_or_default();
         match finding.verdict {
-            Verdict::Pass => print::line(&format!("{} {}", print::mark(true), finding.name)),
+            Verdict::Pass if detail.is_empty() => {
+                print::line(&format!("{} {}", print::mark(true), finding.name));
+            }
+            Verdict::Pass => print::line(&format!("{} {}", print::mark(true), finding.line())),
             Verdict::Skip => print::line(&format!("skip {}: {detail}", finding.name)),
             Verdict::Fail | Verdict::Unknown if finding.required => {
                 print::line(&format!("{} {}", print::mark(false), finding.line()));

@@ -116,7 +116,7 @@ fn cost_in_words(record: &Record) -> Option<String> {
 fn later_in_words(record: &Record) -> String {
     match record {
         Record::Trial { number } => format!("boot: trial {number} of the new system"),
-        Record::Validated { passed, failed } => {
+        Record::Validated { passed, failed, .. } => {
             format!("VALIDATED: {passed} checks passed, {failed} not required ones failed")
         }
         Record::NotValidated { problems } => format!("not validated: {}", problems.join("; ")),

@@ -35,6 +35,19 @@ pub fn seconds(milliseconds: u64) -> String {
     }
 }
 
+/// A forecast: `12 s`, `3 min`, `1 h 20 min`. Rounded up.
+#[must_use]
+pub fn rough(seconds: u64) -> String {
+    match seconds {
+        0..=59 => format!("{seconds} s"),
+        60..=3540 => format!("{} min", seconds.div_ceil(60)),
+        _ => {
+            let minutes = seconds.div_ceil(60);
+            format!("{} h {} min", minutes / 60, minutes % 60)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +67,21 @@ mod tests {
             (u64::MAX, "15 EiB"),
         ] {
             assert_eq!(bytes(size), text, "{size}");
+        }
+    }
+
+    #[test]
+    fn forecasts_are_rounded_up() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (61, "2 min"),
+            (3540, "59 min"),
+            (3541, "1 h 0 min"),
+            (4800, "1 h 20 min"),
+        ] {
+            assert_eq!(rough(seconds), text, "{seconds}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! A step never sees the journal, the engine or another step. The engine records `begun`, calls
 //! [`Step::apply`], makes it durable with `syncfs`, and records `done`.
 
+mod back_up_file;
 mod clear_staging;
 mod error;
 mod place_subvolume;
@@ -105,6 +106,7 @@ pub fn of(step: &StepSpec) -> Box<dyn Step + '_> {
         StepSpec::Snapshot(step) => Box::new(snapshot::Step(step)),
         StepSpec::PromoteDirectory(step) => Box::new(promote_directory::Step(step)),
         StepSpec::VacateDirectory(step) => Box::new(vacate_directory::Step(step)),
+        StepSpec::BackUpFile(step) => Box::new(back_up_file::Step(step)),
         StepSpec::WriteFstab(step) => Box::new(write_fstab::step(step)),
         StepSpec::WriteGrubDefaults(step) => Box::new(write_grub_defaults::step(step)),
         StepSpec::WriteGrubConfig(step) => Box::new(write_grub_config::step(step)),

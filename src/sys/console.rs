@@ -1,4 +1,4 @@
-//! The kernel's log, which an initramfs shows and journald keeps.
+//! The kernel's log, which an initramfs shows and journald keeps; and the terminal.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -39,6 +39,21 @@ pub fn kernel_message(level: u8, line: &str) {
     };
     // One write(2) is one record; the device never takes a part.
     log.write_all(record(level, line).as_bytes()).ok();
+}
+
+/// Columns of the terminal at standard error; 80 when it does not say (a serial line says 0).
+#[must_use]
+pub fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { 80 } else { columns }
+}
+
+/// The device or file at standard error, as `/dev/ttyS0`; empty without /proc.
+#[must_use]
+pub fn name_of_error_output() -> String {
+    let link = std::fs::read_link("/proc/self/fd/2").unwrap_or_default();
+    link.to_string_lossy().into_owned()
 }
 
 fn record(level: u8, line: &str) -> String {

@@ -80,8 +80,11 @@ pub struct Disk {
     pub mounted_as: Option<String>,
     /// A second disk, with a btrfs of its own that is mounted at /ml.
     pub other: Option<Box<Disk>>,
-    /// A batch that commands run inside find as /run/NAME.
+    /// A batch instead of the shipped one; commands run inside find it as /run/NAME, with what
+    /// lies beside it.
     pub batch: Option<PathBuf>,
+    /// A console instead of none at all.
+    pub console: Option<PathBuf>,
     pub uuid: String,
     pub folder: PathBuf,
     pub image: PathBuf,
@@ -117,6 +120,7 @@ impl Disk {
             mounted_as: None,
             other: None,
             batch: None,
+            console: None,
             uuid,
             folder,
             image,
@@ -199,6 +203,14 @@ impl Disk {
         }
     }
 
+    /// From now on this text is the batch: that of [`Disk::arm`], and /run/batch.json inside.
+    pub fn use_batch(&mut self, text: &str) {
+        let file = self.folder.join("batch.json");
+        fs::write(&file, text).unwrap();
+        copy_documents(&self.folder);
+        self.batch = Some(file);
+    }
+
     /// Runs `work` with the top level mounted.
     pub fn mounted<T>(&self, work: impl FnOnce(&Path) -> T) -> T {
         let target = self.folder.join("top");
@@ -241,7 +253,7 @@ impl Disk {
     }
 
     pub fn plan(&self, top: &Root, after: After) -> Plan {
-        let shipped = repository().join("batches/flat-to-subvolumes.json");
+        let shipped = self.documents().join("batches/flat-to-subvolumes.json");
         let batch = self.batch.as_ref().unwrap_or(&shipped);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
@@ -264,13 +276,22 @@ impl Disk {
         resolve(&bundle, machine, after).unwrap()
     }
 
-    fn boot_command(&self, binary: &str) -> Command {
+    /// The repository's documents, root's own: those of a checkout may belong to anybody.
+    pub fn documents(&self) -> PathBuf {
+        let folder = self.folder.join("documents");
+        copy_documents(&folder);
+        folder
+    }
+
+    pub fn boot_command(&self, binary: &str) -> Command {
         let mut command = Command::new(binary);
         command
             .args(["boot", "--no-reboot", "--device", &self.device])
             .args(["--plans", self.folder.join("plans").to_str().unwrap()])
             .args(["--param-conf", self.param_conf().to_str().unwrap()])
             .args(["--mount-at", self.folder.join("boot").to_str().unwrap()])
+            .arg("--console")
+            .arg(self.console.as_deref().unwrap_or(Path::new("/nonexistent")))
             .env("ROOTFLAGS", "")
             .stderr(Stdio::piped());
         command
@@ -279,6 +300,25 @@ impl Disk {
     /// Runs a command of the binary as the machine itself would: with this disk as its root, seen
     /// from inside. The binary and its libraries are on a tmpfs at /run.
     pub fn run_inside(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], self.root(), arguments)
+    }
+
+    /// The same with the new system as its root.
+    pub fn run_in_new_system(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], "@", arguments)
+    }
+
+    /// The same in a network namespace of its own, which has no routes.
+    pub fn run_without_network(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount", "--net"], self.root(), arguments)
+    }
+
+    /// What is root for commands run inside.
+    fn root(&self) -> &str {
+        self.mounted_as.as_deref().unwrap_or(self.kind.root())
+    }
+
+    fn run_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Ran {
         const SCRIPT: &str = r#"
             set -e
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
@@ -289,15 +329,16 @@ impl Disk {
             mount --rbind /sys "$TOP/sys"
             for library in $(ldd "$BINARY" | grep -o '/[^ ]*'); do cp "$library" "$TOP/run/"; done
             cp "$BINARY" "$TOP/run/program"
-            [ -z "$BATCH" ] || cp "$BATCH" "$TOP/run/"
+            [ -z "$BATCH" ] || cp "${BATCH%/*}"/*.json "$TOP/run/"
             cp -r "$REPOSITORY/viscripts" "$TOP/run/"
+            chmod -R go-w "$TOP"/run/*.json "$TOP/run/viscripts" 2>/dev/null || true
             exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
         "#;
-        let root = self.mounted_as.as_deref().unwrap_or(self.kind.root());
         let target = self.folder.join("inside");
         fs::create_dir_all(&target).unwrap();
         let output = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT])
+            .args(namespaces)
+            .args(["--propagation", "private", "sh", "-c", SCRIPT])
             .env("OPTIONS", format!("subvol=/{root},noatime"))
             .env("DEVICE", &self.device)
             .env("TOP", &target)
@@ -474,19 +515,17 @@ impl Disk {
         })
     }
 
-    /// The kernel closes the device a moment after the file system has gone.
+    /// The kernel gives the device back a little later than it forgets the file system.
     pub fn check(&self) {
-        let arguments = ["check", "--readonly", &self.device];
-        for _ in 0..50 {
+        let arguments = ["check", "--readonly", self.device.as_str()];
+        for _ in 0..100 {
             let output = Command::new("btrfs").args(arguments).output().unwrap();
-            let busy = String::from_utf8_lossy(&output.stderr).contains("resource busy");
-            if output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            if !stderr.contains("Device or resource busy") {
+                assert!(output.status.success(), "btrfs check: {stderr}");
                 return;
             }
-            if !busy {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(std::time::Duration::from_millis(50));
         }
         run("btrfs", &arguments);
     }
@@ -552,6 +591,31 @@ fn manifest(top: &Path, subvolume: &str) -> Manifest {
     Manifest::of(&root, options).unwrap()
 }
 
+/// The shipped batch with these prerequisites and this `rollback_configuration`.
+pub fn batch(prerequisites: &str, rollback: &str) -> String {
+    let path = repository().join("batches/flat-to-subvolumes.json");
+    let mut batch: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    batch["dependencies"]["prerequisites"] = serde_json::from_str(prerequisites).unwrap();
+    batch["rollback_configuration"] = serde_json::from_str(rollback).unwrap();
+    batch.to_string()
+}
+
+/// The seed's `rollback_configuration`.
+pub const ROLLBACK: &str = r#"{
+  "enabled": true,
+  "backup_locations": {
+    "fstab": "/etc/fstab.backup.*",
+    "grub": "/etc/default/grub.backup.*",
+    "initramfs": "/etc/initramfs-tools/modules.backup.*"
+  },
+  "restore_commands": {
+    "fstab": "sudo cp {backup} /etc/fstab",
+    "grub": "sudo cp {backup} /etc/default/grub && sudo update-grub",
+    "initramfs": "sudo cp {backup} /etc/initramfs-tools/modules && sudo update-initramfs -u"
+  }
+}"#;
+
 /// Not part of anybody's system: rootshift's own places, and what it makes beside the old system.
 fn is_ours(path: &Path) -> bool {
     let first = path
@@ -562,7 +626,12 @@ fn is_ours(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == TRASH)
         || first == ".rootshift"
         || first.starts_with("@")
+        || path.to_string_lossy().ends_with(BACKUP)
 }
+
+/// Ends the names of the copies that the plan of [`Disk::arm`] lays beside what it rewrites, when
+/// its batch has a `rollback_configuration`.
+pub const BACKUP: &str = ".backup.20231218_143022";
 
 /// The three files that the plan names, and the times of directories that hold rootshift's own.
 pub const WRITTEN: [&str; 3] = ["etc/fstab", "etc/default/grub", "boot/grub/grub.cfg"];
@@ -642,7 +711,7 @@ pub fn populate(top: &Path, kind: Kind, uuid: &str) {
         );
     }
     tools(top);
-    documents(top);
+    copy_documents(&top.join("usr/share/rootshift"));
     odd_files(top);
     run(
         "btrfs",
@@ -739,14 +808,32 @@ fn tools(top: &Path) {
     }
 }
 
+/// Puts a program of this machine into the system under another name, with its libraries.
+pub fn install(top: &Path, program: &str, name: &str) {
+    let copy = |from: &str, to: &Path| {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    };
+    copy(program, &top.join("usr/sbin").join(name));
+    let listed = run("ldd", &[program]);
+    for library in listed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        copy(library, &top.join(library.trim_start_matches('/')));
+    }
+}
+
 /// As the package installs them.
-fn documents(top: &Path) {
+fn copy_documents(folder: &Path) {
     for kind in ["batches", "viscripts"] {
         for entry in fs::read_dir(repository().join(kind)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            write(top, &format!("usr/share/rootshift/{kind}/{name}"), &text);
+            write(folder, &format!("{kind}/{name}"), &text);
+            let copy = folder.join(kind).join(name);
+            fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).unwrap();
         }
     }
 }

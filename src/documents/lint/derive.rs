@@ -21,7 +21,10 @@ impl StepSpec {
     #[must_use]
     pub fn risk(&self) -> RiskLevel {
         match self {
-            Self::Snapshot(_) | Self::WriteFstab(_) | Self::ClearStaging(_) => RiskLevel::Medium,
+            Self::Snapshot(_)
+            | Self::BackUpFile(_)
+            | Self::WriteFstab(_)
+            | Self::ClearStaging(_) => RiskLevel::Medium,
             Self::PromoteDirectory(_)
             | Self::VacateDirectory(_)
             | Self::WriteGrubDefaults(_)
@@ -37,7 +40,8 @@ impl StepSpec {
             Self::PromoteDirectory(_) | Self::VacateDirectory(_) => Some(Thing::Filled),
             Self::WriteFstab(_) => Some(Thing::Fstab),
             Self::PlaceSubvolume(_) => Some(Thing::Placed),
-            Self::WriteGrubDefaults(_)
+            Self::BackUpFile(_)
+            | Self::WriteGrubDefaults(_)
             | Self::WriteGrubConfig(_)
             | Self::SwitchBootPath(_)
             | Self::ClearStaging(_) => None,
@@ -48,7 +52,7 @@ impl StepSpec {
         match self {
             Self::Snapshot(_) | Self::ClearStaging(_) => None,
             Self::PromoteDirectory(_) | Self::VacateDirectory(_) => Some(Thing::Prepared),
-            Self::WriteFstab(_) => Some(Thing::Filled),
+            Self::BackUpFile(_) | Self::WriteFstab(_) => Some(Thing::Filled),
             Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_) => Some(Thing::Fstab),
             Self::PlaceSubvolume(_) => Some(Thing::Filled),
             Self::SwitchBootPath(_) => Some(Thing::Placed),
