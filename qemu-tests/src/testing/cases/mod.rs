@@ -7,6 +7,7 @@ mod finalize;
 mod harness;
 mod power_cut;
 mod refusals;
+mod rootfs;
 mod way_a;
 
 use anyhow::{Context as _, Result};
@@ -64,6 +65,10 @@ const CASES: &[(&str, Case)] = &[
     ),
     ("a_hibernated_system_is_left_alone", refusals::hibernated),
     ("finalize_gives_the_space_back", finalize::finalized),
+    (
+        "a_root_in_a_subvolume_is_moved_and_moved_back",
+        rootfs::there_and_back,
+    ),
 ];
 
 /// Guests that run at once: one for each core, one processor each.
