@@ -321,7 +321,11 @@ fn fill(folder: &Path, uuid: &str) {
 /// Takes all steps with these paths; says how many of them did something.
 fn take(plan: &Plan, jail: &Path, path: &str) -> usize {
     let top = Root::open(jail).unwrap();
-    let context = StepContext { top: &top, plan };
+    let context = StepContext {
+        top: &top,
+        plan,
+        filesystem: "/",
+    };
     let mut took = 0;
     for spec in steps_with(path) {
         let step = steps::of(&spec);
@@ -388,6 +392,7 @@ fn no_path_of_a_check_leads_out_of_the_root() {
         layout: &layout,
         identity: None,
         old_root: "",
+        others: &[],
     };
     let answers = |path: &str| {
         let check =

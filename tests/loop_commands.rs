@@ -219,7 +219,10 @@ fn a_full_disk_is_refused() {
         file.set_modified(std::time::SystemTime::now()).unwrap();
         file.sync_all().unwrap();
     });
-    assert_refused(&disk, &["MiB of metadata space are free", "btrfs balance"]);
+    assert_refused(
+        &disk,
+        &["MiB of metadata space are free on /", "btrfs balance"],
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{CheckContext, Error, Outcome};
 use crate::documents::check::Size;
+use crate::sys::Root;
 use crate::sys::btrfs::{self, Space};
 
 /// Bytes of metadata a migration must find free: snapshots and renames touch a few hundred tree
@@ -20,19 +21,30 @@ pub(super) fn look(context: &CheckContext, minimum: Option<Size>) -> Result<Outc
             ));
         }
     }
+    if let Some(problem) = little_metadata("/", top)? {
+        return Ok(problem);
+    }
+    for other in context.others {
+        if let Some(problem) = little_metadata(&other.mounted_at, &other.top)? {
+            return Ok(problem);
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+fn little_metadata(place: &str, top: &Root) -> Result<Option<Outcome>, Error> {
     let space = btrfs::space(top)?;
     let (free, needed) = (free_metadata(&space), METADATA);
-    if free < needed {
-        return Ok(Outcome::fail(
+    Ok((free < needed).then(|| {
+        Outcome::fail(
             format!(
-                "{} MiB of metadata space are free, the plan needs {} MiB",
+                "{} MiB of metadata space are free on {place}, the plan needs {} MiB",
                 megabytes(free),
                 megabytes(needed)
             ),
-            "delete something, then run `btrfs balance start -dusage=20 /`",
-        ));
-    }
-    Ok(Outcome::Pass)
+            format!("delete something, then run `btrfs balance start -dusage=20 {place}`"),
+        )
+    }))
 }
 
 /// What metadata can still grow into: its own chunks' rest, less what the kernel keeps for

@@ -17,8 +17,7 @@ use crate::report::progress::{Progress, for_terminal};
 
 pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     let after = after(options.after.as_deref())?;
-    let survey = session::survey()?;
-    let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
+    let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
     let mut progress = shown(&bundle);
     progress.step("arm", 1, "looking at the machine");
     let found = preflight(&bundle, &survey.context(&bundle.batch.layout));

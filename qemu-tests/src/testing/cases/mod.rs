@@ -9,6 +9,7 @@ mod harness;
 mod language;
 mod power_cut;
 mod refusals;
+mod rootfs;
 mod way_a;
 
 use anyhow::{Context as _, Result};
@@ -68,6 +69,10 @@ const CASES: &[(&str, Case)] = &[
     #[cfg(feature = "documents")]
     ("the_seeds_batch_runs_phase_by_phase", language::seeds_batch),
     ("finalize_gives_the_space_back", finalize::finalized),
+    (
+        "a_root_in_a_subvolume_is_moved_and_moved_back",
+        rootfs::there_and_back,
+    ),
 ];
 
 /// Guests that run at once: one for each core, one processor each.
