@@ -256,7 +256,10 @@ impl Disk {
         let shipped = self.documents().join("batches/flat-to-subvolumes.json");
         let batch = self.batch.as_ref().unwrap_or(&shipped);
         let folder = batch.parent().unwrap().to_str().unwrap();
-        run("chmod", &["-R", "go-w", folder]);
+        let json = ["-maxdepth", "2", "-name", "*.json"];
+        let guard = [&[folder][..], &json, &["-exec", "chmod", "go-w", "{}", "+"]].concat();
+        run("find", &guard);
+        run("chmod", &["go-w", folder]);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
         let root = self.kind.root();
