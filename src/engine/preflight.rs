@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::checks::{self, CheckContext, Outcome};
+use crate::documents::check::{Names, SpaceParameters};
 use crate::documents::library::Bundle;
 use crate::documents::viscript::{NamedCheck, Stage};
 use crate::documents::{Batch, CheckSpec, ViScript};
@@ -99,7 +100,10 @@ pub fn own_checks() -> Vec<NamedCheck> {
             "nested subvolumes can be carried over",
             CheckSpec::NestedSubvolumes {},
         ),
-        check("there is room", CheckSpec::FreeSpace { minimum: None }),
+        check(
+            "there is room",
+            CheckSpec::FreeSpace(SpaceParameters::default()),
+        ),
         check("no hibernated system", CheckSpec::NoHibernationImage {}),
         check("nothing is immutable", CheckSpec::NothingImmutable {}),
         check("no swap file", CheckSpec::NoSwapFile {}),
@@ -122,23 +126,24 @@ fn required_by(batch: &Batch) -> Vec<NamedCheck> {
     if let Some(minimum) = requirements.min_disk_space {
         add(
             "min_disk_space",
-            CheckSpec::FreeSpace {
+            CheckSpec::FreeSpace(SpaceParameters {
                 minimum: Some(minimum),
-            },
+                ..SpaceParameters::default()
+            }),
         );
     }
     if !requirements.required_filesystems.is_empty() {
-        let names = requirements.required_filesystems.clone();
+        let names = Names::all(&requirements.required_filesystems);
         add(
             "the kernel knows the file systems (required_filesystems)",
-            CheckSpec::KernelFilesystems { names },
+            CheckSpec::KernelFilesystems(names),
         );
     }
     if !requirements.required_commands.is_empty() {
-        let names = requirements.required_commands.clone();
+        let names = Names::all(&requirements.required_commands);
         add(
             "programs are installed (required_commands)",
-            CheckSpec::Commands { names },
+            CheckSpec::Commands(names),
         );
     }
     checks
@@ -168,9 +173,7 @@ fn of_viscript(name: &str, script: &ViScript, context: &CheckContext) -> Vec<Fin
     let mut findings = Vec::new();
     let commands = &script.prerequisites.required_commands;
     if !commands.is_empty() {
-        let check = CheckSpec::Commands {
-            names: commands.clone(),
-        };
+        let check = CheckSpec::Commands(Names::all(commands));
         let check = NamedCheck::required(format!("programs for {name}"), check);
         findings.push(look(&check, None, context));
     }

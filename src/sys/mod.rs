@@ -14,10 +14,12 @@ pub mod directory;
 pub mod error;
 pub mod holes;
 pub mod mount;
+pub mod network;
 pub mod power;
 pub mod process;
 pub mod root;
 pub mod status;
+pub mod timeout;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwind;
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
@@ -61,6 +61,16 @@ pub fn find_program(root: &Root, name: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
+/// What a program is started with: nothing but PATH and LC_ALL=C, and no standard input.
+pub(in crate::sys) fn bare_command(path: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(path);
+    command.args(arguments).stdin(Stdio::null()).env_clear();
+    command
+        .env("PATH", DIRECTORIES.join(":"))
+        .env("LC_ALL", "C");
+    command
+}
+
 /// Runs a program of the running system to its end, without a shell.
 ///
 /// It gets no standard input and no environment but PATH and LC_ALL=C. That it failed is in the
@@ -71,33 +81,37 @@ pub fn run(program: &str, arguments: &[&str], inherit_output: bool) -> Result<Ou
             program: program.to_owned(),
         }
     })?;
-    let mut command = Command::new(path);
-    command.args(arguments).stdin(Stdio::null()).env_clear();
-    command
-        .env("PATH", DIRECTORIES.join(":"))
-        .env("LC_ALL", "C");
+    let mut command = bare_command(&path, arguments);
     if inherit_output {
         command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
     }
-    let output = command.output().map_err(|cause| Failure::Program {
-        program: format!("{program} {}", arguments.join(" "))
-            .trim_end()
-            .to_owned(),
-        problem: format!("cannot be run: {}", super::error::cause_text(&cause)),
+    let output = command.output().map_err(|cause| {
+        let problem = format!("cannot be run: {}", super::error::cause_text(&cause));
+        broken(program, arguments, problem)
     })?;
-    let signal = output.status.signal();
     Ok(Output {
-        status: output
-            .status
-            .code()
-            .unwrap_or_else(|| 128_i32.saturating_add(signal.unwrap_or(0))),
-        signal,
+        status: status_number(output.status),
+        signal: output.status.signal(),
         stdout: output.stdout,
         stderr_tail: tail(&output.stderr),
     })
 }
 
-fn tail(bytes: &[u8]) -> String {
+pub(in crate::sys) fn broken(program: &str, arguments: &[&str], problem: String) -> Error {
+    let program = format!("{program} {}", arguments.join(" "));
+    let program = program.trim_end().to_owned();
+    Failure::Program { program, problem }.into()
+}
+
+/// The exit status; 128 and the signal's number when a signal ended it.
+pub(in crate::sys) fn status_number(status: ExitStatus) -> i32 {
+    let signal = status.signal().unwrap_or(0);
+    status
+        .code()
+        .unwrap_or_else(|| 128_i32.saturating_add(signal))
+}
+
+pub(in crate::sys) fn tail(bytes: &[u8]) -> String {
     let end = bytes
         .get(bytes.len().saturating_sub(TAIL)..)
         .unwrap_or_default();

@@ -1,0 +1,108 @@
+//! Checks as data: what a viScript wants to be looked at.
+//!
+//! A new check is a variant here, its rules in `sense.rs`, a file in `checks/`, an arm in
+//! `checks::Looker::look`, a viScript that uses it and a test. Parameters are shared between kinds
+//! where they fit: each further type costs the shipped binary 2 KiB.
+
+mod parameters;
+mod sense;
+
+use serde::{Deserialize, Serialize};
+
+pub use super::size::Size;
+pub use parameters::{
+    CommandOutput, FileKind, FileParameters, KernelParameter, MountParameters, Names, Properties,
+    ServiceParameters, SocketParameters, SpaceParameters, Words,
+};
+
+/// One thing to look at; nothing is ever changed by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum CheckSpec {
+    /// The root file system is a flat btrfs: `/` is its top level, on one device.
+    FlatBtrfsRoot {},
+    /// The layout's names are free at the top level, and its mount points are on the root.
+    NamesFree {},
+    /// No subvolume nested in the old system is read-only.
+    NestedSubvolumes {},
+    /// There is room: for what the plan needs where no number is given.
+    FreeSpace(SpaceParameters),
+    /// The btrfs has counted no error on any of its devices.
+    DeviceStatistics(SpaceParameters),
+    /// No swap device holds a hibernated system.
+    NoHibernationImage {},
+    /// Nothing that must be changed is immutable or append-only.
+    NothingImmutable {},
+    /// No hard link leads out of a directory that becomes a subvolume.
+    NoStraddlingLinks {},
+    /// No swap file lies on the root file system.
+    NoSwapFile {},
+    /// GRUB boots this system in a way that can be switched.
+    BootLoader {},
+    /// initramfs-tools makes the images, and there is room for new ones.
+    InitramfsTools {},
+    /// The programs can be run.
+    Commands(Names),
+    /// The running kernel can mount these file systems.
+    KernelFilesystems(Names),
+    /// There is this much memory.
+    Memory {
+        /// As `512MB`.
+        minimum: Size,
+    },
+    /// The new system can be found by the boot loader: every link of the chain, in the new tree.
+    BootChain {},
+    /// The new fstab names the layout, each line with a subvolume that exists.
+    FstabNamesLayout {},
+    /// The layout's subvolumes stand at the top level.
+    SubvolumesInPlace {},
+    /// The layout is what is mounted, by the kernel's own account.
+    LayoutMounted {},
+    /// The kernel's command line and the boot loader's configuration agree with the layout.
+    RootFlags {},
+    /// Something is mounted exactly here.
+    Mount(MountParameters),
+    /// The file system that a path lies on.
+    Filesystem(MountParameters),
+    /// A line of /etc/fstab.
+    FstabEntry(MountParameters),
+    /// A subvolume: with a leading `/` in the running system, else at the top level.
+    Subvolume(Properties),
+    /// How a file or directory is stored.
+    Property(Properties),
+    /// A file, directory or anything else with a path.
+    File(FileParameters),
+    /// A menu entry of grub.cfg: the default one, or the one of this title.
+    GrubEntry(Words),
+    /// What the running kernel was started with.
+    KernelCommandLine(Words),
+    /// Files in every initramfs image.
+    Initramfs(Words),
+    /// A systemd unit: that it exists, is active, is enabled.
+    Service(ServiceParameters),
+    /// No systemd unit has failed.
+    NoFailedUnits {},
+    /// A Unix socket answers.
+    Socket(SocketParameters),
+    /// Something listens on the ports, written as `tcp:22` and `udp:68`.
+    Ports(Names),
+    /// Processes of these names run.
+    Processes(Names),
+    /// The users exist.
+    Users(Names),
+    /// The groups exist.
+    Groups(Names),
+    /// The Debian packages are installed.
+    Packages(Names),
+    /// A value under /proc/sys.
+    KernelParameter(KernelParameter),
+    /// There is a default route.
+    Network {},
+    /// What a program says.
+    CommandOutput(CommandOutput),
+    /// Docker answers, and keeps its data where the layout wants it.
+    DockerStorage {},
+}
+
+#[cfg(test)]
+mod tests;

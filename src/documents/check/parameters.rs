@@ -1,0 +1,218 @@
+//! What the kinds of checks are asked with. What is left out is not looked at.
+
+use std::ops::Not;
+
+use serde::{Deserialize, Serialize};
+
+use super::Size;
+
+/// Names that all must be there, or must all be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Names {
+    /// The names; at least one.
+    pub names: Vec<String>,
+    /// None of them may be there.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub absent: bool,
+}
+
+impl Names {
+    /// All of these.
+    #[must_use]
+    pub fn all(names: &[String]) -> Self {
+        Self {
+            names: names.to_vec(),
+            absent: false,
+        }
+    }
+}
+
+/// A mount, the file system a path lies on, or a line of fstab.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountParameters {
+    /// The mount point, or for `filesystem` any path.
+    pub at: String,
+    /// The device in any spelling: `/dev/sda2`, `UUID=…`, `LABEL=…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The type, as `btrfs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filesystem: Option<String>,
+    /// The subvolume, as `@home`; `/` is the top level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subvolume: Option<String>,
+    /// Options that must be among those it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// Where the layout names `at`, the subvolume must be the layout's.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub as_in_layout: bool,
+    /// Skipped when fstab does not name `at`.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub optional: bool,
+}
+
+/// A file system and the room in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpaceParameters {
+    /// A path on it; the root file system when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Unused bytes that there must be, as `50GB`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<Size>,
+    /// Unused bytes for btrfs metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Size>,
+    /// Skipped when `at` is no mount point and fstab does not name it.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub optional: bool,
+}
+
+/// A subvolume, or how a file or directory is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Properties {
+    /// Its path.
+    pub path: String,
+    /// Whether the subvolume is read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    /// How new content is compressed: `zstd`, `zstd:1`, `lzo`, `zlib` or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<String>,
+    /// Whether new content is written in place and without checksums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_copy_on_write: Option<bool>,
+    /// Skipped when there is nothing at `path`.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub optional: bool,
+}
+
+/// A file. Symlinks are followed unless the type or the target of a symlink is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileParameters {
+    /// Its path.
+    pub path: String,
+    /// Whether there is such a file; true as soon as anything else is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exists: Option<bool>,
+    /// What it is.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FileKind>,
+    /// Permission bits in octal, as `0644`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// The owner's name or number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The group's name or number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The least size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_size: Option<Size>,
+    /// Texts that must occur in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contains: Vec<String>,
+    /// What a symlink holds, as written in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A block device.
+    BlockDevice,
+    /// A character device.
+    CharacterDevice,
+    /// A named pipe.
+    Fifo,
+    /// A Unix socket.
+    Socket,
+}
+
+/// Words or file names that must be there, and others that must not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Words {
+    /// All of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contains: Vec<String>,
+    /// None of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
+    /// The menu entry's title; for `grub-entry` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// A systemd unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceParameters {
+    /// As `docker.service`.
+    pub unit: String,
+    /// Whether it is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
+    /// Whether it starts by itself, as `systemctl is-enabled` means it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Skipped when it is not installed.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub optional: bool,
+}
+
+/// A Unix socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocketParameters {
+    /// Its path.
+    pub path: String,
+    /// Skipped when this unit is not installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+/// A value under /proc/sys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelParameter {
+    /// As sysctl(8) takes it: `vm.swappiness` or `vm/swappiness`.
+    pub name: String,
+    /// Its value; blanks and tabs between numbers are the same.
+    pub value: String,
+}
+
+/// A program, run without a shell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandOutput {
+    /// The program's name or absolute path, and its arguments.
+    pub argv: Vec<String>,
+    /// It is killed after this many seconds (10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
+    /// The exit status that it must have (0).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
+    /// Texts that must be in its standard output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contains: Vec<String>,
+    /// Texts that must not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
+}
