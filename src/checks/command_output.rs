@@ -18,7 +18,7 @@ pub(super) fn look(context: &CheckContext, wanted: &CommandOutput) -> Result<Out
     let output = run_within(context.system, program, arguments, limit)?;
     let said = String::from_utf8_lossy(&output.stdout);
     let status = wanted.status.unwrap_or(0);
-    let problem = if output.status != status {
+    let problem = if u32::try_from(output.status) != Ok(status) {
         let complaint = output.stderr_tail.lines().last().unwrap_or_default();
         format!("ended with {}, not {status}: {complaint}", output.status)
     } else if let Some(text) = wanted.contains.iter().find(|text| !said.contains(*text)) {

@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Package,
 }
 
-/// The names of each kind, sorted, once they have been asked for.
+/// The names of each kind, once they have been asked for.
 #[derive(Debug, Default)]
 pub(super) struct Known([OnceCell<Vec<String>>; 6]);
 
@@ -41,8 +41,7 @@ impl Known {
         if let Some(known) = cell.get() {
             return Ok(known);
         }
-        let mut names = kind.read(system)?;
-        names.sort_unstable();
+        let names = kind.read(system)?;
         Ok(cell.get_or_init(|| names))
     }
 }
@@ -101,9 +100,7 @@ pub(super) fn look(
             Kind::Process => name.get(..PROCESS_NAME).unwrap_or(name),
             _ => name,
         };
-        Ok(known
-            .binary_search_by(|known| known.as_str().cmp(name))
-            .is_ok())
+        Ok(known.iter().any(|known| known == name))
     };
     compare(wanted, &is_there, kind.in_words())
 }

@@ -1,12 +1,11 @@
 //! `subvolume`, `property`: that something is a subvolume, and how btrfs stores what is written
 //! there from now on. Content that is there already keeps the form it was written in.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome, place};
 use crate::documents::check::Properties;
-use crate::sys::attributes::extended_attributes;
+use crate::sys::attributes::storage_of;
 use crate::sys::{InodeFlags, Root, btrfs};
 
 /// `chattr +m`, which `btrfs property set … compression none` sets as well.
@@ -72,7 +71,7 @@ fn stored(
     }
     let mount = place::covering(context, Path::new(&wanted.path))?;
     let options = mount.map_or("", |mount| mount.super_options.as_str());
-    let flags = root.flags(path)?;
+    let (flags, property) = storage_of(root, path)?;
     let no_copy_on_write =
         flags.no_copy_on_write || options.split(',').any(|option| option == "nodatacow");
     if let Some(wanted_so) = wanted.no_copy_on_write
@@ -86,7 +85,7 @@ fn stored(
     let found = if no_copy_on_write {
         "none".to_owned() // btrfs never compresses what it writes in place (btrfs(5))
     } else {
-        compression(root, path, flags, options)?
+        compression(flags, property, options)
     };
     if found == wanted_form || found.split(':').next() == Some(wanted_form) {
         return Ok(Outcome::Pass);
@@ -118,28 +117,19 @@ fn wrong_copying(path: &str, wanted: bool) -> Outcome {
 }
 
 /// In the order in which btrfs decides (fs/btrfs/inode.c, `inode_need_compress`).
-fn compression(
-    root: &Root,
-    path: &Path,
-    flags: InodeFlags,
-    options: &str,
-) -> Result<String, Error> {
+fn compression(flags: InodeFlags, property: Option<String>, options: &str) -> String {
     let option = |name: &str| {
         let found = options
             .split(',')
             .find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
         found.map(str::to_owned)
     };
+    let none = || "none".to_owned();
     if let Some(forced) = option("compress-force") {
-        return Ok(forced);
+        return forced;
     }
     if flags.bits & NO_COMPRESSION != 0 {
-        return Ok("none".into());
+        return none();
     }
-    let attributes = extended_attributes(root, path)?;
-    let property = attributes.get(OsStr::new("btrfs.compression"));
-    let property = property.map(|value| String::from_utf8_lossy(value).into_owned());
-    Ok(property
-        .or_else(|| option("compress"))
-        .unwrap_or_else(|| "none".into()))
+    property.or_else(|| option("compress")).unwrap_or_else(none)
 }

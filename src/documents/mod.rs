@@ -14,6 +14,7 @@ pub mod order;
 pub mod parse;
 mod place;
 pub mod plan;
+mod record;
 pub mod size;
 pub mod step;
 pub mod template;

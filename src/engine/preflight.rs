@@ -121,15 +121,15 @@ fn required_by(batch: &Batch) -> Vec<NamedCheck> {
         checks.push(NamedCheck::required(name, check));
     };
     if let Some(minimum) = requirements.min_memory {
-        add("enough memory (min_memory)", CheckSpec::Memory { minimum });
+        add(
+            "enough memory (min_memory)",
+            CheckSpec::Memory(SpaceParameters::at_least(minimum)),
+        );
     }
     if let Some(minimum) = requirements.min_disk_space {
         add(
             "min_disk_space",
-            CheckSpec::FreeSpace(SpaceParameters {
-                minimum: Some(minimum),
-                ..SpaceParameters::default()
-            }),
+            CheckSpec::FreeSpace(SpaceParameters::at_least(minimum)),
         );
     }
     if !requirements.required_filesystems.is_empty() {

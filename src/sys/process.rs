@@ -9,7 +9,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::error::Failure;
-use super::{Error, Result, Root};
+use super::{Error, Result, Root, timeout};
 
 /// Where programs are looked for, in this order.
 pub const DIRECTORIES: [&str; 6] = [
@@ -81,26 +81,18 @@ pub fn run(program: &str, arguments: &[&str], inherit_output: bool) -> Result<Ou
             program: program.to_owned(),
         }
     })?;
-    let mut command = bare_command(&path, arguments);
-    if inherit_output {
-        command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
-    }
-    let output = command.output().map_err(|cause| {
-        let problem = format!("cannot be run: {}", super::error::cause_text(&cause));
-        broken(program, arguments, problem)
-    })?;
-    Ok(Output {
-        status: status_number(output.status),
-        signal: output.status.signal(),
-        stdout: output.stdout,
-        stderr_tail: tail(&output.stderr),
-    })
+    timeout::run(
+        bare_command(&path, arguments),
+        &named(program, arguments),
+        inherit_output,
+        None,
+    )
 }
 
-pub(in crate::sys) fn broken(program: &str, arguments: &[&str], problem: String) -> Error {
-    let program = format!("{program} {}", arguments.join(" "));
-    let program = program.trim_end().to_owned();
-    Failure::Program { program, problem }.into()
+/// As messages name it.
+pub(in crate::sys) fn named(program: &str, arguments: &[&str]) -> String {
+    let text = format!("{program} {}", arguments.join(" "));
+    text.trim_end().to_owned()
 }
 
 /// The exit status; 128 and the signal's number when a signal ended it.

@@ -1,10 +1,10 @@
-//! Programs that are given a limited time.
+//! Programs: their output is read along, their time can be limited.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 
 use super::error::{Failure, cause_text};
-use super::process::{Output, bare_command, broken, find_program, status_number, tail};
-use super::{Result, Root};
+use super::process::{Output, bare_command, find_program, named, status_number, tail};
+use super::{Error, Result, Root};
 
 /// More standard output than this is an error: an answer is never cut off unnoticed.
 const ANSWER_LIMIT: usize = 16 << 20;
@@ -49,20 +49,38 @@ pub fn run_within(
     let installed = installed.ok_or_else(|| Failure::NotInstalled {
         program: program.to_owned(),
     })?;
-    let mut command = bare_command(&root.shown(&installed), arguments);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let failed = |cause: std::io::Error| {
-        let problem = format!("cannot be run: {}", cause_text(&cause));
-        broken(program, arguments, problem)
+    let command = bare_command(&root.shown(&installed), arguments);
+    run(command, &named(program, arguments), false, Some(limit))
+}
+
+/// Runs a command to its end, or for as long as `limit` says. `inherit_output` lets it talk to
+/// whom this process talks to. Only one with a limit gets a process group of its own, which a ^C
+/// at the terminal does not reach.
+pub(in crate::sys) fn run(
+    mut command: Command,
+    name: &str,
+    inherit_output: bool,
+    limit: Option<Duration>,
+) -> Result<Output> {
+    let broken = |problem: String| {
+        let program = name.to_owned();
+        Error::from(Failure::Program { program, problem })
     };
-    let mut child = command.process_group(0).spawn().map_err(failed)?;
+    let failed = |cause: std::io::Error| broken(format!("cannot be run: {}", cause_text(&cause)));
+    if !inherit_output {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    if limit.is_some() {
+        command.process_group(0);
+    }
+    let mut child = command.spawn().map_err(failed)?;
     let ended = watch(&mut child, limit);
-    if !matches!(ended, Ok(Some(_))) {
+    if limit.is_some() && !matches!(ended, Ok(Some(_))) {
         kill(&mut child);
     }
     let (status, stdout, stderr) = ended.map_err(failed)?.ok_or_else(|| {
-        let problem = format!("was still running after {} s: killed", limit.as_secs());
-        broken(program, arguments, problem)
+        let seconds = limit.unwrap_or_default().as_secs();
+        broken(format!("was still running after {seconds} s: killed"))
     })?;
     Ok(Output {
         status: status_number(status),
@@ -76,7 +94,7 @@ type Ended = (ExitStatus, Vec<u8>, Vec<u8>);
 
 /// Reads along until it ends; `None` when it does not in time. What the program leaves running may
 /// hold its output open, so that the end of the program counts and not the end of the output.
-fn watch(child: &mut Child, limit: Duration) -> std::io::Result<Option<Ended>> {
+fn watch(child: &mut Child, limit: Option<Duration>) -> std::io::Result<Option<Ended>> {
     let start = Instant::now();
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
     let both = [
@@ -108,7 +126,7 @@ fn watch(child: &mut Child, limit: Duration) -> std::io::Result<Option<Ended>> {
         match ended {
             Some(status) if heard == 0 => return Ok(Some((status, said, complained))),
             Some(_) => {}
-            None if start.elapsed() >= limit => return Ok(None),
+            None if limit.is_some_and(|limit| start.elapsed() >= limit) => return Ok(None),
             None => sleep(pause),
         }
     }

@@ -5,15 +5,15 @@ use std::ops::Not;
 use serde::{Deserialize, Serialize};
 
 use super::Size;
+use crate::documents::record::record;
 
 /// Names that all must be there, or must all be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Names {
     /// The names; at least one.
     pub names: Vec<String>,
     /// None of them may be there.
-    #[serde(default, skip_serializing_if = "Not::not")]
+    #[serde(skip_serializing_if = "Not::not")]
     pub absent: bool,
 }
 
@@ -29,34 +29,32 @@ impl Names {
 }
 
 /// A mount, the file system a path lies on, or a line of fstab.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct MountParameters {
     /// The mount point, or for `filesystem` any path.
     pub at: String,
     /// The device in any spelling: `/dev/sda2`, `UUID=…`, `LABEL=…`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The type, as `btrfs`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub filesystem: Option<String>,
     /// The subvolume, as `@home`; `/` is the top level.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subvolume: Option<String>,
     /// Options that must be among those it has.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
     /// Where the layout names `at`, the subvolume must be the layout's.
-    #[serde(default, skip_serializing_if = "Not::not")]
+    #[serde(skip_serializing_if = "Not::not")]
     pub as_in_layout: bool,
     /// Skipped when fstab does not name `at`.
-    #[serde(default, skip_serializing_if = "Not::not")]
+    #[serde(skip_serializing_if = "Not::not")]
     pub optional: bool,
 }
 
 /// A file system and the room in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SpaceParameters {
     /// A path on it; the root file system when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,55 +70,65 @@ pub struct SpaceParameters {
     pub optional: bool,
 }
 
+impl SpaceParameters {
+    /// This many bytes.
+    #[must_use]
+    pub fn at_least(minimum: Size) -> Self {
+        let minimum = Some(minimum);
+        Self {
+            minimum,
+            ..Self::default()
+        }
+    }
+}
+
 /// A subvolume, or how a file or directory is stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Properties {
     /// Its path.
     pub path: String,
     /// Whether the subvolume is read-only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
     /// How new content is compressed: `zstd`, `zstd:1`, `lzo`, `zlib` or `none`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub compression: Option<String>,
     /// Whether new content is written in place and without checksums.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub no_copy_on_write: Option<bool>,
     /// Skipped when there is nothing at `path`.
-    #[serde(default, skip_serializing_if = "Not::not")]
+    #[serde(skip_serializing_if = "Not::not")]
     pub optional: bool,
 }
 
 /// A file. Symlinks are followed unless the type or the target of a symlink is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct FileParameters {
     /// Its path.
     pub path: String,
     /// Whether there is such a file; true as soon as anything else is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exists: Option<bool>,
     /// What it is.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<FileKind>,
     /// Permission bits in octal, as `0644`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// The owner's name or number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The group's name or number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// The least size.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum_size: Option<Size>,
     /// Texts that must occur in it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<String>,
     /// What a symlink holds, as written in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }
 
@@ -145,8 +153,7 @@ pub enum FileKind {
 }
 
 /// Words or file names that must be there, and others that must not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Words {
     /// All of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -160,36 +167,33 @@ pub struct Words {
 }
 
 /// A systemd unit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ServiceParameters {
     /// As `docker.service`.
     pub unit: String,
     /// Whether it is active.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
     /// Whether it starts by itself, as `systemctl is-enabled` means it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Skipped when it is not installed.
-    #[serde(default, skip_serializing_if = "Not::not")]
+    #[serde(skip_serializing_if = "Not::not")]
     pub optional: bool,
 }
 
 /// A Unix socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SocketParameters {
     /// Its path.
     pub path: String,
     /// Skipped when this unit is not installed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }
 
 /// A value under /proc/sys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct KernelParameter {
     /// As sysctl(8) takes it: `vm.swappiness` or `vm/swappiness`.
     pub name: String,
@@ -198,21 +202,40 @@ pub struct KernelParameter {
 }
 
 /// A program, run without a shell.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CommandOutput {
     /// The program's name or absolute path, and its arguments.
     pub argv: Vec<String>,
     /// It is killed after this many seconds (10).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
     /// The exit status that it must have (0).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u32>,
     /// Texts that must be in its standard output.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<String>,
     /// Texts that must not.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lacks: Vec<String>,
 }
+
+record!(Names: "names" names Texts; "absent" absent Flag);
+record!(MountParameters: "at" at Text; "source" source MaybeText, "filesystem" filesystem MaybeText,
+    "subvolume" subvolume MaybeText, "options" options Texts, "as_in_layout" as_in_layout Flag,
+    "optional" optional Flag);
+record!(SpaceParameters: ; "at" at MaybeText, "minimum" minimum MaybeSize,
+    "metadata" metadata MaybeSize, "optional" optional Flag);
+record!(Properties: "path" path Text; "read_only" read_only MaybeFlag,
+    "compression" compression MaybeText, "no_copy_on_write" no_copy_on_write MaybeFlag,
+    "optional" optional Flag);
+record!(FileParameters: "path" path Text; "exists" exists MaybeFlag, "type" kind MaybeKind,
+    "mode" mode MaybeText, "owner" owner MaybeText, "group" group MaybeText,
+    "minimum_size" minimum_size MaybeSize, "contains" contains Texts, "target" target MaybeText);
+record!(Words: ; "contains" contains Texts, "lacks" lacks Texts, "title" title MaybeText);
+record!(ServiceParameters: "unit" unit Text; "active" active MaybeFlag,
+    "enabled" enabled MaybeFlag, "optional" optional Flag);
+record!(SocketParameters: "path" path Text; "unit" unit MaybeText);
+record!(KernelParameter: "name" name Text, "value" value Text; );
+record!(CommandOutput: "argv" argv Texts; "timeout_seconds" timeout_seconds MaybeNumber,
+    "status" status MaybeNumber, "contains" contains Texts, "lacks" lacks Texts);

@@ -25,6 +25,7 @@ impl CheckSpec {
             Self::Filesystem(mount) => in_mount(mount, true),
             Self::FreeSpace(space) => in_free_space(space),
             Self::DeviceStatistics(space) => in_statistics(space),
+            Self::Memory(space) => in_memory(space),
             Self::Subvolume(subvolume) => blank("path", &subvolume.path),
             Self::Property(property) => in_property(property),
             Self::File(file) => in_file(file),
@@ -89,6 +90,14 @@ fn in_free_space(space: &SpaceParameters) -> Option<String> {
         ),
         Some(at) => relative("at", at),
     }
+}
+
+fn in_memory(memory: &SpaceParameters) -> Option<String> {
+    let only = memory.at.is_none() && memory.metadata.is_none() && !memory.optional;
+    if only && memory.minimum.is_some() {
+        return None;
+    }
+    Some("it takes \"minimum\" and nothing else".into())
 }
 
 fn in_statistics(space: &SpaceParameters) -> Option<String> {
