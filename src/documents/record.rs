@@ -1,10 +1,12 @@
-//! Objects read by a table of their keys. serde's derive writes a parser for each type; for the
-//! many small ones of checks this one parser serves all, at a tenth of the size.
+//! Objects read and written by a table of their keys. serde's derive makes code for each type; for
+//! the many small ones of checks this serves all, at a tenth of the size.
 
+use std::cell::RefCell;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::check::FileKind;
 use super::size::Size;
@@ -47,6 +49,22 @@ impl<'de> DeserializeSeed<'de> for Slot<'_> {
     }
 }
 
+impl Slot<'_> {
+    /// Writes the value, unless nothing is asked with it.
+    fn write<M: SerializeMap>(self, key: &str, map: &mut M) -> Result<(), M::Error> {
+        match self {
+            Self::Text(text) | Self::MaybeText(Some(text)) => map.serialize_entry(key, text),
+            Self::Texts(texts) if !texts.is_empty() => map.serialize_entry(key, texts),
+            Self::Flag(flag) if *flag => map.serialize_entry(key, flag),
+            Self::MaybeFlag(Some(flag)) => map.serialize_entry(key, flag),
+            Self::MaybeNumber(Some(number)) => map.serialize_entry(key, number),
+            Self::MaybeSize(Some(size)) => map.serialize_entry(key, &size.to_string()),
+            Self::MaybeKind(Some(kind)) => map.serialize_entry(key, kind),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// An object with known keys.
 pub(super) trait Record {
     /// Its keys, at most 32. The first ones, as many as [`Record::required`] says, must be given.
@@ -83,6 +101,28 @@ macro_rules! record {
     };
 }
 pub(super) use record;
+
+/// Shows a record as an object.
+pub(super) struct Shown<'a>(RefCell<&'a mut dyn Record>);
+
+impl<'a> Shown<'a> {
+    pub(super) fn of(record: &'a mut dyn Record) -> Self {
+        Self(RefCell::new(record))
+    }
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = self.0.borrow_mut();
+        let mut map = serializer.serialize_map(None)?;
+        for (index, key) in record.keys().iter().enumerate() {
+            if let Some(slot) = record.slot(index) {
+                slot.write(key, &mut map)?;
+            }
+        }
+        map.end()
+    }
+}
 
 /// Fills a record from an object.
 pub(super) struct Fill<'a>(pub(super) &'a mut dyn Record);

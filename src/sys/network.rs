@@ -29,11 +29,11 @@ pub fn listening_ports(root: &Root) -> Result<Vec<String>> {
     Ok(ports)
 }
 
-fn port(line: &str, wanted: &str) -> Option<u16> {
+fn port(line: &str, wanted: &str) -> Option<u32> {
     let mut fields = line.split_whitespace().skip(1);
     let (_, port) = fields.next()?.rsplit_once(':')?;
     let state = fields.nth(1)?;
-    (state == wanted).then(|| u16::from_str_radix(port, 16).ok())?
+    (state == wanted).then(|| u32::from_str_radix(port, 16).ok())?
 }
 
 /// Is there a default route, IPv4 or IPv6, through a device other than the loopback?

@@ -1,12 +1,14 @@
-//! Reading a check: an object with one key, its kind, and the kind's parameters in it.
+//! A check as JSON: an object with one key, its kind, and the kind's parameters in it.
 
 use std::fmt;
+use std::mem::discriminant;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::CheckSpec;
-use crate::documents::record::{Fill, Record};
+use crate::documents::record::{Fill, Record, Shown};
 
 /// Names, and what each is with nothing asked.
 macro_rules! kinds {
@@ -61,6 +63,14 @@ kinds! {
 }
 
 impl CheckSpec {
+    /// The kind's name in documents.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        let mut known = KINDS.iter().zip(BLANKS);
+        let own = known.find(|(_, blank)| discriminant(&blank()) == discriminant(self));
+        own.map_or("", |(name, _)| name)
+    }
+
     /// Its parameters, if it has any.
     fn record(&mut self) -> Option<&mut dyn Record> {
         Some(match self {
@@ -90,6 +100,18 @@ impl CheckSpec {
 impl<'de> Deserialize<'de> for CheckSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(CheckVisitor)
+    }
+}
+
+impl Serialize for CheckSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut check = self.clone();
+        let mut map = serializer.serialize_map(Some(1))?;
+        match check.record() {
+            Some(parameters) => map.serialize_entry(self.kind(), &Shown::of(parameters))?,
+            None => map.serialize_entry(self.kind(), &Shown::of(&mut Nothing))?,
+        }
+        map.end()
     }
 }
 

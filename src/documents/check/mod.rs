@@ -8,8 +8,6 @@ mod kinds;
 mod parameters;
 mod sense;
 
-use serde::Serialize;
-
 pub use super::size::Size;
 pub use parameters::{
     CommandOutput, FileKind, FileParameters, KernelParameter, MountParameters, Names, Properties,
@@ -17,8 +15,7 @@ pub use parameters::{
 };
 
 /// One thing to look at; nothing is ever changed by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckSpec {
     /// The root file system is a flat btrfs: `/` is its top level, on one device.
     FlatBtrfsRoot {},

@@ -1,19 +1,16 @@
 //! What the kinds of checks are asked with. What is left out is not looked at.
 
-use std::ops::Not;
-
 use serde::{Deserialize, Serialize};
 
 use super::Size;
 use crate::documents::record::record;
 
 /// Names that all must be there, or must all be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
     /// The names; at least one.
     pub names: Vec<String>,
     /// None of them may be there.
-    #[serde(skip_serializing_if = "Not::not")]
     pub absent: bool,
 }
 
@@ -29,44 +26,34 @@ impl Names {
 }
 
 /// A mount, the file system a path lies on, or a line of fstab.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MountParameters {
     /// The mount point, or for `filesystem` any path.
     pub at: String,
     /// The device in any spelling: `/dev/sda2`, `UUID=…`, `LABEL=…`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The type, as `btrfs`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub filesystem: Option<String>,
     /// The subvolume, as `@home`; `/` is the top level.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub subvolume: Option<String>,
     /// Options that must be among those it has.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
     /// Where the layout names `at`, the subvolume must be the layout's.
-    #[serde(skip_serializing_if = "Not::not")]
     pub as_in_layout: bool,
     /// Skipped when fstab does not name `at`.
-    #[serde(skip_serializing_if = "Not::not")]
     pub optional: bool,
 }
 
 /// A file system and the room in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SpaceParameters {
     /// A path on it; the root file system when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// Unused bytes that there must be, as `50GB`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum: Option<Size>,
     /// Unused bytes for btrfs metadata.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Size>,
     /// Skipped when `at` is no mount point and fstab does not name it.
-    #[serde(skip_serializing_if = "Not::not")]
     pub optional: bool,
 }
 
@@ -83,52 +70,40 @@ impl SpaceParameters {
 }
 
 /// A subvolume, or how a file or directory is stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Properties {
     /// Its path.
     pub path: String,
     /// Whether the subvolume is read-only.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
     /// How new content is compressed: `zstd`, `zstd:1`, `lzo`, `zlib` or `none`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub compression: Option<String>,
     /// Whether new content is written in place and without checksums.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub no_copy_on_write: Option<bool>,
     /// Skipped when there is nothing at `path`.
-    #[serde(skip_serializing_if = "Not::not")]
     pub optional: bool,
 }
 
 /// A file. Symlinks are followed unless the type or the target of a symlink is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileParameters {
     /// Its path.
     pub path: String,
     /// Whether there is such a file; true as soon as anything else is asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub exists: Option<bool>,
     /// What it is.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<FileKind>,
     /// Permission bits in octal, as `0644`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// The owner's name or number.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The group's name or number.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// The least size.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum_size: Option<Size>,
     /// Texts that must occur in it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<String>,
     /// What a symlink holds, as written in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }
 
@@ -153,47 +128,40 @@ pub enum FileKind {
 }
 
 /// Words or file names that must be there, and others that must not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
     /// All of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<String>,
     /// None of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lacks: Vec<String>,
     /// The menu entry's title; for `grub-entry` alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
 
 /// A systemd unit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceParameters {
     /// As `docker.service`.
     pub unit: String,
     /// Whether it is active.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
     /// Whether it starts by itself, as `systemctl is-enabled` means it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Skipped when it is not installed.
-    #[serde(skip_serializing_if = "Not::not")]
     pub optional: bool,
 }
 
 /// A Unix socket.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SocketParameters {
     /// Its path.
     pub path: String,
     /// Skipped when this unit is not installed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }
 
 /// A value under /proc/sys.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KernelParameter {
     /// As sysctl(8) takes it: `vm.swappiness` or `vm/swappiness`.
     pub name: String,
@@ -202,21 +170,17 @@ pub struct KernelParameter {
 }
 
 /// A program, run without a shell.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandOutput {
     /// The program's name or absolute path, and its arguments.
     pub argv: Vec<String>,
     /// It is killed after this many seconds (10).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
     /// The exit status that it must have (0).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u32>,
     /// Texts that must be in its standard output.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<String>,
     /// Texts that must not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lacks: Vec<String>,
 }
 

@@ -65,8 +65,8 @@ fn is_port(name: &str) -> bool {
         .or_else(|| name.strip_prefix("udp:"));
     number.is_some_and(|number| {
         number
-            .parse::<u16>()
-            .is_ok_and(|port| port.to_string() == number)
+            .parse::<u32>()
+            .is_ok_and(|port| port <= 65535 && port.to_string() == number)
     })
 }
 
