@@ -4,6 +4,7 @@
 //! disks, `task` composes what a guest shall do, `machine` runs a guest to a named end,
 //! `write_log` and `power_cut` rebuild the disk as a power cut leaves it.
 
+pub mod bench;
 pub mod demo;
 pub mod expectations;
 pub mod image;

@@ -46,7 +46,7 @@ fn enough(
     if free < needed.0 {
         let (free, needed) = (megabytes(free), megabytes(needed.0));
         return Ok(Outcome::fail(
-            format!("{free} MiB of metadata space of {name} are free, {needed} MiB are needed"),
+            format!("{free} MiB of metadata space are free on {name}, {needed} MiB are needed"),
             "delete something, then run `btrfs balance start -dusage=20` on it",
         ));
     }

@@ -20,7 +20,7 @@ pub(super) fn subvolume(context: &CheckContext, wanted: &Properties) -> Result<O
     if root.status(path)?.is_none() {
         return Ok(absent(wanted));
     }
-    // Names stay what they are when the root of a file system is asked for by "/".
+    // Asked from inside, since "/" has no name to ask for.
     let inside = root.within(path)?;
     if !btrfs::is_subvolume(&inside, Path::new("."))? {
         return Ok(Outcome::fail(

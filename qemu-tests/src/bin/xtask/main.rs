@@ -9,7 +9,7 @@ use qemu_tests::machine::{self, Accelerator, Machine};
 use qemu_tests::task::Task;
 use qemu_tests::testing::{Selection, Tier};
 use qemu_tests::workspace::Workspace;
-use qemu_tests::{demo, image, package, setup, testing};
+use qemu_tests::{bench, demo, image, package, setup, testing};
 
 /// The project's own commands.
 #[derive(FromArgs)]
@@ -28,6 +28,7 @@ enum Command {
     Size(Size),
     Image(Image),
     Boot(Boot),
+    Bench(Bench),
 }
 
 /// install what a fresh Debian machine lacks
@@ -76,6 +77,11 @@ struct Boot {
     script: Vec<String>,
 }
 
+/// time 1,000 checks of mixed kinds in one viScript on this machine
+#[derive(FromArgs)]
+#[argh(subcommand, name = "bench")]
+struct Bench {}
+
 fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
     match dispatch(arguments.command) {
@@ -108,6 +114,7 @@ fn dispatch(command: Command) -> Result<()> {
             println!("{}", image::flat_btrfs(&workspace, &tools)?.display());
             Ok(())
         }
+        Command::Bench(_) => bench::run(&workspace),
         Command::Boot(Boot { script }) => boot(&workspace, &script.join(" ")),
     }
 }
