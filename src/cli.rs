@@ -69,10 +69,14 @@ pub enum Command {
     Log(Log),
     /// Goes back to the old system.
     Rollback(Rollback),
+    /// Puts a backed-up file back.
+    Restore(Restore),
     /// Deletes the old system.
     Finalize(Finalize),
     /// Prints the execution log.
     Report(Report),
+    /// Runs phases of a batch by hand.
+    Run(Run),
     /// Holds documents against each other.
     Lint(Lint),
     /// Prints the version.
@@ -149,6 +153,9 @@ pub struct Boot {
     /// directory to mount the top level at (/run/rootshift/top)
     #[argh(option, default = "String::from(\"/run/rootshift/top\")")]
     pub mount_at: String,
+    /// where a person is asked at a checkpoint (/dev/console)
+    #[argh(option, default = "String::from(\"/dev/console\")")]
+    pub console: String,
     /// exit with 10 where a machine would restart
     #[argh(switch)]
     pub no_reboot: bool,
@@ -185,6 +192,34 @@ pub struct Log {
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "rollback")]
 pub struct Rollback {
+    /// only to the checkpoint after this phase (`rootshift status` lists them)
+    #[argh(option)]
+    pub to: Option<String>,
+    /// do not ask
+    #[argh(switch)]
+    pub yes: bool,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// put files of this system back that rollback_configuration has backups of;
+/// without a name they are listed
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "restore")]
+pub struct Restore {
+    /// what to put back, as named in backup_locations: fstab, grub
+    #[argh(positional)]
+    pub names: Vec<String>,
+    /// only list the backups there are, newest first
+    #[argh(switch)]
+    pub list: bool,
+    /// this backup, not the newest one
+    #[argh(option)]
+    pub backup: Option<String>,
+    /// batch: a file, or an installed one (that of the armed plan)
+    #[argh(option)]
+    pub batch: Option<String>,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,
@@ -209,6 +244,30 @@ pub struct Finalize {
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "report")]
 pub struct Report {
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// run phases of a batch by hand: those that look at the running system
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "run")]
+pub struct Run {
+    /// batch: a file, or the name of an installed one
+    #[argh(option)]
+    pub batch: Option<String>,
+    /// only this phase
+    #[argh(option)]
+    pub phase: Option<String>,
+    /// the checks of this one viScript instead of a batch
+    #[argh(option)]
+    pub viscript: Option<String>,
+    /// do not ask at checkpoints
+    #[argh(switch)]
+    pub yes: bool,
+    /// say more
+    #[argh(switch)]
+    pub verbose: bool,
     /// print JSON
     #[argh(switch)]
     pub json: bool,

@@ -13,7 +13,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Disk, Ran, assert_same, run};
+use common::{Disk, Kind, Ran, assert_same, run};
 use rootshift::documents::plan::After;
 
 fn path(top: &Path, inside: &str) -> String {
@@ -49,11 +49,83 @@ fn spoilt(spoil: impl FnOnce(&Path)) -> Disk {
 
 #[test]
 fn a_healthy_system_is_ready() {
-    let disk = Disk::with_system();
+    for kind in Kind::ALL {
+        let disk = Disk::with_system_of(kind);
+        let ran = disk.run_inside("check");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stdout.contains("Ready."), "{ran:?}");
+        assert!(!ran.stdout.contains("FAIL"), "{ran:?}");
+    }
+}
+
+fn assert_root_refused(spoil: &dyn Fn(&Path), root: &str, wanted: &[&str]) {
+    let mut disk = Disk::with_system_of(Kind::Rootfs);
+    disk.mounted(spoil);
+    disk.mounted_as = Some(root.to_owned());
     let ran = disk.run_inside("check");
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stdout.contains("Ready."), "{ran:?}");
-    assert!(!ran.stdout.contains("FAIL"), "{ran:?}");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let failed: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("FAIL"))
+        .collect();
+    let [line] = failed.as_slice() else {
+        panic!("one line, not {failed:#?}")
+    };
+    assert!(wanted.iter().all(|part| line.contains(part)), "{line}");
+}
+
+#[test]
+fn a_root_in_a_subvolume_that_can_not_be_moved_is_refused() {
+    type Move<'a> = &'a dyn Fn(&Path);
+    let rename = |top: &Path, to: &str| fs::rename(top.join("@rootfs"), top.join(to)).unwrap();
+    let cases: [(Move, &str, &[&str]); 6] = [
+        (
+            &|top| rename(top, "@"),
+            "@",
+            &["the root is the subvolume @ already"],
+        ),
+        (
+            &|top| {
+                fs::create_dir(top.join("systems")).unwrap();
+                rename(top, "systems/debian");
+            },
+            "systems/debian",
+            &["the root is systems/debian, not at the top level"],
+        ),
+        (
+            &|top| rename(top, "my root"),
+            "my root",
+            &["\"my root\" is unusual"],
+        ),
+        (
+            &|top| {
+                drop(run(
+                    "btrfs",
+                    &["-q", "subvolume", "create", &path(top, "@home")],
+                ))
+            },
+            "@rootfs",
+            &["a subvolume named @home is at the top level already"],
+        ),
+        (
+            &|top| fs::write(top.join(".@rootfs.rootshift"), "").unwrap(),
+            "@rootfs",
+            &[".@rootfs.rootshift is at the top level already"],
+        ),
+        (
+            &|top| {
+                let config = top.join("@rootfs/boot/grub/grub.cfg");
+                let text = fs::read_to_string(&config).unwrap();
+                fs::write(config, text.replace("rootflags=subvol=@rootfs", "")).unwrap();
+            },
+            "@rootfs",
+            &["would load /@/@rootfs/boot/vmlinuz", "update-grub"],
+        ),
+    ];
+    for (spoil, root, wanted) in cases {
+        assert_root_refused(spoil, root, wanted);
+    }
 }
 
 #[test]

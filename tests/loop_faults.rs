@@ -15,7 +15,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Disk, assert_same};
+use common::{Disk, Kind, assert_same};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 use rootshift::engine::home::Migration;
@@ -28,7 +28,8 @@ use rootshift::tree::manifest::Manifest;
 fn assert_boot_loader_finds_a_system(disk: &Disk, at: &str) {
     disk.mounted(|top| {
         let top = Root::open(top).unwrap();
-        let config = top.read_text(Path::new("boot/grub/grub.cfg")).unwrap();
+        let grub = Path::new(disk.kind.root()).join("boot/grub");
+        let config = top.read_text(&grub.join("grub.cfg")).unwrap();
         let kernel = config
             .lines()
             .find_map(|line| line.trim_start().strip_prefix("linux"))
@@ -40,18 +41,20 @@ fn assert_boot_loader_finds_a_system(disk: &Disk, at: &str) {
             "{at}: {kernel} is missing"
         );
         assert!(
-            top.exists(Path::new("boot/grub/i386-pc/normal.mod"))
-                .unwrap(),
+            top.exists(&grub.join("i386-pc/normal.mod")).unwrap(),
             "{at}: modules"
         );
     });
 }
 
-/// Before the commit nothing that the old system reads has changed.
+/// Before the commit nothing that the old system reads has changed. A subvolume stays whole as it
+/// is after it as well; of a flat system only `boot` gets another name.
 fn assert_after_cut(disk: &Disk, old: &Manifest, at: &str) {
     disk.check();
     assert_boot_loader_finds_a_system(disk, at);
-    if !disk.stage().new_system_is_root() && disk.mounted(|top| top.join("boot").is_dir()) {
+    if disk.kind == Kind::Rootfs {
+        assert_same(old, &disk.old_manifest());
+    } else if !disk.stage().new_system_is_root() && disk.mounted(|top| top.join("boot").is_dir()) {
         let boot_is_a_link = disk.mounted(|top| top.join("boot").is_symlink());
         if !boot_is_a_link {
             assert_same(old, &disk.old_manifest());
@@ -77,16 +80,28 @@ fn boot_to_the_end(disk: &Disk, at: &str) {
 }
 
 #[test]
-fn a_cut_anywhere_in_the_migration_ends_in_the_new_system() {
-    let mut disk = Disk::with_system();
+fn a_cut_anywhere_in_the_migration_of_a_flat_system_ends_in_the_new_system() {
+    cut_everywhere(Kind::Flat);
+}
+
+#[test]
+fn a_cut_anywhere_in_the_migration_of_a_subvolume_ends_in_the_new_system() {
+    cut_everywhere(Kind::Rootfs);
+}
+
+fn cut_everywhere(kind: Kind) {
+    let mut disk = Disk::with_system_of(kind);
     let old = disk.old_manifest();
-    disk.arm(After::Reboot);
+    let steps = disk.arm(After::Reboot).steps().len();
     let armed = disk.keep_copy("armed.img");
     let mut cuts = 0;
     for point in POINTS.iter().filter(|point| !is_of_rollback(point)) {
         let before = cuts;
         for at in passages(point) {
             disk.restore(&armed);
+            if kind == Kind::Rootfs && !is_sampled(&at, steps) {
+                continue;
+            }
             if !disk.cut_at(&at) {
                 break;
             }
@@ -98,8 +113,51 @@ fn a_cut_anywhere_in_the_migration_ends_in_the_new_system() {
         }
         assert!(cuts > before, "the fault point {point} was never reached");
     }
-    assert!(cuts > 60, "only {cuts} cuts");
+    let least = if kind == Kind::Flat { 60 } else { 30 };
+    assert!(cuts > least, "only {cuts} cuts");
     println!("{cuts} cuts");
+}
+
+/// All kinds of old systems are prepared by the same steps: of those every third is enough for the
+/// second kind, but the last two (the last name, the boot path) in any case.
+fn is_sampled(at: &str, steps: usize) -> bool {
+    let passage = at
+        .rsplit(':')
+        .next()
+        .and_then(|number| number.parse::<usize>().ok());
+    passage.is_some_and(|passage| passage % 3 == 1 || passage + 1 >= steps)
+}
+
+#[test]
+fn a_cut_while_a_file_is_backed_up_leaves_whole_copies_of_all() {
+    let mut disk = Disk::with_system();
+    disk.use_batch(&common::batch("{}", common::ROLLBACK));
+    let old = disk.old_manifest();
+    let plan = disk.arm(After::Reboot);
+    let steps = plan.steps();
+    let is_backup = |id: &str| id.starts_with("rollback_configuration/");
+    let first = steps.iter().position(|step| is_backup(&step.id)).unwrap() + 1;
+    let armed = disk.keep_copy("armed.img");
+    let mut points = vec!["file-prepared:1".to_owned(), "file-prepared:2".to_owned()];
+    for step in first..first + 3 {
+        for point in ["step-begun", "step-applied", "step-synced", "step-done"] {
+            points.push(format!("{point}:{step}"));
+        }
+    }
+    for at in points {
+        disk.restore(&armed);
+        assert!(disk.cut_at(&at), "{at} was never reached");
+        assert_after_cut(&disk, &old, &at);
+        boot_to_the_end(&disk, &at);
+        assert_same(&old, &disk.new_manifest());
+        disk.mounted(|top| {
+            for file in ["etc/fstab", "etc/default/grub"] {
+                let copy = top.join(format!("@/{file}{}", common::BACKUP));
+                let read = |path| std::fs::read(path).unwrap();
+                assert_eq!(read(copy), read(top.join(file)), "{at}");
+            }
+        });
+    }
 }
 
 #[test]
@@ -144,7 +202,13 @@ fn is_of_rollback(point: &str) -> bool {
 
 #[test]
 fn a_cut_anywhere_in_a_rollback_ends_in_the_old_system() {
-    let mut disk = Disk::with_system();
+    for kind in Kind::ALL {
+        cut_the_rollback_everywhere(kind);
+    }
+}
+
+fn cut_the_rollback_everywhere(kind: Kind) {
+    let mut disk = Disk::with_system_of(kind);
     let old = disk.old_manifest();
     disk.arm(After::Reboot);
     disk.boot();
@@ -169,7 +233,11 @@ fn a_cut_anywhere_in_a_rollback_ends_in_the_old_system() {
             cuts += 1;
             assert_after_cut(&disk, &old, &at);
             assert_eq!(disk.boot(), 0, "{at}");
-            assert_eq!(disk.root_flags().as_deref(), Some("subvol=/"), "{at}");
+            assert_eq!(
+                disk.root_flags().as_deref(),
+                Some(kind.root_flags()),
+                "{at}"
+            );
             assert_eq!(disk.stage(), Stage::RolledBack, "{at}");
             assert_eq!(disk.state().kept.len(), 3, "{at}: {:?}", disk.state().kept);
             assert_same(&old, &disk.old_manifest());

@@ -9,14 +9,52 @@
 
 mod common;
 
-use common::{Disk, WOULD_REBOOT, assert_same, run};
+use std::fs;
+use std::path::Path;
+
+use common::{Disk, Kind, WOULD_REBOOT, assert_same, run};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 use rootshift::journal::Record;
 
 #[test]
 fn a_flat_root_becomes_subvolumes_with_every_file() {
-    let disk = Disk::with_system();
+    becomes_subvolumes(Kind::Flat);
+}
+
+#[test]
+fn a_root_in_one_subvolume_becomes_subvolumes_with_every_file() {
+    let disk = becomes_subvolumes(Kind::Rootfs);
+    disk.mounted(|top| {
+        // core.img's prefix, the old rootflags and the old fstab lead to the new system.
+        assert_eq!(fs::read_link(top.join("@rootfs")).unwrap(), Path::new("@"));
+        let read = |path: &str| fs::read_to_string(top.join(path)).unwrap();
+        let (fstab, uuid) = (read("@rootfs/etc/fstab"), &disk.uuid);
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            fstab.lines().map(words).collect::<Vec<_>>(),
+            [
+                "# /etc/fstab",
+                "",
+                &format!("UUID={uuid} / btrfs defaults,subvol=@ 0 0"),
+                &format!("UUID={uuid} /home btrfs defaults,subvol=@home 0 0"),
+                &format!("UUID={uuid} /var/log btrfs defaults,subvol=@var_log 0 0"),
+                "#odd",
+            ]
+        );
+        let grub = read("@/boot/grub/grub.cfg");
+        assert!(
+            grub.contains("/@/boot/vmlinuz-6.1.0-1-amd64 root="),
+            "{grub}"
+        );
+        assert!(grub.contains("ro rootflags=subvol=@ quiet"), "{grub}");
+        assert!(!grub.contains("@rootfs"), "{grub}");
+        assert!(top.join(".@rootfs.rootshift/etc/fstab").is_file());
+    });
+}
+
+fn becomes_subvolumes(kind: Kind) -> Disk {
+    let disk = Disk::with_system_of(kind);
     let old = disk.old_manifest();
     let plan = disk.arm(After::Reboot);
     assert_eq!(disk.boot(), WOULD_REBOOT);
@@ -25,6 +63,7 @@ fn a_flat_root_becomes_subvolumes_with_every_file() {
     assert_eq!(disk.state().done, planned);
     assert_same(&old, &disk.new_manifest());
     disk.check();
+    disk
 }
 
 #[test]
@@ -47,19 +86,30 @@ fn continue_goes_on_into_the_new_system() {
 
 #[test]
 fn the_old_system_is_whole_after_the_commit_and_root_again_after_a_rollback() {
-    let disk = Disk::with_system();
+    for kind in Kind::ALL {
+        rolled_back(kind);
+    }
+}
+
+fn rolled_back(kind: Kind) {
+    let disk = Disk::with_system_of(kind);
     let old = disk.old_manifest();
     disk.arm(After::Reboot);
     disk.boot();
-    disk.mounted(|top| std::fs::write(top.join("@home/user/new-work"), "kept").unwrap());
+    if kind == Kind::Rootfs {
+        assert_same(&old, &disk.old_manifest());
+    }
+    disk.mounted(|top| fs::write(top.join("@home/user/new-work"), "kept").unwrap());
     request_rollback(&disk);
     assert_eq!(disk.boot(), 0);
-    assert_eq!(disk.root_flags().as_deref(), Some("subvol=/"));
+    assert_eq!(disk.root_flags().as_deref(), Some(kind.root_flags()));
     assert_eq!(disk.stage(), Stage::RolledBack);
     assert_same(&old, &disk.old_manifest());
     disk.mounted(|top| {
+        assert!(!top.join(kind.root()).is_symlink());
+        assert!(!top.join(".@rootfs.rootshift").exists());
         let kept = top.join("@home.rolled-back-1/user/new-work");
-        assert_eq!(std::fs::read_to_string(kept).unwrap(), "kept");
+        assert_eq!(fs::read_to_string(kept).unwrap(), "kept");
         assert!(!top.join(".boot.rootshift").exists());
     });
     assert_eq!(
@@ -88,7 +138,11 @@ fn request_rollback(disk: &Disk) {
 
 #[test]
 fn a_new_system_that_never_validates_is_rolled_back_by_itself() {
-    let disk = Disk::with_system();
+    Kind::ALL.into_iter().for_each(rolled_back_by_itself);
+}
+
+fn rolled_back_by_itself(kind: Kind) {
+    let disk = Disk::with_system_of(kind);
     let old = disk.old_manifest();
     let plan = disk.arm(After::Reboot);
     disk.boot();
@@ -101,17 +155,25 @@ fn a_new_system_that_never_validates_is_rolled_back_by_itself() {
         );
     }
     disk.boot();
-    assert_eq!(disk.root_flags().as_deref(), Some("subvol=/"));
+    assert_eq!(disk.root_flags().as_deref(), Some(kind.root_flags()));
     assert_eq!(disk.stage(), Stage::RolledBack);
     assert_same(&old, &disk.old_manifest());
 }
 
 #[test]
 fn work_prepared_from_an_old_system_that_changed_since_is_thrown_away() {
-    let disk = Disk::with_system();
+    for kind in Kind::ALL {
+        for file in ["home/user/files/7", "home/user/vm/disk"] {
+            thrown_away_when_changed(kind, file);
+        }
+    }
+}
+
+fn thrown_away_when_changed(kind: Kind, file: &str) {
+    let disk = Disk::with_system_of(kind);
     disk.arm(After::Reboot);
     leave_half_prepared(&disk);
-    disk.mounted(|top| std::fs::write(top.join("home/user/files/7"), "changed since").unwrap());
+    disk.in_old(|old| fs::write(old.join(file), "changed since").unwrap());
     let old = disk.old_manifest();
     assert_eq!(disk.boot(), WOULD_REBOOT);
     assert!(
@@ -148,6 +210,7 @@ fn leave_half_prepared(disk: &Disk) {
                 step: step.id.clone(),
                 milliseconds: 1,
                 found_done: false,
+                usage: None,
             };
             migration.record(done).unwrap();
         }
@@ -156,6 +219,12 @@ fn leave_half_prepared(disk: &Disk) {
 
 #[test]
 fn a_changed_machine_makes_the_plan_stale_and_nothing_is_done() {
+    for kind in Kind::ALL {
+        stale_when_changed(kind);
+    }
+}
+
+fn stale_when_changed(kind: Kind) {
     for (file, name) in [
         ("etc/fstab", "/etc/fstab"),
         ("boot/grub/grub.cfg", "/boot/grub/grub.cfg"),
@@ -163,12 +232,12 @@ fn a_changed_machine_makes_the_plan_stale_and_nothing_is_done() {
         ("boot/initrd.img-6.1.0-1-amd64", "initrd.img-6.1.0-1-amd64"),
         ("boot/initrd.img-6.1.0-2-amd64", "initrd.img-6.1.0-2-amd64"),
     ] {
-        let disk = Disk::with_system();
+        let disk = Disk::with_system_of(kind);
         disk.arm(After::Reboot);
-        disk.mounted(|top| {
-            let mut text = std::fs::read_to_string(top.join(file)).unwrap_or_default();
+        disk.in_old(|top| {
+            let mut text = fs::read_to_string(top.join(file)).unwrap_or_default();
             text.push_str("# one more line\n");
-            std::fs::write(top.join(file), text).unwrap();
+            fs::write(top.join(file), text).unwrap();
         });
         let old = disk.old_manifest();
         assert_eq!(disk.boot(), 0, "{file}");
@@ -185,12 +254,20 @@ fn a_changed_machine_makes_the_plan_stale_and_nothing_is_done() {
 
 #[test]
 fn what_changed_since_arming_is_a_refusal_and_can_be_mended() {
+    Kind::ALL.into_iter().for_each(refused_and_mended);
+}
+
+fn refused_and_mended(kind: Kind) {
     let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
     let make = |top: &std::path::Path, name: &str| {
         run(
             "btrfs",
             &["-q", "subvolume", "create", &text(top.join(name))],
         );
+    };
+    let beside = |old: &Path| match kind {
+        Kind::Flat => old.join("@home"),
+        Kind::Rootfs => old.parent().unwrap().join("@home"),
     };
     type Change<'a> = &'a dyn Fn(&std::path::Path);
     let cases: [(&str, Change, Change); 3] = [
@@ -211,8 +288,8 @@ fn what_changed_since_arming_is_a_refusal_and_can_be_mended() {
         ),
         (
             "@home",
-            &|top| std::fs::create_dir(top.join("@home")).unwrap(),
-            &|top| std::fs::remove_dir(top.join("@home")).unwrap(),
+            &|old| fs::create_dir(beside(old)).unwrap(),
+            &|old| fs::remove_dir(beside(old)).unwrap(),
         ),
         (
             "/etc is immutable",
@@ -221,15 +298,15 @@ fn what_changed_since_arming_is_a_refusal_and_can_be_mended() {
         ),
     ];
     for (wanted, spoil, mend) in cases {
-        let disk = Disk::with_system();
+        let disk = Disk::with_system_of(kind);
         disk.arm(After::Reboot);
-        disk.mounted(spoil);
+        disk.in_old(spoil);
         assert_eq!(disk.boot(), 0, "{wanted}");
         assert_eq!(disk.root_flags(), None, "{wanted}");
         let reason = disk.state().reason.unwrap();
         assert!(reason.contains(wanted), "{wanted}: {reason}");
         assert_eq!(disk.stage(), Stage::Armed, "{wanted}");
-        disk.mounted(mend);
+        disk.in_old(mend);
         assert_eq!(disk.boot(), WOULD_REBOOT, "{wanted}: mended");
     }
 }
@@ -262,15 +339,15 @@ fn a_flipped_bit_in_any_record_is_an_ordinary_boot_with_nothing_changed() {
     let disk = Disk::with_system();
     disk.arm(After::Reboot);
     let journal = |top: &std::path::Path| top.join(".rootshift/journal");
-    let whole = disk.mounted(|top| std::fs::read(journal(top)).unwrap());
+    let whole = disk.mounted(|top| fs::read(journal(top)).unwrap());
     for record in 0..whole.len() / 512 {
         let mut bytes = whole.clone();
         bytes[record * 512 + 40] ^= 4;
-        disk.mounted(|top| std::fs::write(journal(top), &bytes).unwrap());
+        disk.mounted(|top| fs::write(journal(top), &bytes).unwrap());
         assert_eq!(disk.boot(), 0);
         assert_eq!(disk.root_flags(), None);
         disk.mounted(|top| {
-            assert_eq!(std::fs::read(journal(top)).unwrap(), bytes);
+            assert_eq!(fs::read(journal(top)).unwrap(), bytes);
             assert!(!top.join("@").exists());
         });
     }
@@ -285,4 +362,95 @@ fn another_file_system_is_left_alone() {
     assert_eq!(disk.boot(), 0);
     assert_eq!(disk.root_flags(), None);
     assert_eq!(disk.stage(), Stage::Armed);
+}
+
+/// As after `validate`, with ordinary images; returns what finalizing said.
+fn finalize(disk: &Disk) -> Result<u64, String> {
+    disk.mounted(|top| {
+        let top = rootshift::sys::Root::open(top).unwrap();
+        let mut migration = rootshift::engine::home::Migration::open(&top)
+            .unwrap()
+            .unwrap();
+        if migration.state().stage == Stage::Committed {
+            let validated = Record::Validated {
+                passed: 1,
+                failed: 0,
+            };
+            migration.record(validated).unwrap();
+            migration.record(Record::Disarmed).unwrap();
+        }
+        rootshift::engine::finalize::finalize(&top, &top, &mut migration, &mut |_| {})
+            .map_err(|error| error.to_string())
+    })
+}
+
+fn names(top: &Path) -> Vec<String> {
+    let names = fs::read_dir(top).unwrap();
+    let mut names: Vec<String> = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn finalize_deletes_the_old_system_and_nothing_else() {
+    for (kind, left) in [
+        (
+            Kind::Flat,
+            vec![".rootshift", "@", "@home", "@var_log", "boot"],
+        ),
+        (
+            Kind::Rootfs,
+            vec![
+                ".rootshift",
+                "@",
+                "@home",
+                "@other",
+                "@rootfs",
+                "@var_log",
+                "notes",
+            ],
+        ),
+    ] {
+        let disk = Disk::with_system_of(kind);
+        if kind == Kind::Rootfs {
+            disk.mounted(|top| {
+                let other = top.join("@other");
+                run(
+                    "btrfs",
+                    &["-q", "subvolume", "create", other.to_str().unwrap()],
+                );
+                fs::write(top.join("notes"), "somebody's").unwrap();
+            });
+        }
+        disk.arm(After::Reboot);
+        disk.boot();
+        disk.boot();
+        let new = disk.new_manifest();
+        let late = disk.in_old(|old| {
+            let late = old.join("home/user/late");
+            run(
+                "btrfs",
+                &["-q", "subvolume", "create", late.to_str().unwrap()],
+            );
+            late
+        });
+        let refused = finalize(&disk).unwrap_err();
+        assert!(
+            refused.contains("home/user/late in the old system"),
+            "{refused}"
+        );
+        disk.mounted(|_| {
+            run(
+                "btrfs",
+                &["-q", "subvolume", "delete", late.to_str().unwrap()],
+            )
+        });
+        finalize(&disk).unwrap();
+        assert_eq!(disk.stage(), Stage::Finalized);
+        assert_eq!(disk.mounted(names), left, "{kind:?}");
+        assert_same(&new, &disk.new_manifest());
+        disk.check();
+    }
 }

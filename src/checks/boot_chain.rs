@@ -38,9 +38,10 @@ fn broken(config: &Path, problem: &str) -> Outcome {
 
 /// core.img loads its modules from the path that is about to be switched (facts boot.md D6).
 fn modules_missing(context: &CheckContext, top: &Root) -> Result<Option<Outcome>, Error> {
-    let old = Path::new("boot/grub/i386-pc/normal.mod");
-    let new = Path::new(context.main()).join(old);
-    if top.resolved_status(old)?.is_some() && top.resolved_status(&new)?.is_none() {
+    let module = "boot/grub/i386-pc/normal.mod";
+    let old = Path::new(context.old_root).join(module);
+    let new = Path::new(context.main()).join(module);
+    if top.resolved_status(&old)?.is_some() && top.resolved_status(&new)?.is_none() {
         return Ok(Some(broken(
             &new,
             "GRUB's modules are missing in the new system",

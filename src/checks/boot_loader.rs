@@ -4,15 +4,15 @@
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
-use crate::bootcfg::grub_config::{RootIdentity, to_subvolume};
+use crate::bootcfg::grub_config::{RootIdentity, boot_entries, default_entry, to_subvolume};
 use crate::sys::{FileKind, Root};
 
 const GRUB_CONFIG: &str = "boot/grub/grub.cfg";
 const FSTAB: &str = "etc/fstab";
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
-    let top = context.top()?;
-    if !top
+    let old = context.old()?;
+    if !old
         .status(Path::new("boot"))?
         .is_some_and(|status| status.is_directory())
     {
@@ -22,7 +22,7 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
         ));
     }
     for file in [FSTAB, GRUB_CONFIG] {
-        if let Some(problem) = not_a_plain_file(top, file)? {
+        if let Some(problem) = not_a_plain_file(&old, file)? {
             return Ok(problem);
         }
     }
@@ -33,14 +33,35 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
         uuid: &identity.uuid,
         aliases: &identity.aliases,
     };
-    let text = top.read_text(Path::new(GRUB_CONFIG))?;
-    if let Err(cause) = to_subvolume(&text, &root, context.main()) {
-        return Ok(Outcome::fail(
-            format!("/{GRUB_CONFIG} can't be rewritten: {cause}"),
-            "run `update-grub` and look at the line",
-        ));
-    }
-    Ok(Outcome::Pass)
+    let text = old.read_text(Path::new(GRUB_CONFIG))?;
+    let problem = match to_subvolume(&text, &root, context.main()) {
+        Err(cause) => Some(format!("can't be rewritten: {cause}")),
+        Ok(new) => kernel_out_of_reach(context, &old, &new.text)?,
+    };
+    Ok(problem.map_or(Outcome::Pass, |problem| {
+        let problem = format!("/{GRUB_CONFIG} {problem}");
+        Outcome::fail(problem, "run `update-grub` and look at the line")
+    }))
+}
+
+/// The rewritten configuration must find in the new root the kernel that is in the old one now: it
+/// does not where the old one names another subvolume than the one that is mounted.
+fn kernel_out_of_reach(
+    context: &CheckContext,
+    old: &Root,
+    text: &str,
+) -> Result<Option<String>, Error> {
+    let entries = boot_entries(text);
+    let kernel = default_entry(text, &entries).and_then(|entry| entry.linux.as_deref());
+    let Some(kernel) = kernel else {
+        return Ok(None); // boot-chain looks at it once it is written
+    };
+    let inside = Path::new("/").join(context.main());
+    let found = match Path::new(kernel).strip_prefix(inside) {
+        Ok(inside) => old.resolved_status(inside)?.is_some(),
+        Err(_) => false,
+    };
+    Ok((!found).then(|| format!("would load {kernel}, which would not be there")))
 }
 
 fn not_a_plain_file(top: &Root, path: &str) -> Result<Option<Outcome>, Error> {

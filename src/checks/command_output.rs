@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{CheckContext, Error, Outcome};
 use crate::documents::check::CommandOutput;
-use crate::sys::timeout::run_within;
+use crate::sys::process::run_within;
 
 const TIMEOUT_SECONDS: u32 = 10;
 

@@ -1,8 +1,10 @@
-//! `flat-btrfs-root`: `/` is the top level of a btrfs on one device.
+//! `flat-btrfs-root`: `/` is the top level of a btrfs on one device, or the one subvolume at the top
+//! level that an installer has put the whole system into (`@rootfs`).
 
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
+use crate::documents::layout::is_plain_name;
 use crate::sys::btrfs;
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
@@ -18,11 +20,8 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
             "not supported yet: rootshift moves btrfs roots only; nothing was changed",
         ));
     }
-    if root.root != Path::new("/") {
-        return Ok(Outcome::fail(
-            format!("the root is the subvolume {} already", root.root.display()),
-            "not supported yet: rootshift moves flat roots only; nothing was changed",
-        ));
+    if let Some(problem) = unknown_subvolume(context)? {
+        return Ok(problem);
     }
     let devices = btrfs::filesystem(context.system)?.devices;
     if devices > 1 {
@@ -32,6 +31,32 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
         ));
     }
     Ok(separate_system_directory(context).unwrap_or(Outcome::Pass))
+}
+
+/// A root that is neither the top level nor one subvolume in it that can get out of the way.
+fn unknown_subvolume(context: &CheckContext) -> Result<Option<Outcome>, Error> {
+    let name = context.old_root;
+    let refuse = |problem: String| {
+        let remedy = "not supported yet: rootshift moves flat roots and a single subvolume as \
+                      @rootfs; nothing was changed";
+        Ok(Some(Outcome::fail(problem, remedy)))
+    };
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if name == context.main() {
+        return refuse(format!("the root is the subvolume {name} already"));
+    }
+    if name.contains('/') {
+        return refuse(format!("the root is {name}, not at the top level"));
+    }
+    if !is_plain_name(name) {
+        return refuse(format!("the root subvolume's name \"{name}\" is unusual"));
+    }
+    if !btrfs::is_subvolume(context.top()?, Path::new(name))? {
+        return refuse(format!("the root is the directory {name}, no subvolume"));
+    }
+    Ok(None)
 }
 
 /// The boot path can only be switched where /boot is part of the root.

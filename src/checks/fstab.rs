@@ -7,9 +7,15 @@ use crate::bootcfg::fstab::{Entry, Fstab};
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     let path = Path::new(context.main()).join("etc/fstab");
-    let fstab = Fstab::parse(&context.top()?.read_text(&path)?);
+    Ok(names_layout(context, &context.top()?.read_text(&path)?))
+}
+
+/// Whether this text, as the new system's fstab, mounts each subvolume of the layout.
+#[must_use]
+pub fn names_layout(context: &CheckContext, text: &str) -> Outcome {
+    let fstab = Fstab::parse(text);
     let Some(layout) = context.layout.root() else {
-        return Ok(Outcome::Pass);
+        return Outcome::Pass;
     };
     for subvolume in &layout.subvolumes {
         let wrong = match fstab.entry_for(&subvolume.mount_point) {
@@ -17,16 +23,16 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
             Some(entry) => wrong_entry(context, entry, &subvolume.name),
         };
         if let Some(wrong) = wrong {
-            return Ok(Outcome::fail(
+            return Outcome::fail(
                 format!(
                     "/etc/fstab of the new system: {}: {wrong}",
                     subvolume.mount_point
                 ),
                 format!("the line needs the option subvol={}", subvolume.name),
-            ));
+            );
         }
     }
-    Ok(Outcome::Pass)
+    Outcome::Pass
 }
 
 fn wrong_entry(context: &CheckContext, entry: &Entry, subvolume: &str) -> Option<String> {

@@ -7,7 +7,7 @@ use super::{CheckContext, Error, Outcome};
 use crate::tree::walk::straddling_hard_links;
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
-    let top = context.top()?;
+    let old = context.old()?;
     let Some(layout) = context.layout.root() else {
         return Ok(Outcome::Pass);
     };
@@ -15,7 +15,7 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
         .split_off()
         .map(|subvolume| PathBuf::from(subvolume.mount_point.trim_start_matches('/')))
         .collect();
-    let straddling = straddling_hard_links(top, &directories)?;
+    let straddling = straddling_hard_links(&old, &directories)?;
     let Some(first) = straddling.first() else {
         return Ok(Outcome::Pass);
     };

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{CheckContext, Error, Outcome};
-use crate::sys::Root;
+use crate::sys::{InodeFlags, Root};
 
 const WRITTEN: [&str; 7] = [
     ".",
@@ -19,12 +19,18 @@ const WRITTEN: [&str; 7] = [
 ];
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
-    let top = context.top()?;
-    for path in touched(context, top)? {
-        if !top.exists(&path)? {
+    let old = context.old()?;
+    if context.top()?.flags(Path::new("."))?.bits & InodeFlags::LOCKS != 0 {
+        return Ok(Outcome::fail(
+            "the top level of the root file system is immutable or append-only",
+            "mount it (mount -o subvolid=5 DEVICE /mnt) and run `chattr -i -a /mnt`",
+        ));
+    }
+    for path in touched(context, &old)? {
+        if !old.exists(&path)? {
             continue;
         }
-        let flags = top.flags(&path)?;
+        let flags = old.flags(&path)?;
         let attribute = match (flags.immutable, flags.append_only) {
             (true, _) => ("immutable", "-i"),
             (_, true) => ("append-only", "-a"),
@@ -39,9 +45,9 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     Ok(Outcome::Pass)
 }
 
-fn touched(context: &CheckContext, top: &Root) -> Result<Vec<PathBuf>, Error> {
+fn touched(context: &CheckContext, old: &Root) -> Result<Vec<PathBuf>, Error> {
     let mut paths: Vec<PathBuf> = WRITTEN.iter().map(PathBuf::from).collect();
-    paths.extend(top.list(Path::new("."))?.into_iter().map(PathBuf::from));
+    paths.extend(old.list(Path::new("."))?.into_iter().map(PathBuf::from));
     for subvolume in context
         .layout
         .root()
@@ -55,8 +61,8 @@ fn touched(context: &CheckContext, top: &Root) -> Result<Vec<PathBuf>, Error> {
                 .filter(|up| !up.as_os_str().is_empty())
                 .map(Path::to_owned),
         );
-        if top.exists(directory)? {
-            let names = top.list(directory)?;
+        if old.exists(directory)? {
+            let names = old.list(directory)?;
             paths.extend(names.into_iter().map(|name| directory.join(name)));
         }
     }

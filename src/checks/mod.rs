@@ -33,6 +33,7 @@ mod words;
 use std::path::Path;
 
 pub use error::Error;
+pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
 
 use names::{Kind, Known};
@@ -51,6 +52,8 @@ pub struct CheckContext<'a> {
     pub mounts: &'a [Mount],
     /// The top level of the root file system, where it could be mounted.
     pub top: Option<&'a Root>,
+    /// The subvolume at the top level that is the old system's root; empty for the top level.
+    pub old_root: &'a str,
     /// Which subvolume is mounted where, once all is done.
     pub layout: &'a Layout,
     /// How the root file system is known.
@@ -79,6 +82,11 @@ impl<'a> CheckContext<'a> {
         self.top.ok_or(Error::NoTopLevel)
     }
 
+    /// The old system's root, without what is mounted over it.
+    fn old(&self) -> Result<Root, Error> {
+        Ok(self.top()?.within(Path::new(self.old_root))?)
+    }
+
     /// Name of the layout's root subvolume.
     fn main(&self) -> &'a str {
         let main = self.layout.root().and_then(|filesystem| filesystem.main());
@@ -103,7 +111,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn fail(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn fail(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Fail {
             problem: problem.into(),
             remedy: remedy.into(),

@@ -55,7 +55,7 @@ impl Kind {
                 let names = text.lines().filter_map(|line| line.split('\t').nth(1));
                 names.map(str::to_owned).collect()
             }
-            Self::Port => network::listening_ports(system)?,
+            Self::Port => network::listening_ports(&system.within(Path::new("proc"))?)?,
             Self::Process => processes(system)?,
             Self::User => first_fields(&text("etc/passwd")?),
             Self::Group => first_fields(&text("etc/group")?),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
 use crate::documents::layout::FilesystemLayout;
-use crate::documents::plan::{STAGING, TRASH};
+use crate::documents::plan::{OldSystem, STAGING, TRASH};
 use crate::sys::{Root, btrfs};
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
@@ -14,18 +14,29 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
             "the layout has no root file system".into(),
         ));
     };
-    if let Some(taken) = taken_name(top, layout)? {
+    if let Some(taken) = taken_name(context, top, layout)? {
         return Ok(taken);
     }
+    let old = context.old()?;
+    if old.exists(Path::new(TRASH))? {
+        return Ok(Outcome::fail(
+            format!("/{TRASH} exists already"),
+            format!("rename it (mv /{TRASH} /trash.old)"),
+        ));
+    }
     for subvolume in layout.split_off() {
-        if let Some(problem) = not_to_be_split(context, top, &subvolume.mount_point)? {
+        if let Some(problem) = not_to_be_split(context, &old, &subvolume.mount_point)? {
             return Ok(problem);
         }
     }
     Ok(Outcome::Pass)
 }
 
-fn taken_name(top: &Root, layout: &FilesystemLayout) -> Result<Option<Outcome>, Error> {
+fn taken_name(
+    context: &CheckContext,
+    top: &Root,
+    layout: &FilesystemLayout,
+) -> Result<Option<Outcome>, Error> {
     for subvolume in &layout.subvolumes {
         let path = Path::new(&subvolume.name);
         let prepared = Path::new(STAGING).join(path);
@@ -48,10 +59,15 @@ fn taken_name(top: &Root, layout: &FilesystemLayout) -> Result<Option<Outcome>, 
             ),
         )));
     }
-    if top.exists(Path::new(TRASH))? {
+    let old = OldSystem {
+        root: context.old_root.to_owned(),
+        ..OldSystem::default()
+    };
+    let [_, _, kept] = old.boot_switch(context.main());
+    if top.exists(Path::new(&kept))? {
         return Ok(Some(Outcome::fail(
-            format!("/{TRASH} exists already"),
-            format!("rename it (mv /{TRASH} /trash.old)"),
+            format!("{kept} is at the top level already"),
+            "look whether a migration of before has left it, and rename it",
         )));
     }
     Ok(None)
@@ -59,7 +75,7 @@ fn taken_name(top: &Root, layout: &FilesystemLayout) -> Result<Option<Outcome>, 
 
 fn not_to_be_split(
     context: &CheckContext,
-    top: &Root,
+    old: &Root,
     mount_point: &str,
 ) -> Result<Option<Outcome>, Error> {
     let path = Path::new(mount_point);
@@ -68,7 +84,7 @@ fn not_to_be_split(
         let problem = format!("{mount_point} is a file system of its own");
         return Ok(Some(Outcome::fail(problem, remedy)));
     }
-    let Some(status) = top.status(path)? else {
+    let Some(status) = old.status(path)? else {
         return Ok(Some(Outcome::fail(
             format!("{mount_point} does not exist"),
             remedy,
@@ -78,12 +94,12 @@ fn not_to_be_split(
         let problem = format!("{mount_point} is no directory (a symlink perhaps)");
         return Ok(Some(Outcome::fail(problem, remedy)));
     }
-    if btrfs::is_subvolume(top, path)? {
+    if btrfs::is_subvolume(old, path)? {
         let problem = format!("{mount_point} is a subvolume already");
         return Ok(Some(Outcome::fail(problem, remedy)));
     }
     let trash = path.join(TRASH);
-    if top.exists(&trash)? {
+    if old.exists(&trash)? {
         let problem = format!("{} exists already", trash.display());
         return Ok(Some(Outcome::fail(problem, "rename it")));
     }

@@ -10,10 +10,13 @@ use crate::sys::btrfs;
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     let top = context.top()?;
     for nested in btrfs::list_subvolumes(top)? {
+        let Ok(inside) = nested.path.strip_prefix(context.old_root) else {
+            continue;
+        };
         if nested.path.starts_with(HOME) || !btrfs::subvolume_info(top, &nested.path)?.read_only {
             continue;
         }
-        let path = Path::new("/").join(&nested.path);
+        let path = Path::new("/").join(inside);
         return Ok(Outcome::fail(
             format!("{} is a read-only snapshot", path.display()),
             format!(

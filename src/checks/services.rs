@@ -1,13 +1,12 @@
 //! `service`, `no-failed-units`, `socket`: what systemd and services say.
 
-use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::{CheckContext, Error, Outcome};
 use crate::documents::check::{ServiceParameters, SocketParameters};
-use crate::sys::timeout::run_within;
+use crate::sys::process::run_within;
 use crate::sys::{self, Root};
 
 /// Where systemd finds units, generated ones too (systemd.unit(5)).
@@ -126,12 +125,9 @@ pub(super) fn socket(context: &CheckContext, wanted: &SocketParameters) -> Resul
 /// A connection to a Unix socket, or what is wrong with the socket; an error when it could not be
 /// tried. (A full queue makes connect(2) wait; the kernel knows no limit for it.)
 pub(super) fn connect(system: &Root, path: &str) -> Result<Result<UnixStream, String>, sys::Error> {
-    let full: PathBuf = system.path().join(path.trim_start_matches('/'));
-    match UnixStream::connect(&full) {
+    match system.connect(Path::new(path)) {
         Ok(stream) => Ok(Ok(stream)),
-        Err(cause) if cause.kind() == ErrorKind::PermissionDenied => {
-            Err(sys::Error::call("connect to", &full, cause))
-        }
+        Err(cause) if cause.is_not_permitted() => Err(cause),
         Err(cause) => Ok(Err(format!("{path} does not answer: {cause}"))),
     }
 }

@@ -8,7 +8,7 @@ use super::{CheckContext, Error, Outcome};
 use crate::bootcfg::cmdline::CommandLine;
 use crate::bootcfg::grub_config::{BootEntry, boot_entries, default_entry};
 use crate::documents::check::Words;
-use crate::sys::timeout::run_within;
+use crate::sys::process::run_within;
 
 /// Long enough to unpack an image of a slow machine.
 const LISTING: Duration = Duration::from_secs(60);

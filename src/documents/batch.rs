@@ -41,6 +41,12 @@ pub struct Batch {
     /// Boots that the new system has to pass its validation in.
     #[serde(default = "three")]
     pub trial_boots: u32,
+    /// Seconds that the boot console waits for a key at an interactive checkpoint.
+    #[serde(default = "ten")]
+    pub checkpoint_seconds: u32,
+    /// viScripts that may run at once in a phase with `parallel_execution`.
+    #[serde(default = "four")]
+    pub max_parallel: u32,
     /// The work, in order.
     pub phases: Vec<Phase>,
     /// What the machine must have.
@@ -58,6 +64,14 @@ fn three() -> u32 {
     3
 }
 
+fn four() -> u32 {
+    4
+}
+
+fn ten() -> u32 {
+    10
+}
+
 /// Versions of the format that this program understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FormatVersion {
@@ -70,19 +84,22 @@ pub enum FormatVersion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutionMode {
-    /// One after the other.
+    /// One after the other; within a phase, viScripts run side by side where it says so.
     Sequential,
+    /// One after the other; within each phase, viScripts run side by side.
+    Parallel,
 }
 
 /// What a failure leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureHandling {
-    /// A failure in a critical phase ends the run.
+    /// A failed check of a critical phase ends the run, and a failed step of a phase that is
+    /// critical or required; what fails elsewhere is noted.
     StopOnCritical,
-    /// Only a failed step ends the run; failed checks are noted.
+    /// A failed step of a required phase ends the run; all else is noted.
     Continue,
-    /// Any failure ends the run and takes it back.
+    /// A failed check of a required phase ends the run, and any failed step.
     Rollback,
 }
 
@@ -152,12 +169,12 @@ pub struct RollbackConfiguration {
     pub enabled: bool,
     /// Name to pattern, as `fstab` to `/etc/fstab.backup.*`.
     pub backup_locations: BTreeMap<String, String>,
-    /// Name to what a person would type; never given to a shell.
+    /// Name to what a person would type; parsed into a [`super::restore::Restore`].
     pub restore_commands: BTreeMap<String, String>,
 }
 
 /// How much is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Monitoring {
     /// How much is logged.
@@ -166,8 +183,19 @@ pub struct Monitoring {
     pub progress_tracking: bool,
     /// Whether times are reported.
     pub performance_monitoring: bool,
-    /// Whether errors are reported in full.
+    /// Whether the report lists errors.
     pub error_reporting: bool,
+}
+
+impl Default for Monitoring {
+    fn default() -> Self {
+        Self {
+            log_level: LogLevel::Normal,
+            progress_tracking: true,
+            performance_monitoring: true,
+            error_reporting: true,
+        }
+    }
 }
 
 /// How much is logged.
@@ -183,20 +211,65 @@ pub enum LogLevel {
 }
 
 impl Batch {
+    /// A batch of one viScript.
+    #[must_use]
+    pub fn of_viscript(name: &str, file: &str) -> Self {
+        let phase = Phase {
+            name: name.to_owned(),
+            description: String::new(),
+            viscripts: vec![file.to_owned()],
+            required: true,
+            critical: true,
+            parallel_execution: false,
+            checkpoint_after: false,
+        };
+        Self {
+            schema: None,
+            batch_name: name.to_owned(),
+            version: FormatVersion::One,
+            description: String::new(),
+            author: String::new(),
+            created_date: String::new(),
+            execution_mode: ExecutionMode::Sequential,
+            failure_handling: FailureHandling::StopOnCritical,
+            rollback_enabled: true,
+            interactive_checkpoints: false,
+            layout: Layout::default(),
+            trial_boots: three(),
+            checkpoint_seconds: ten(),
+            max_parallel: four(),
+            phases: vec![phase],
+            dependencies: Dependencies::default(),
+            rollback_configuration: None,
+            monitoring: None,
+        }
+    }
+
+    /// viScripts of this phase that may run at once.
+    #[must_use]
+    pub fn at_once(&self, phase: &Phase) -> u32 {
+        if phase.parallel_execution || self.execution_mode == ExecutionMode::Parallel {
+            self.max_parallel
+        } else {
+            1
+        }
+    }
+
     /// Parses a batch and holds it against the rules that need no other document.
     ///
     /// # Errors
     /// The first mistake, with its place and remedy.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let batch: Self = parse::document(file, bytes)?;
+        let batch: Self = parse::written(file, bytes)?;
         match batch.problems(file).into_iter().next() {
-            Some(problem) => Err(problem),
+            Some(problem) => Err(parse::placed(bytes, problem)),
             None => Ok(batch),
         }
     }
 
     fn problems(&self, file: &str) -> Vec<Error> {
         let mut problems = self.layout.problems(file);
+        problems.extend(self.restore_problems(file));
         let mut say = |at: String, problem: &str| {
             problems.push(Error::Sense {
                 file: file.into(),
@@ -210,6 +283,12 @@ impl Batch {
         if !(1..=20).contains(&self.trial_boots) {
             say("trial_boots".into(), "must be 1 to 20");
         }
+        if !(1..=64).contains(&self.max_parallel) {
+            say("max_parallel".into(), "must be 1 to 64");
+        }
+        if self.checkpoint_seconds > 600 {
+            say("checkpoint_seconds".into(), "must be 0 to 600");
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
         if self.batch_name.is_empty() || !self.batch_name.chars().all(plain) {
             say("batch_name".into(), "use letters, digits, _ - . only");
@@ -222,6 +301,16 @@ impl Batch {
                     "there are none: the phase would always pass",
                 );
             }
+            for (index, name) in phase.viscripts.iter().enumerate() {
+                if name.is_empty() || name.contains('/') || [".", ".."].contains(&name.as_str()) {
+                    say(
+                        format!("{at}.viScripts[{index}]"),
+                        &format!(
+                            "\"{name}\" is no plain file name: write it as \"docker_viScript.json\""
+                        ),
+                    );
+                }
+            }
             if self
                 .phases
                 .iter()
@@ -232,5 +321,11 @@ impl Batch {
             }
         }
         problems
+    }
+
+    fn restore_problems(&self, file: &str) -> Vec<Error> {
+        let configuration = self.rollback_configuration.as_ref();
+        let parsed = configuration.map(|configuration| configuration.restores(file));
+        parsed.and_then(Result::err).unwrap_or_default()
     }
 }

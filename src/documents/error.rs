@@ -43,6 +43,14 @@ pub enum Error {
         /// Where it was looked for.
         searched: Vec<PathBuf>,
     },
+    /// Somebody else than root could have written it.
+    #[error("{file} is not safe to act on: {problem}")]
+    Unguarded {
+        /// The file's name.
+        file: String,
+        /// Why, and what to do.
+        problem: String,
+    },
     /// It could not be read.
     #[error(transparent)]
     System(#[from] sys::Error),

@@ -129,14 +129,19 @@ impl FilesystemLayout {
     }
 }
 
-/// A comma or a blank in a name can't be told in mount options (facts boot.md T48).
-fn bad_name(name: &str) -> Option<String> {
+/// Whether a subvolume's name needs no quoting anywhere: a comma or a blank can't be told in mount
+/// options (facts boot.md T48).
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "@_-.".contains(c);
-    let good = !name.is_empty()
+    !name.is_empty()
         && name.len() <= 200
         && name.chars().all(allowed)
-        && !name.starts_with(['.', '-']);
-    (!good).then(|| {
+        && !name.starts_with(['.', '-'])
+}
+
+fn bad_name(name: &str) -> Option<String> {
+    (!is_plain_name(name)).then(|| {
         format!("\"{name}\" can't be a subvolume's name: use letters, digits, @ _ - . only")
     })
 }

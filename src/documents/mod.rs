@@ -15,8 +15,10 @@ pub mod parse;
 mod place;
 pub mod plan;
 mod record;
+pub mod restore;
 pub mod size;
 pub mod step;
+mod strict;
 pub mod template;
 pub mod viscript;
 

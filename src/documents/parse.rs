@@ -2,47 +2,189 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{Error, place};
+use super::Error;
+use super::json::visible;
+use super::place::{self, Flaw};
+use super::strict::Strict;
 
 /// Documents are small; a larger file is a mistake.
 pub const SIZE_LIMIT: usize = 1024 * 1024;
 
-/// Parses `bytes` as a `T`. Unknown keys, missing keys, duplicate keys and trailing text are
-/// errors.
+/// What is said at most of a text that is wrong, in bytes: a whole document may be one.
+const MESSAGE_LIMIT: usize = 2000;
+/// A longer name is nobody's mistyping.
+const NAME_LIMIT: usize = 64;
+
+/// Parses `bytes` as a `T`. Unknown keys, missing keys, duplicate keys, lists in the place of
+/// objects and trailing text are errors.
 ///
 /// # Errors
 /// [`Error::Parse`] with line, column, the path inside the document and the nearest known name.
 pub fn document<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Error> {
-    let refuse = |line, column, at: String, problem: String| Error::Parse {
-        file: file.to_owned(),
+    is_text(file, bytes)?;
+    let value = read(bytes).map_err(|error| explained(file, bytes, &error))?;
+    without(place::duplicate_key(bytes), file, bytes)?;
+    Ok(value)
+}
+
+/// The same for what people write: neither is there a control character in any string of it, so
+/// its names can be shown as they are, and its paths given to the kernel.
+///
+/// # Errors
+/// As [`document`].
+pub fn written<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Error> {
+    let value = document(file, bytes)?;
+    without(place::control_character(bytes), file, bytes)?;
+    Ok(value)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = T::deserialize(Strict(&mut reader))?;
+    reader.end()?;
+    Ok(value)
+}
+
+fn without(flaw: Option<Flaw>, file: &str, bytes: &[u8]) -> Result<(), Error> {
+    flaw.map_or(Ok(()), |flaw| Err(refused(file, bytes, flaw)))
+}
+
+/// An error that names a path in this document, with the line and column of it.
+#[must_use]
+pub fn placed(bytes: &[u8], error: Error) -> Error {
+    let Error::Sense { file, at, problem } = error else {
+        return error;
+    };
+    let flaw = Flaw {
+        offset: place::find(bytes, &at),
+        path: at,
+        problem,
+    };
+    refused(&file, bytes, flaw)
+}
+
+/// Refuses what can't be JSON whatever is in it.
+///
+/// # Errors
+/// [`Error::Parse`].
+pub fn is_text(file: &str, bytes: &[u8]) -> Result<(), Error> {
+    let flaw = |offset, problem: String| {
+        let path = place::path_at(bytes, offset);
+        Err(refused(
+            file,
+            bytes,
+            Flaw {
+                offset,
+                path,
+                problem,
+            },
+        ))
+    };
+    if bytes.len() > SIZE_LIMIT {
+        return Err(too_large(file, bytes.len() as u64));
+    }
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        let what = "the document begins with a byte order mark; save it as UTF-8 without one";
+        return flaw(0, what.into());
+    }
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let at = error.valid_up_to();
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        return flaw(
+            at,
+            format!("not UTF-8: the byte {byte:#04x}; save the document as UTF-8"),
+        );
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return flaw(0, "the document is empty".into());
+    }
+    Ok(())
+}
+
+/// Refuses a document of this many bytes.
+#[must_use]
+pub fn too_large(file: &str, size: u64) -> Error {
+    let problem = format!("{size} bytes are more than any document has ({SIZE_LIMIT})");
+    no_document(file, &problem)
+}
+
+/// Refuses a file as a whole.
+#[must_use]
+pub fn no_document(file: &str, problem: &str) -> Error {
+    parse_error(file, (1, 1), "", problem, String::new())
+}
+
+/// What serde_json says, with its place.
+fn explained(file: &str, bytes: &[u8], error: &serde_json::Error) -> Error {
+    // The column of a syntax error counts the wrong sign too, which is at no place yet.
+    let read = error.column().saturating_sub(error.is_syntax().into());
+    let path = place::path(bytes, error.line(), read);
+    let problem = in_words(&error.to_string());
+    let hint = hint(&problem);
+    parse_error(
+        file,
+        (error.line(), error.column().max(1)),
+        &path,
+        &problem,
+        hint,
+    )
+}
+
+fn refused(file: &str, bytes: &[u8], flaw: Flaw) -> Error {
+    let place = place::line_and_column(bytes, flaw.offset);
+    parse_error(file, place, &flaw.path, &flaw.problem, String::new())
+}
+
+fn parse_error(
+    file: &str,
+    place: (usize, usize),
+    path: &str,
+    problem: &str,
+    hint: String,
+) -> Error {
+    let at = match short(path) {
+        top if top.is_empty() => top,
+        path => format!("{path}: "),
+    };
+    let (line, column) = place;
+    Error::Parse {
+        file: visible(file, &[]),
         line,
         column,
         at,
-        hint: hint(&problem),
-        problem,
-    };
-    if bytes.len() > SIZE_LIMIT {
-        let problem = format!(
-            "{} bytes is more than any document ({SIZE_LIMIT})",
-            bytes.len()
-        );
-        return Err(refuse(1, 1, String::new(), problem));
+        problem: short(problem),
+        hint,
     }
-    serde_json::from_slice(bytes).map_err(|error| {
-        // The column of a syntax error counts the wrong sign too, which is at no place yet.
-        let read = error.column().saturating_sub(error.is_syntax().into());
-        let at = match place::path(bytes, error.line(), read) {
-            top if top.is_empty() => top,
-            path => format!("{path}: "),
-        };
-        let problem = without_place(&error.to_string());
-        refuse(error.line(), error.column(), at, problem)
-    })
 }
 
-fn without_place(message: &str) -> String {
-    match message.rfind(" at line ") {
-        Some(end) => message.get(..end).unwrap_or(message).to_owned(),
+/// One line that can be shown: the begin and the end of what is too long.
+fn short(text: &str) -> String {
+    let text = visible(text, &[]);
+    let end = text.len().saturating_sub(MESSAGE_LIMIT / 2);
+    if end <= MESSAGE_LIMIT / 2 {
+        return text;
+    }
+    let begin = boundary(&text, MESSAGE_LIMIT / 4);
+    let (begin, end) = (text.get(..begin), text.get(boundary(&text, end)..));
+    format!("{}…{}", begin.unwrap_or_default(), end.unwrap_or_default())
+}
+
+/// The last place up to `at` where a character ends.
+fn boundary(text: &str, at: usize) -> usize {
+    let ends = (0..=at).rev().find(|at| text.is_char_boundary(*at));
+    ends.unwrap_or_default()
+}
+
+/// serde_json's message without its place, and in words of JSON.
+fn in_words(message: &str) -> String {
+    let message = match message.rfind(" at line ") {
+        Some(end) => message.get(..end).unwrap_or(message),
+        None => message,
+    };
+    match message.strip_prefix("EOF while parsing ") {
+        Some(what) => format!(
+            "the document ends in the middle of {what}; it was cut off, or a bracket is not closed"
+        ),
         None => message.to_owned(),
     }
 }
@@ -62,6 +204,7 @@ fn hint(problem: &str) -> String {
 /// The name nearest to `unknown`, when one is near enough to be meant.
 pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
+        .filter(|_| unknown.len() <= NAME_LIMIT)
         .map(|name| {
             (
                 edit_distance(&unknown.to_ascii_lowercase(), &name.to_ascii_lowercase()),
@@ -142,8 +285,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         for (text, part) in [
-            ("", "b.json:1:0: EOF"),
-            ("{\"phases\": [", "EOF while parsing"),
+            ("", "b.json:1:1: the document is empty"),
+            (
+                "{\"phases\": [",
+                "the document ends in the middle of a list",
+            ),
             ("{\"phases\": 3}", "invalid type: integer"),
             ("{\"phases\": [], \"phases\": []}", "duplicate field"),
             ("{\"phases\": []} x", "trailing characters"),
@@ -154,11 +300,22 @@ mod tests {
     }
 
     #[test]
+    fn an_object_is_not_a_list_of_its_values() {
+        // Twelve bytes are read before the list begins.
+        assert_eq!(
+            message("{\"phases\": [[true]]}"),
+            "b.json:1:12: phases[0]: invalid type: sequence, expected struct Inner"
+        );
+        let list = document::<crate::documents::CheckSpec>("c.json", b"{\"memory\": [\"4 GB\"]}");
+        assert!(list.is_err(), "{list:?}");
+    }
+
+    #[test]
     fn deep_nesting_and_large_files_are_refused() {
         assert!(message(&"[".repeat(10_000)).contains("invalid type"));
         let deep = format!("{{\"phases\": {}", "[".repeat(10_000));
         assert!(!message(&deep).is_empty());
-        assert!(message(&" ".repeat(2 * super::SIZE_LIMIT)).contains("more than any document"));
+        assert!(message(&" ".repeat(super::SIZE_LIMIT + 1)).contains("more than any document has"));
     }
 
     #[test]

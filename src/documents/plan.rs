@@ -1,8 +1,10 @@
 //! The plan: a batch resolved against one machine, frozen at `arm`, bound by its digest.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use super::batch::FailureHandling;
+use super::batch::{FailureHandling, Monitoring, RollbackConfiguration};
 use super::viscript::{NamedCheck, RiskLevel, Stage};
 use super::{Error, Layout, StepSpec, json, parse};
 
@@ -30,10 +32,16 @@ pub struct Plan {
     pub failure_handling: FailureHandling,
     /// Whether prepared work is taken back when the run fails.
     pub rollback_enabled: bool,
+    /// How much is told; everything when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
     /// What to do after the commit.
     pub after: After,
     /// Boots that the new system has to pass its validation in.
     pub trial_boots: u32,
+    /// Seconds that an interactive checkpoint waits for a key; none where nobody is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interactive: Option<u32>,
     /// Boots that may take up the migration before it is given up.
     pub attempts: u32,
     /// The root file system.
@@ -44,6 +52,9 @@ pub struct Plan {
     pub old_system: OldSystem,
     /// Files of the old system that must not have changed since.
     pub fingerprints: Vec<Fingerprint>,
+    /// How backed-up files are put back, when the batch wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_configuration: Option<RollbackConfiguration>,
     /// The work, in order.
     pub phases: Vec<PlannedPhase>,
 }
@@ -68,14 +79,50 @@ pub struct FilesystemIdentity {
     pub aliases: Vec<String>,
 }
 
-/// The old system at the top level.
+/// The old system: the top level itself, or one subvolume there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OldSystem {
-    /// Names at the top level, but for subvolumes that stay.
+    /// The subvolume that is its root, as `@rootfs`; empty for the top level.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub root: String,
+    /// Names at the top level that belong to it.
     pub entries: Vec<String>,
-    /// Subvolumes nested in it, by path, that have their place in the new one.
+    /// Subvolumes nested in it, by path in it, that have their place in the new one.
     pub nested: Vec<String>,
+}
+
+impl OldSystem {
+    /// A path of the old system as seen from the top level; `.` for the top level itself. Holds
+    /// until the boot path is switched.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        match (self.root.as_str(), inside.trim_matches('/')) {
+            ("", "" | ".") => PathBuf::from("."),
+            ("", inside) => PathBuf::from(inside),
+            (root, "" | ".") => PathBuf::from(root),
+            (root, inside) => PathBuf::from(root).join(inside),
+        }
+    }
+
+    /// What the boot loader reads at the top level and what takes its place: path, target and the
+    /// name under which the old one is kept. Of a flat system that is its `boot`, else the whole
+    /// subvolume: core.img, rootflags and fstab that name it stay valid (facts boot.md D5, D6).
+    #[must_use]
+    pub fn boot_switch(&self, main: &str) -> [String; 3] {
+        match self.root.as_str() {
+            "" => [
+                "/boot".into(),
+                format!("{main}/boot"),
+                ".boot.rootshift".into(),
+            ],
+            root => [
+                format!("/{root}"),
+                main.to_owned(),
+                format!(".{root}.rootshift"),
+            ],
+        }
+    }
 }
 
 /// A file and its content's hash.
@@ -102,6 +149,8 @@ pub struct PlannedPhase {
     pub critical: bool,
     /// Whether a checkpoint is recorded at its end.
     pub checkpoint_after: bool,
+    /// viScripts that may run at once.
+    pub at_once: u32,
     /// Its viScripts.
     #[serde(rename = "viScripts")]
     pub viscripts: Vec<PlannedViScript>,
@@ -117,6 +166,8 @@ pub struct PlannedViScript {
     pub risk_level: RiskLevel,
     /// Its steps.
     pub steps: Vec<PlannedStep>,
+    /// viScripts that must have succeeded before it.
+    pub requires: Vec<String>,
     /// Its checks.
     pub checks: Vec<NamedCheck>,
 }
@@ -130,6 +181,14 @@ pub struct PlannedStep {
     /// What is done.
     #[serde(rename = "do")]
     pub action: StepSpec,
+    /// How often it is tried again when what stands in the way may pass.
+    pub retries: u32,
+    /// Recovery: what is done when it has failed, before it is tried a last time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_failure: Vec<StepSpec>,
+    /// Whether other steps may work on the same file system at the same time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shares_filesystem: bool,
 }
 
 impl Plan {
@@ -162,6 +221,12 @@ impl Plan {
             at: "plan_version".into(),
             problem: format!("{} is not {}: arm again", plan.plan_version, Self::VERSION),
         })
+    }
+
+    /// How much is told: everything, normally, when the batch does not say.
+    #[must_use]
+    pub fn monitoring(&self) -> Monitoring {
+        self.monitoring.unwrap_or_default()
     }
 
     /// All steps, in the order they run in: those after the commit come last.
@@ -208,4 +273,28 @@ pub fn digest(bytes: &[u8]) -> String {
 #[must_use]
 pub fn tag(bytes: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OldSystem;
+    use std::path::Path;
+
+    #[test]
+    fn paths_of_the_old_system_begin_at_its_root() {
+        for (root, inside, path) in [
+            ("", "/", "."),
+            ("", "", "."),
+            ("", "/home", "home"),
+            ("@rootfs", "/", "@rootfs"),
+            ("@rootfs", "", "@rootfs"),
+            ("@rootfs", "/var/log/", "@rootfs/var/log"),
+        ] {
+            let old = OldSystem {
+                root: root.into(),
+                ..OldSystem::default()
+            };
+            assert_eq!(old.path(inside), Path::new(path), "{root} {inside}");
+        }
+    }
 }

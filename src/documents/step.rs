@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One unit of work. All paths are relative to the top level of the root file system.
+/// One unit of work. Paths are relative to the top level of the file system; those of the old
+/// system ([`Snapshot::from`], [`PromoteDirectory::directory`], [`VacateDirectory::old_path`]) are
+/// relative to its root, which is the top level itself or a subvolume there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum StepSpec {
@@ -14,6 +16,8 @@ pub enum StepSpec {
     PromoteDirectory(PromoteDirectory),
     /// Empties a directory whose content has a subvolume of its own now, by renames.
     VacateDirectory(VacateDirectory),
+    /// Lays a copy of a file of the new system beside it, before other steps rewrite it.
+    BackUpFile(BackUpFile),
     /// Writes the new system's /etc/fstab.
     WriteFstab(InSubvolume),
     /// Takes what would contradict the layout out of the new system's /etc/default/grub.
@@ -24,13 +28,15 @@ pub enum StepSpec {
     PlaceSubvolume(PlaceSubvolume),
     /// Points the boot loader's path at the new system, by one exchange. Runs after the commit.
     SwitchBootPath(SwitchBootPath),
+    /// Recovery: puts aside what stands in the way of a step inside rootshift's own place.
+    ClearStaging(ClearStaging),
 }
 
 /// Parameters of [`StepSpec::Snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// The subvolume to take it of; `/` is the top level.
+    /// The subvolume of the old system to take it of; `/` is its root.
     pub from: String,
     /// Where it shall be; the stub that a snapshot leaves of a nested subvolume is replaced.
     pub to: String,
@@ -60,6 +66,20 @@ pub struct VacateDirectory {
     pub keep_as: String,
 }
 
+/// Parameters of [`StepSpec::BackUpFile`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackUpFile {
+    /// The prepared subvolume that holds the file.
+    pub subvolume: String,
+    /// The file in it, as `/etc/fstab`; nothing is done when there is none.
+    pub file: String,
+    /// Its copy, in the same directory.
+    pub backup: String,
+    /// The file's path in the old system, whose directory keeps its times.
+    pub old_path: String,
+}
+
 /// Parameters of the steps that write one file of the new system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,12 +102,20 @@ pub struct PlaceSubvolume {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SwitchBootPath {
-    /// What the boot loader reads, as `/boot`.
+    /// What the boot loader reads, as `/boot`, or `/@rootfs` with all that is in it.
     pub path: String,
-    /// What it shall read from now on, as `@/boot`.
+    /// What it shall read from now on, as `@/boot`, or `@`.
     pub target: String,
-    /// Where the old system's directory is kept until `finalize`.
+    /// Where the old one is kept until `finalize`.
     pub keep_as: String,
+}
+
+/// What to put aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClearStaging {
+    /// A path inside `{staging}`.
+    pub path: String,
 }
 
 impl StepSpec {
@@ -97,6 +125,41 @@ impl StepSpec {
         matches!(self, Self::SwitchBootPath(_))
     }
 
+    /// The subvolume that it makes, where undoing it deletes that whole.
+    #[must_use]
+    pub fn makes_subvolume(&self) -> Option<&str> {
+        match self {
+            Self::Snapshot(step) => Some(&step.to),
+            _ => None,
+        }
+    }
+
+    /// The prepared subvolume that it changes. What it did there goes only with the whole of it.
+    #[must_use]
+    pub fn works_in(&self) -> Option<&str> {
+        match self {
+            Self::PromoteDirectory(step) => Some(&step.subvolume),
+            Self::VacateDirectory(step) => Some(&step.subvolume),
+            Self::WriteFstab(step)
+            | Self::WriteGrubDefaults(step)
+            | Self::WriteGrubConfig(step) => Some(&step.subvolume),
+            Self::BackUpFile(step) => Some(&step.subvolume),
+            Self::Snapshot(_)
+            | Self::PlaceSubvolume(_)
+            | Self::SwitchBootPath(_)
+            | Self::ClearStaging(_) => None,
+        }
+    }
+
+    /// Whether it rewrites a file that the old system has too.
+    #[must_use]
+    pub fn rewrites_a_file(&self) -> bool {
+        matches!(
+            self,
+            Self::WriteFstab(_) | Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_)
+        )
+    }
+
     /// The kind's name in documents.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -104,11 +167,13 @@ impl StepSpec {
             Self::Snapshot(_) => "snapshot",
             Self::PromoteDirectory(_) => "promote-directory",
             Self::VacateDirectory(_) => "vacate-directory",
+            Self::BackUpFile(_) => "back-up-file",
             Self::WriteFstab(_) => "write-fstab",
             Self::WriteGrubDefaults(_) => "write-grub-defaults",
             Self::WriteGrubConfig(_) => "write-grub-config",
             Self::PlaceSubvolume(_) => "place-subvolume",
             Self::SwitchBootPath(_) => "switch-boot-path",
+            Self::ClearStaging(_) => "clear-staging",
         }
     }
 }

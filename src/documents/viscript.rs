@@ -119,6 +119,20 @@ pub struct StepTemplate {
     /// What is done.
     #[serde(rename = "do")]
     pub action: StepSpec,
+    /// How often it is tried again when what stands in the way may pass (busy, interrupted, out
+    /// of memory), each time after a longer pause.
+    #[serde(default = "three")]
+    pub retries: u32,
+    /// Recovery: what is done when it has failed, before it is tried a last time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_failure: Vec<StepSpec>,
+    /// Whether steps of other viScripts may work on the same file system at the same time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shares_filesystem: bool,
+}
+
+fn three() -> u32 {
+    3
 }
 
 /// What a step template is repeated for.
@@ -168,13 +182,10 @@ impl ViScript {
     /// # Errors
     /// The first mistake, with its place and remedy.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let script: Self = parse::document(file, bytes)?;
+        let script: Self = parse::written(file, bytes)?;
         let refuse = |at: &str, problem: &str| {
-            Err(Error::Sense {
-                file: file.into(),
-                at: at.into(),
-                problem: problem.into(),
-            })
+            let (file, at, problem) = (file.into(), at.into(), problem.into());
+            Err(parse::placed(bytes, Error::Sense { file, at, problem }))
         };
         if script.steps.is_empty() && script.checks.is_empty() {
             return refuse("checks", "neither steps nor checks: it would always pass");

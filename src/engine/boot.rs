@@ -6,7 +6,7 @@
 use super::home::Migration;
 use super::migrate::{complete_commit, migrate};
 use super::preflight::{Finding, look, own_checks};
-use super::rollback::{discard, roll_back};
+use super::rollback::{discard, present_root, roll_back};
 use super::survey::{boot_images, fingerprints, old_system};
 use super::{Error, Stage};
 use crate::bootcfg::cmdline::merge_root_flags;
@@ -36,6 +36,8 @@ pub struct Found<'a> {
     pub image_plan: &'a str,
     /// `rootflags=` of the kernel command line.
     pub root_flags: &'a str,
+    /// Where a person is asked at a checkpoint.
+    pub console: &'a Path,
 }
 
 /// Does what the journal asks for. Never fails: a failure is noted and the boot goes on.
@@ -52,7 +54,7 @@ pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found
     if committed_now && migration.plan().after == After::Reboot {
         return Next::Reboot;
     }
-    next(migration, found)
+    next(top, migration, found)
 }
 
 /// A failure that is in the journal already is not noted twice.
@@ -73,7 +75,7 @@ fn act(
         Stage::Armed | Stage::Preparing => {
             still_fits(top, migration, found)?;
             look_again(migration, context)?;
-            migrate(top, migration, context)
+            migrate(top, migration, context, found.console)
         }
         Stage::Committed => on_trial(top, migration),
         Stage::RollbackRequested => {
@@ -99,14 +101,17 @@ fn on_trial(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     complete_commit(top, migration)
 }
 
-fn next(migration: &Migration, found: Found) -> Next {
+fn next(top: &Root, migration: &Migration, found: Found) -> Next {
     let existing = [found.root_flags];
     match migration.state().stage {
         stage if stage.new_system_is_root() => {
             let subvolume = migration.plan().root_subvolume();
             Next::RootFlags(merge_root_flags(&existing, subvolume))
         }
-        Stage::RollingBack | Stage::RolledBack => Next::RootFlags(merge_root_flags(&existing, "/")),
+        Stage::RollingBack | Stage::RolledBack => {
+            let subvolume = present_root(top, migration.plan());
+            Next::RootFlags(merge_root_flags(&existing, &subvolume))
+        }
         _ => Next::Ordinary,
     }
 }
@@ -140,8 +145,12 @@ fn look_again(migration: &Migration, context: &CheckContext) -> Result<(), Error
 
 /// Subvolumes nested in the old system: a new one would be missing from the new system.
 fn nested_now(top: &Root, migration: &Migration) -> Result<Vec<String>, Error> {
-    let mut nested = old_system(top)?.nested;
-    let ours = migration.plan().subvolumes();
+    let root = &migration.plan().old_system.root;
+    let mut nested = old_system(top, root)?.nested;
+    let ours = match root.as_str() {
+        "" => migration.plan().subvolumes(),
+        _ => Vec::new(), // they are beside it
+    };
     nested.retain(|path| !ours.iter().any(|name| Path::new(path).starts_with(name)));
     Ok(nested)
 }
@@ -153,7 +162,8 @@ fn still_fits(top: &Root, migration: &Migration, found: Found) -> Result<(), Err
     if found.image_plan != frozen.digest {
         return stale("the initramfs holds another plan than the journal".into());
     }
-    for (now, then) in fingerprints(top)?.iter().zip(&frozen.plan.fingerprints) {
+    let old = top.within(&frozen.plan.old_system.path(""))?;
+    for (now, then) in fingerprints(&old)?.iter().zip(&frozen.plan.fingerprints) {
         if now != then {
             return stale(format!("{} was changed since", then.path));
         }
@@ -161,7 +171,7 @@ fn still_fits(top: &Root, migration: &Migration, found: Found) -> Result<(), Err
     if nested_now(top, migration)? != frozen.plan.old_system.nested {
         return stale("a subvolume was made or deleted in the old system since".into());
     }
-    let (now, then) = (boot_images(top)?, &migration.state().images);
+    let (now, then) = (boot_images(&old)?, &migration.state().images);
     let changed = now.iter().find(|image| !then.contains(image));
     let gone = then.iter().find(|image| !now.contains(image));
     match changed.or(gone) {

@@ -38,6 +38,20 @@ pub enum Error {
         /// The second one.
         undo: Box<Error>,
     },
+    /// A step failed, and its recovery failed too.
+    #[error("{cause}; and its recovery failed: {recovery}")]
+    StepAndRecovery {
+        /// Why the step failed.
+        cause: Box<Error>,
+        /// Why the recovery failed.
+        recovery: steps::Error,
+    },
+    /// A person stopped the run at a checkpoint.
+    #[error("stopped at the checkpoint {phase}; the next boot asks again")]
+    Stopped {
+        /// The phase that the checkpoint ends.
+        phase: String,
+    },
     /// Checks that had to pass did not.
     #[error("{}", problems.join("\n"))]
     Checks {
@@ -64,7 +78,29 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A program that makes a restored file count failed.
+    #[error(
+        "the file is put back, but `{command}` ended with {status}; mend that and run it again"
+    )]
+    FollowUp {
+        /// The program with its arguments.
+        command: String,
+        /// Its exit status.
+        status: i32,
+    },
     /// Looking was not possible.
     #[error(transparent)]
     Check(#[from] checks::Error),
+}
+
+impl Error {
+    /// The step that failed, where it was one.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            Self::Step { step, .. } => Some(step),
+            Self::StepAndRecovery { cause, .. } | Self::StepAndUndo { cause, .. } => cause.step(),
+            _ => None,
+        }
+    }
 }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{Error, State};
-use crate::documents::plan::{HOME, JOURNAL, PLAN, STAGING, digest, tag};
+use crate::documents::plan::{HOME, JOURNAL, PLAN, PlannedPhase, STAGING, digest, tag};
 use crate::documents::{self, Plan};
 use crate::journal::{Journal, Record};
+use crate::report::progress::{Progress, Sink};
 use crate::sys::{Root, btrfs};
 
 /// A frozen plan with its bytes' digest.
@@ -40,6 +41,7 @@ pub struct Migration {
     pub frozen: FrozenPlan,
     journal: Journal,
     state: State,
+    progress: Progress,
 }
 
 impl Migration {
@@ -65,6 +67,7 @@ impl Migration {
             frozen,
             journal,
             state,
+            progress: Progress::hidden(),
         }))
     }
 
@@ -96,6 +99,7 @@ impl Migration {
             frozen,
             journal,
             state,
+            progress: Progress::hidden(),
         })
     }
 
@@ -117,12 +121,36 @@ impl Migration {
         &self.journal
     }
 
+    /// Shows from now on how far the plan's steps are.
+    pub fn show_progress(&mut self, sinks: Vec<Box<dyn Sink>>) {
+        self.progress = Progress::new(vec![1; self.frozen.plan.steps().len()], sinks);
+    }
+
+    /// How far it is.
+    pub fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
+    }
+
+    /// Says that a step is open, begun just now or by an earlier boot.
+    pub fn announce(&mut self, step: &str) {
+        let phases = &self.frozen.plan.phases;
+        let has = |phase: &&PlannedPhase| {
+            let mut steps = phase.viscripts.iter().flat_map(|script| &script.steps);
+            steps.any(|own| own.id == step)
+        };
+        let phase = phases.iter().find(has);
+        let phase = phase.map_or("", |phase| phase.name.as_str());
+        let number = self.state.done.len() + self.state.open.len();
+        self.progress.step(phase, number, step);
+    }
+
     /// Appends a record and follows it. The record is durable when it returns; what was done
     /// before it is durable only after `syncfs`.
     ///
     /// # Errors
     /// When the record could not be made durable: the caller goes no further.
     pub fn record(&mut self, record: Record) -> Result<(), Error> {
+        log::debug!("journal: {record:?}");
         self.journal.append(record)?;
         let records = self.journal.entries().iter().map(|entry| &entry.record);
         if let Some(state) = State::after(records) {

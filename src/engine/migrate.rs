@@ -4,30 +4,38 @@
 //! old system as root, until `committed` is durable; from then on the new one.
 
 use super::home::{Migration, make_staging};
-use super::preflight::{Finding, look, tally};
+use super::phase::{left_out, run_phase};
 use super::rollback::discard;
+use super::step::{Run, run_step};
 use super::{Error, Stage};
 use crate::checks::CheckContext;
-use crate::documents::batch::FailureHandling;
-use crate::documents::plan::{PlannedPhase, PlannedStep, PlannedViScript, STAGING};
+use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING};
 use crate::documents::viscript;
 use crate::fault;
 use crate::journal::Record;
-use crate::steps::{self, Probe, StepContext};
-use crate::sys::{Root, btrfs, clock};
+use crate::sys::console::line_within;
+use crate::sys::usage::Scope;
+use crate::sys::{Root, btrfs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Takes the migration up where the journal says, and carries it through the commit.
 ///
 /// # Errors
 /// The first failure. The old system is root then, and what was prepared is taken back.
-pub fn migrate(top: &Root, migration: &mut Migration, context: &CheckContext) -> Result<(), Error> {
+pub fn migrate(
+    top: &Root,
+    migration: &mut Migration,
+    context: &CheckContext,
+    console: &Path,
+) -> Result<(), Error> {
     take_up(top, migration)?;
-    let prepared = prepare(top, migration, context);
-    if let Err(cause) = prepared {
-        return Err(give_up(top, migration, cause));
+    match prepare(top, migration, context, console) {
+        Ok(()) => commit(top, migration),
+        // What is prepared stays; the next boot asks again.
+        Err(stopped @ Error::Stopped { .. }) => Err(stopped),
+        Err(cause) => Err(give_up(top, migration, cause)),
     }
-    commit(top, migration)
 }
 
 /// Counts the attempt; what was prepared from an old system that has changed since is thrown away.
@@ -47,7 +55,7 @@ fn take_up(top: &Root, migration: &mut Migration) -> Result<(), Error> {
         discard(top, migration)?;
         migration.record(Record::Discarded { reason })?;
     }
-    if let Some(open) = migration.state().open.clone() {
+    for open in &migration.state().open {
         log::info!("resuming: the step {open} was open");
     }
     migration.record(Record::Attempt { number })?;
@@ -69,19 +77,23 @@ fn changed_since_prepared(top: &Root, migration: &Migration) -> Result<Option<St
     let Some(oldest) = oldest else {
         return Ok(None);
     };
-    let changed = btrfs::first_change_since(top, oldest)?;
-    Ok(changed.map(|inode| format!("the old system was changed since (inode {inode})")))
+    let old = &migration.plan().old_system;
+    for inside in std::iter::once("").chain(old.nested.iter().map(String::as_str)) {
+        let part = top.within(&old.path(inside))?;
+        if let Some(inode) = btrfs::first_change_since(&part, oldest)? {
+            let place = old.path(inside);
+            let place = place.display();
+            let reason = format!("the old system was changed since (inode {inode} of {place})");
+            return Ok(Some(reason));
+        }
+    }
+    Ok(None)
 }
 
 /// Notes the failure first, so that a cut while it is taken back does not try again.
 fn give_up(top: &Root, migration: &mut Migration, cause: Error) -> Error {
-    let step = migration
-        .state()
-        .open
-        .clone()
-        .unwrap_or_else(|| "validation".to_owned());
     let failed = Record::Failed {
-        step,
+        step: cause.step().unwrap_or("validation").to_owned(),
         error: cause.to_string(),
     };
     log::error!("{cause}");
@@ -101,131 +113,45 @@ fn give_up(top: &Root, migration: &mut Migration, cause: Error) -> Error {
     }
 }
 
-fn prepare(top: &Root, migration: &mut Migration, context: &CheckContext) -> Result<(), Error> {
-    let plan = migration.plan().clone();
-    for phase in plan
-        .phases
-        .iter()
-        .filter(|phase| phase.stage == viscript::Stage::Initramfs)
-    {
-        for script in &phase.viscripts {
-            run_steps(top, migration, script)?;
-            let findings = look_at(migration, script, context)?;
-            stop_at_failures(&plan.failure_handling, phase, &findings)?;
-        }
-        if phase.checkpoint_after {
-            migration.record(Record::Checkpoint {
-                phase: phase.name.clone(),
-            })?;
-        }
-    }
-    Ok(())
-}
-
-fn run_steps(top: &Root, migration: &mut Migration, script: &PlannedViScript) -> Result<(), Error> {
-    for step in script
-        .steps
-        .iter()
-        .filter(|step| !step.action.runs_after_commit())
-    {
-        run_step(top, migration, step)?;
-    }
-    Ok(())
-}
-
-fn look_at(
+fn prepare(
+    top: &Root,
     migration: &mut Migration,
-    script: &PlannedViScript,
     context: &CheckContext,
-) -> Result<Vec<Finding>, Error> {
-    if script.checks.is_empty() {
-        return Ok(Vec::new());
-    }
-    let began = clock::monotonic_milliseconds();
-    let look = |check| look(check, Some(&script.name), context);
-    let findings: Vec<Finding> = script.checks.iter().map(look).collect();
-    let took = clock::monotonic_milliseconds().saturating_sub(began);
-    migration.record(tally(&script.name, &script.checks, &findings, took))?;
-    Ok(findings)
-}
-
-/// A check that a phase can't do without ends the run, unless the batch says `continue`.
-fn stop_at_failures(
-    handling: &FailureHandling,
-    phase: &PlannedPhase,
-    findings: &[Finding],
+    console: &Path,
 ) -> Result<(), Error> {
-    let stops = match handling {
-        FailureHandling::StopOnCritical => phase.critical,
-        FailureHandling::Continue => false,
-        FailureHandling::Rollback => phase.required,
-    };
-    let problems: Vec<String> = findings
-        .iter()
-        .filter(|finding| finding.blocks())
-        .map(Finding::line)
-        .collect();
-    for problem in &problems {
-        log::warn!("{problem}");
+    let plan = migration.plan().clone();
+    let run = Run::new(top, &plan, migration);
+    let here = |phase: &&PlannedPhase| phase.stage == viscript::Stage::Initramfs;
+    for phase in plan.phases.iter().filter(here) {
+        run_phase(&run, context, phase)?;
+        if phase.checkpoint_after {
+            checkpoint(&run, phase, console)?;
+        }
     }
-    if stops && !problems.is_empty() {
-        Err(Error::Checks { problems })
-    } else {
-        Ok(())
-    }
+    Ok(())
 }
 
-/// One step, from whatever a cut has left of it.
-fn run_step(top: &Root, migration: &mut Migration, step: &PlannedStep) -> Result<(), Error> {
-    if migration.state().done.contains(&step.id) {
-        return Ok(());
-    }
-    let began = clock::monotonic_milliseconds();
-    let was_open = migration.state().open.as_deref() == Some(&step.id);
-    if !was_open {
-        migration.record(Record::Begun {
-            step: step.id.clone(),
+/// A durable point to go back to; where the batch wants it, a person may stop here.
+fn checkpoint(run: &Run, phase: &PlannedPhase, console: &Path) -> Result<(), Error> {
+    if !run.migration().state().checkpoints.contains(&phase.name) {
+        run.record(Record::Checkpoint {
+            phase: phase.name.clone(),
         })?;
     }
-    announce(migration, step);
-    fault::reached("step-begun");
-    let plan = migration.plan();
-    let found = carry_out(&StepContext { top, plan }, step)?;
-    fault::reached("step-applied");
-    top.sync_filesystem()?;
-    fault::reached("step-synced");
-    migration.record(Record::Done {
-        step: step.id.clone(),
-        milliseconds: clock::monotonic_milliseconds().saturating_sub(began),
-        found_done: was_open && found == Probe::Done,
-    })?;
-    fault::reached("step-done");
-    Ok(())
-}
-
-fn announce(migration: &Migration, step: &PlannedStep) {
-    let number = migration.state().done.len() + 1;
-    log::info!(
-        "[{number:>2}/{}] {}",
-        migration.plan().steps().len(),
-        step.id
-    );
-}
-
-fn carry_out(context: &StepContext, step: &PlannedStep) -> Result<Probe, Error> {
-    let code = steps::of(&step.action);
-    let work = || {
-        let found = code.probe(context)?;
-        if found == Probe::Open {
-            code.apply(context)?;
-        }
-        code.verify(context)?;
-        Ok(found)
+    let Some(seconds) = run.plan.interactive.filter(|seconds| *seconds > 0) else {
+        return Ok(());
     };
-    work().map_err(|cause| Error::Step {
-        step: step.id.clone(),
-        cause,
-    })
+    // A question has to be seen, however quiet the batch wants it.
+    log::error!(
+        "checkpoint {}: press Enter within {seconds} s to stop here and boot the old system; \
+         otherwise it goes on",
+        phase.name
+    );
+    if line_within(console, Duration::from_secs(seconds.into())) {
+        let phase = phase.name.clone();
+        return Err(Error::Stopped { phase });
+    }
+    Ok(())
 }
 
 /// The one point after which the new system is root.
@@ -245,12 +171,17 @@ fn commit(top: &Root, migration: &mut Migration) -> Result<(), Error> {
 pub fn complete_commit(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     debug_assert!(migration.state().stage != Stage::Preparing);
     let plan = migration.plan().clone();
-    for step in plan
-        .steps()
-        .into_iter()
-        .filter(|step| step.action.runs_after_commit())
-    {
-        run_step(top, migration, step)?;
+    let left_out = left_out(&plan, &migration.state().tolerated);
+    let run = Run::new(top, &plan, migration);
+    for script in plan.phases.iter().flat_map(|phase| &phase.viscripts) {
+        let after = |step: &&PlannedStep| step.action.runs_after_commit();
+        if !left_out.contains(&script.name.as_str()) {
+            script
+                .steps
+                .iter()
+                .filter(after)
+                .try_for_each(|step| run_step(&run, step, Scope::Process))?;
+        }
     }
     fault::reached("commit-complete");
     Ok(())

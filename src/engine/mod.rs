@@ -2,16 +2,23 @@
 
 pub mod arming;
 pub mod boot;
+mod circumstances;
 mod error;
+pub mod examine;
 pub mod finalize;
 pub mod home;
 pub mod initramfs;
 pub mod migrate;
+mod phase;
 pub mod preflight;
 pub mod report;
 pub mod resolve;
+pub mod restore;
 pub mod rollback;
+pub mod run;
+pub mod schedule;
 pub mod state;
+mod step;
 pub mod survey;
 pub mod validate;
 

@@ -2,21 +2,23 @@
 
 use serde::Serialize;
 
-use crate::checks::{self, CheckContext, Outcome};
+use super::circumstances;
+use super::examine::{Examiner, Group, Looked, examine};
+use crate::checks::{self, CheckContext, Looker, Outcome};
+use crate::documents::batch::Phase;
 use crate::documents::check::{Names, SpaceParameters};
 use crate::documents::library::Bundle;
 use crate::documents::viscript::{NamedCheck, Stage};
 use crate::documents::{Batch, CheckSpec, ViScript};
-use crate::journal::Record;
 
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check's name.
     pub name: String,
-    /// What was looked at.
+    /// What was looked at; `None` for what no check of the documents looks at.
     #[serde(skip)]
-    pub check: CheckSpec,
+    pub check: Option<CheckSpec>,
     /// The viScript that asked for it; `None` for rootshift's own.
     #[serde(rename = "viScript", skip_serializing_if = "Option::is_none")]
     pub viscript: Option<String>,
@@ -67,7 +69,22 @@ impl Finding {
 /// Looks, and puts what it found into words.
 #[must_use]
 pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) -> Finding {
-    let (verdict, detail, remedy) = match checks::look(&check.check, context) {
+    look_with(&Looker::new(*context), check, viscript)
+}
+
+/// As [`look`], one of many checks at one moment.
+pub(super) fn look_with(looker: &Looker, check: &NamedCheck, viscript: Option<&str>) -> Finding {
+    Finding {
+        check: Some(check.check.clone()),
+        viscript: viscript.map(str::to_owned),
+        required: check.required,
+        ..finding(&check.name, looker.look(&check.check))
+    }
+}
+
+/// What a look came to, in words; required.
+pub(super) fn finding(name: &str, looked: Result<Outcome, checks::Error>) -> Finding {
+    let (verdict, detail, remedy) = match looked {
         Ok(Outcome::Pass) => (Verdict::Pass, None, None),
         Ok(Outcome::Fail { problem, remedy }) => (Verdict::Fail, Some(problem), Some(remedy)),
         Ok(Outcome::Skip(why)) => (Verdict::Skip, Some(why), None),
@@ -77,11 +94,13 @@ pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) 
             None,
         ),
     };
+    let why = detail.as_deref().unwrap_or_default();
+    log::debug!("check {name}: {verdict:?} {why}");
     Finding {
-        name: check.name.clone(),
-        check: check.check.clone(),
-        viscript: viscript.map(str::to_owned),
-        required: check.required,
+        name: name.to_owned(),
+        check: None,
+        viscript: None,
+        required: true,
         verdict,
         detail,
         remedy,
@@ -94,7 +113,7 @@ pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) 
 pub fn own_checks() -> Vec<NamedCheck> {
     let check = NamedCheck::required;
     vec![
-        check("the root is a flat btrfs", CheckSpec::FlatBtrfsRoot {}),
+        check("the root can be moved", CheckSpec::FlatBtrfsRoot {}),
         check("names are free", CheckSpec::NamesFree {}),
         check(
             "nested subvolumes can be carried over",
@@ -149,69 +168,107 @@ fn required_by(batch: &Batch) -> Vec<NamedCheck> {
     checks
 }
 
+/// What was found before a migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preflight {
+    /// All of it, nothing twice.
+    pub findings: Vec<Finding>,
+    /// What the checks of each viScript that runs now came to, for the journal.
+    pub scripts: Vec<Looked>,
+}
+
+impl Preflight {
+    /// Whether something stands in the way.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        self.findings.iter().any(Finding::blocks)
+    }
+}
+
 /// All findings before a migration.
 #[must_use]
-pub fn preflight(bundle: &Bundle, context: &CheckContext) -> Vec<Finding> {
+pub fn preflight(bundle: &Bundle, context: &CheckContext) -> Preflight {
+    preflight_of(bundle, &bundle.batch.phases, context)
+}
+
+/// The same for these phases of the batch alone.
+#[must_use]
+pub fn preflight_of(bundle: &Bundle, phases: &[Phase], context: &CheckContext) -> Preflight {
     let mut findings = Vec::new();
+    let mut scripts = Vec::new();
     for check in own_checks() {
         let finding = look(&check, None, context);
         let hopeless = finding.blocks() && check.check == CheckSpec::FlatBtrfsRoot {};
         findings.push(finding);
         if hopeless {
-            return findings;
+            return Preflight { findings, scripts };
         }
     }
     let required = required_by(&bundle.batch);
     findings.extend(required.iter().map(|check| look(check, None, context)));
+    findings.extend(circumstances::findings(&bundle.batch, context));
     for (name, script) in &bundle.viscripts {
-        findings.extend(of_viscript(name, script, context));
+        findings.extend(programs_for(name, script, context));
     }
-    findings
+    for looked in at_arm(bundle, phases, context, &findings) {
+        let fresh = |finding: &&Finding| !findings.iter().any(|known| known.check == finding.check);
+        let fresh: Vec<Finding> = looked.findings.iter().filter(fresh).cloned().collect();
+        findings.extend(fresh);
+        scripts.push(looked);
+    }
+    Preflight { findings, scripts }
 }
 
-fn of_viscript(name: &str, script: &ViScript, context: &CheckContext) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let commands = &script.prerequisites.required_commands;
-    if !commands.is_empty() {
-        let check = CheckSpec::Commands(Names::all(commands));
-        let check = NamedCheck::required(format!("programs for {name}"), check);
-        findings.push(look(&check, None, context));
+fn programs_for(name: &str, script: &ViScript, context: &CheckContext) -> Option<Finding> {
+    let names = Names::all(&script.prerequisites.required_commands);
+    if names.names.is_empty() {
+        return None;
     }
-    if script.kind.stage() == Stage::Arm {
-        let own = own_checks();
-        let fresh = |check: &&NamedCheck| !own.iter().any(|own| own.check == check.check);
-        let looked = script
-            .checks
-            .iter()
-            .filter(fresh)
-            .map(|check| look(check, Some(name), context));
-        findings.extend(looked);
-    }
-    findings
+    let check = NamedCheck::required(format!("programs for {name}"), CheckSpec::Commands(names));
+    Some(look(&check, None, context))
 }
 
-/// What a viScript's checks came to, for the journal. A check that several ask for is looked at
-/// once and counts for each.
-#[must_use]
-pub fn tally(
-    script: &str,
-    checks: &[NamedCheck],
-    findings: &[Finding],
-    milliseconds: u64,
-) -> Record {
-    let found = |check: &NamedCheck| findings.iter().find(|finding| finding.check == check.check);
-    let count = |verdicts: &[Verdict]| {
-        let verdict = checks
-            .iter()
-            .filter_map(|check| Some(found(check)?.verdict));
-        let counted = verdict.filter(|verdict| verdicts.contains(verdict)).count();
-        u32::try_from(counted).unwrap_or(u32::MAX)
+/// The phases that run in the old system.
+fn at_arm(
+    bundle: &Bundle,
+    phases: &[Phase],
+    context: &CheckContext,
+    known: &[Finding],
+) -> Vec<Looked> {
+    let by = Examiner {
+        context,
+        known,
+        handling: bundle.batch.failure_handling,
     };
-    Record::Checked {
-        script: script.to_owned(),
-        passed: count(&[Verdict::Pass]),
-        failed: count(&[Verdict::Fail, Verdict::Unknown]),
-        skipped: count(&[Verdict::Skip]),
-        milliseconds,
+    examine_phases(bundle, phases, Stage::Arm, &by)
+}
+
+/// Looks at those of these phases that run at this stage.
+#[must_use]
+pub fn examine_phases(
+    bundle: &Bundle,
+    phases: &[Phase],
+    stage: Stage,
+    by: &Examiner,
+) -> Vec<Looked> {
+    let groups: Vec<Group> = phases
+        .iter()
+        .map(|phase| group(bundle, phase, stage))
+        .collect();
+    examine(&groups, by)
+}
+
+fn group<'a>(bundle: &'a Bundle, phase: &'a Phase, stage: Stage) -> Group<'a> {
+    let named = |name: &String| bundle.viscripts.iter().find(|(known, _)| known == name);
+    let here = phase.viscripts.iter().filter_map(named);
+    let here = here.filter(|(_, script)| script.kind.stage() == stage);
+    Group {
+        phase: &phase.name,
+        required: phase.required,
+        critical: phase.critical,
+        at_once: bundle.batch.at_once(phase),
+        scripts: here
+            .map(|(name, script)| (name.as_str(), &script.checks[..]))
+            .collect(),
     }
 }

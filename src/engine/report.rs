@@ -1,93 +1,83 @@
-//! The execution log: what ran, how long it took, what its checks came to. Made of plan and
-//! journal alone, so that it covers the boot-time run as well.
+//! The execution log: what ran, how long it took, what it cost, what its checks came to. Made of
+//! plan and journal alone, so that it covers the work before the boot and after it.
 
-use serde::Serialize;
+mod collect;
+pub mod form;
+pub mod table;
 
-use super::State;
+use collect::{Cost, Journaled, belongs, of_phase, rate};
+use form::{ExecutionLog, Failure, Report, Totals, ViScriptLog};
+
+use super::{Stage, State};
 use crate::documents::Plan;
-use crate::documents::plan::{PlannedPhase, PlannedViScript};
-use crate::journal::Record;
+use crate::documents::plan::PlannedPhase;
+use crate::documents::viscript::Stage as Moment;
+use crate::journal::{Entry, Record};
+use crate::report::time::utc;
 
 /// The version of what is added to the seed's form.
 const VERSION: u32 = 1;
 
-/// The whole report; the seed's form with additions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// The version of the additions.
-    pub report_version: u32,
-    /// The seed's part.
-    pub execution_log: ExecutionLog,
-    /// Where the migration stands.
-    pub state: State,
-}
-
-/// What ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ExecutionLog {
-    /// The batch's name and the time of arming.
-    pub batch_id: String,
-    /// The time of arming, as `2023-12-18T14:30:22Z`.
-    pub start_time: String,
-    /// In the batch's order.
-    pub phases: Vec<PhaseLog>,
-}
-
-/// One phase.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PhaseLog {
-    /// Its name.
-    pub name: String,
-    /// `completed`, `failed`, `running` or `pending`.
-    pub status: &'static str,
-    /// Wall time in whole seconds, as `45s`.
-    pub duration: String,
-    /// The same in milliseconds.
-    pub milliseconds: u64,
-    /// Share of its viScripts that succeeded, in percent.
-    pub success_rate: u64,
-    /// Its viScripts.
-    #[serde(rename = "viScripts")]
-    pub viscripts: Vec<ViScriptLog>,
-}
-
-/// One viScript.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ViScriptLog {
-    /// Its file name.
-    pub name: String,
-    /// `success`, `failed`, `running` or `pending`.
-    pub status: &'static str,
-    /// Checks that are as they should be.
-    pub checks_passed: u32,
-    /// Checks that are not.
-    pub checks_failed: u32,
-    /// Checks with nothing to look at.
-    pub checks_skipped: u32,
-    /// Steps whose effect is durable.
-    pub steps_done: usize,
-    /// Steps in all.
-    pub steps: usize,
-    /// Wall time of steps and checks.
-    pub milliseconds: u64,
-}
-
 /// The report of a migration.
 #[must_use]
-pub fn report(plan: &Plan, state: &State, records: &[&Record]) -> Report {
-    let phases = plan
-        .phases
-        .iter()
-        .map(|phase| of_phase(phase, state, records))
-        .collect();
-    Report {
+pub fn report(plan: &Plan, state: &State, entries: &[Entry]) -> Report {
+    let all = Cost::of(entries, |_| true);
+    let journal = Journaled { state, entries };
+    let of_phase = |phase| of_phase(phase, plan, &journal);
+    let mut report = Report {
         report_version: VERSION,
         execution_log: ExecutionLog {
             batch_id: plan.batch_id.clone(),
             start_time: start_time(&plan.batch_id),
-            phases,
+            end_time: end_time(entries),
+            ended: ended(state.stage),
+            duration: duration(all.milliseconds),
+            phases: plan.phases.iter().map(of_phase).collect(),
         },
+        totals: Totals {
+            attempts: count(entries, |record| matches!(record, Record::Attempt { .. })),
+            trials: count(entries, |record| matches!(record, Record::Trial { .. })),
+            success_rate: 0,
+            checks_passed: 0,
+            checks_failed: 0,
+            checks_skipped: 0,
+            pre_boot_milliseconds: Some(pre_boot(plan, entries).milliseconds),
+            performance: Some(all.performance()),
+        },
+        errors: Some(errors(entries)),
         state: state.clone(),
+    };
+    add_up(&mut report);
+    let monitoring = plan.monitoring();
+    if !monitoring.performance_monitoring {
+        leave_out_performance(&mut report);
+    }
+    if !monitoring.error_reporting {
+        report.errors = None;
+    }
+    report
+}
+
+fn add_up(report: &mut Report) {
+    let totals = &mut report.totals;
+    let phases = &report.execution_log.phases;
+    for phase in phases {
+        totals.checks_passed += phase.checks_passed;
+        totals.checks_failed += phase.checks_failed;
+        totals.checks_skipped += phase.checks_skipped;
+    }
+    let all = phases.iter().flat_map(|phase| phase.viscripts.clone());
+    totals.success_rate = rate(&all.collect::<Vec<ViScriptLog>>());
+}
+
+fn leave_out_performance(report: &mut Report) {
+    report.totals.performance = None;
+    report.totals.pre_boot_milliseconds = None;
+    for phase in &mut report.execution_log.phases {
+        phase.performance = None;
+        for script in &mut phase.viscripts {
+            script.performance = None;
+        }
     }
 }
 
@@ -112,93 +102,68 @@ fn start_time(batch_id: &str) -> String {
     )
 }
 
-fn of_phase(phase: &PlannedPhase, state: &State, records: &[&Record]) -> PhaseLog {
-    let of = |script| of_viscript(script, state, records);
-    let viscripts: Vec<ViScriptLog> = phase.viscripts.iter().map(of).collect();
-    let milliseconds = viscripts.iter().map(|script| script.milliseconds).sum();
-    let having = |status: &str| {
-        viscripts
-            .iter()
-            .filter(|script| script.status == status)
-            .count()
-    };
-    let (succeeded, all) = (having("success"), viscripts.len());
-    let status = match (having("failed"), succeeded) {
-        (1.., _) => "failed",
-        (0, done) if done == all => "completed",
-        (0, 0) if having("running") == 0 => "pending",
-        _ => "running",
-    };
-    PhaseLog {
-        name: phase.name.clone(),
-        status,
-        duration: format!("{}s", milliseconds / 1000),
-        milliseconds,
-        success_rate: (succeeded * 100 / all.max(1)) as u64,
-        viscripts,
-    }
+fn end_time(entries: &[Entry]) -> Option<String> {
+    let at = entries.iter().rev().find_map(|entry| match entry.record {
+        Record::Validated { at, .. } => Some(at),
+        _ => None,
+    });
+    at.flatten().map(utc)
 }
 
-fn of_viscript(script: &PlannedViScript, state: &State, records: &[&Record]) -> ViScriptLog {
-    let ours = |step: &str| script.steps.iter().any(|own| own.id == step);
-    let mut log = ViScriptLog {
-        name: script.name.clone(),
-        status: "pending",
-        checks_passed: 0,
-        checks_failed: 0,
-        checks_skipped: 0,
-        steps_done: state.done.iter().filter(|step| ours(step)).count(),
-        steps: script.steps.len(),
-        milliseconds: 0,
-    };
-    let mut looked = script.checks.is_empty();
-    let mut failed = false;
-    for record in records {
-        match record {
-            Record::Done {
-                step, milliseconds, ..
-            } if ours(step) => log.milliseconds += milliseconds,
-            Record::Failed { step, .. } if ours(step) => failed = true,
-            Record::Checked {
-                script: name,
-                passed,
-                failed,
-                skipped,
-                milliseconds,
-            } if *name == script.name => {
-                looked = true;
-                log.milliseconds += milliseconds;
-                (log.checks_passed, log.checks_failed, log.checks_skipped) =
-                    (*passed, *failed, *skipped);
+fn ended(stage: Stage) -> bool {
+    use Stage::{Disarmed, Failed, Finalized, Finalizing, RolledBack, Validated};
+    matches!(
+        stage,
+        Validated | Finalizing | Finalized | Failed | RolledBack | Disarmed
+    )
+}
+
+fn duration(milliseconds: u64) -> String {
+    format!("{}s", milliseconds / 1000)
+}
+
+fn percent(part: usize, all: usize) -> u64 {
+    (part * 100).checked_div(all).unwrap_or(0) as u64
+}
+
+fn with_status(viscripts: &[ViScriptLog], status: &str) -> usize {
+    let having = viscripts.iter().filter(|script| script.status == status);
+    having.count()
+}
+
+fn count(entries: &[Entry], is_meant: fn(&Record) -> bool) -> u64 {
+    let meant = entries.iter().filter(|entry| is_meant(&entry.record));
+    meant.count() as u64
+}
+
+fn errors(entries: &[Entry]) -> Vec<Failure> {
+    let mut errors = Vec::new();
+    for entry in entries {
+        let (step, messages) = match &entry.record {
+            Record::Failed { step, error } | Record::Tolerated { step, error } => {
+                (step.as_str(), std::slice::from_ref(error))
             }
-            _ => {}
-        }
+            Record::NotValidated { problems } => ("validation", problems.as_slice()),
+            Record::Refused { reason } => ("boot", std::slice::from_ref(reason)),
+            Record::RollbackBegun { reason } => ("rollback", std::slice::from_ref(reason)),
+            _ => continue,
+        };
+        errors.extend(messages.iter().map(|message| Failure {
+            sequence: entry.sequence,
+            step: step.to_owned(),
+            message: message.clone(),
+        }));
     }
-    log.status = status(&log, looked, failed);
-    log
+    errors
 }
 
-fn status(log: &ViScriptLog, looked: bool, failed: bool) -> &'static str {
-    if failed || log.checks_failed > 0 {
-        "failed"
-    } else if log.steps_done == log.steps && looked {
-        "success"
-    } else if log.steps_done > 0 {
-        "running"
-    } else {
-        "pending"
-    }
+fn pre_boot(plan: &Plan, entries: &[Entry]) -> Cost {
+    let before_root = |phase: &&PlannedPhase| phase.stage == Moment::Initramfs;
+    Cost::of(entries, |name| {
+        let mut phases = plan.phases.iter().filter(before_root);
+        phases.any(|phase| phase.viscripts.iter().any(|script| belongs(name, script)))
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::start_time;
-
-    #[test]
-    fn the_start_is_read_from_the_batch_id() {
-        assert_eq!(
-            start_time("ubuntu_24_btrfs_20231218_143022"),
-            "2023-12-18T14:30:22Z"
-        );
-    }
-}
+mod tests;

@@ -1,9 +1,11 @@
 //! Resolving: a batch and its viScripts held against one machine become a plan.
 
+mod backups;
+
 use std::path::Path;
 
 use super::Error;
-use crate::documents::batch::Phase;
+use crate::documents::batch::{Phase, RollbackConfiguration};
 use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::documents::library::Bundle;
 use crate::documents::plan::{
@@ -44,40 +46,51 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
     })?;
     let scope = Scope {
         layout,
-        nested: &machine.old_system.nested,
+        old: &machine.old_system,
     };
     let mut phases = Vec::new();
     for phase in &batch.phases {
         phases.push(resolve_phase(bundle, phase, &scope)?);
     }
+    let time = time(machine.now);
+    let wanted = |configuration: &&RollbackConfiguration| configuration.enabled;
+    let rollback = batch.rollback_configuration.as_ref().filter(wanted);
+    if let Some(rollback) = rollback {
+        backups::insert(&mut phases, rollback, &time, layout)?;
+    }
     Ok(Plan {
         plan_version: Plan::VERSION,
-        batch_id: batch_id(&batch.batch_name, machine.now),
+        batch_id: format!("{}_{time}", batch.batch_name),
         failure_handling: batch.failure_handling,
         rollback_enabled: batch.rollback_enabled,
+        monitoring: batch.monitoring,
         after,
         trial_boots: batch.trial_boots,
+        interactive: batch
+            .interactive_checkpoints
+            .then_some(batch.checkpoint_seconds),
         attempts: ATTEMPTS,
         filesystem: machine.filesystem,
         layout: batch.layout.clone(),
         old_system: machine.old_system,
         fingerprints: machine.fingerprints,
+        rollback_configuration: rollback.cloned(),
         phases,
     })
 }
 
-/// `ubuntu_btrfs_installation_20231218_143022`, in UTC.
-fn batch_id(name: &str, now: i64) -> String {
+/// `20231218_143022`, in UTC: the end of a batch id.
+fn time(now: i64) -> String {
     let time = crate::report::time::civil(now);
     format!(
-        "{name}_{:04}{:02}{:02}_{:02}{:02}{:02}",
+        "{:04}{:02}{:02}_{:02}{:02}{:02}",
         time.year, time.month, time.day, time.hour, time.minute, time.second
     )
 }
 
 struct Scope<'a> {
     layout: &'a FilesystemLayout,
-    nested: &'a [String],
+    old: &'a OldSystem,
 }
 
 fn resolve_phase(bundle: &Bundle, phase: &Phase, scope: &Scope) -> Result<PlannedPhase, Error> {
@@ -96,6 +109,7 @@ fn resolve_phase(bundle: &Bundle, phase: &Phase, scope: &Scope) -> Result<Planne
         required: phase.required,
         critical: phase.critical,
         checkpoint_after: phase.checkpoint_after,
+        at_once: bundle.batch.at_once(phase),
         viscripts,
     })
 }
@@ -115,6 +129,7 @@ fn resolve_viscript(
         name: name.to_owned(),
         risk_level,
         steps,
+        requires: script.prerequisites.required_viscripts.clone(),
         checks,
     })
 }
@@ -131,9 +146,16 @@ fn resolve_step(
         .layout
         .main()
         .map_or("@", |subvolume| subvolume.name.as_str());
+    let [path, target, kept] = scope.old.boot_switch(main);
     let mut steps = Vec::new();
     for repetition in repetitions(template.each, scope) {
-        let mut values = vec![("staging", STAGING), ("main", main)];
+        let mut values = vec![
+            ("staging", STAGING),
+            ("main", main),
+            ("boot_path", &path),
+            ("boot_target", &target),
+            ("boot_kept", &kept),
+        ];
         values.extend(
             repetition
                 .values
@@ -141,12 +163,19 @@ fn resolve_step(
                 .map(|(name, value)| (*name, value.as_str())),
         );
         let action = fill_in(file, &at, &template.action, &values)?;
+        let mut on_failure = Vec::new();
+        for recovery in &template.on_failure {
+            on_failure.push(fill_in(file, &at, recovery, &values)?);
+        }
         let item = repetition
             .item
             .map_or(String::new(), |item| format!("[{item}]"));
         steps.push(PlannedStep {
             id: format!("{short}/{}{item}", template.name),
             action,
+            retries: template.retries,
+            on_failure,
+            shares_filesystem: template.shares_filesystem,
         });
     }
     Ok(steps)
@@ -174,6 +203,7 @@ fn repetitions(each: Option<Each>, scope: &Scope) -> Vec<Repetition> {
             .map(|one| of_subvolume(one, scope))
             .collect(),
         Some(Each::Nested) => scope
+            .old
             .nested
             .iter()
             .map(|path| of_nested(path, scope))

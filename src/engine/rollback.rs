@@ -1,13 +1,15 @@
 //! Taking back: before the commit by deleting what was prepared, after it by pointing everything
 //! at the old system again and keeping the new one aside.
 
-use super::Error;
 use super::home::Migration;
+use super::{Error, State};
 use crate::documents::plan::{PlannedStep, STAGING};
+use crate::documents::viscript::Stage;
+use crate::documents::{Plan, StepSpec};
 use crate::fault;
 use crate::journal::Record;
 use crate::steps::{self, StepContext, Undo};
-use crate::sys::Root;
+use crate::sys::{Root, btrfs};
 use std::path::Path;
 
 /// Deletes what was prepared, newest first. Nothing of the old system is touched.
@@ -21,6 +23,62 @@ pub fn discard(top: &Root, migration: &mut Migration) -> Result<(), Error> {
         top.sync_filesystem()?;
     }
     Ok(())
+}
+
+/// What it takes to go back to a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayBack {
+    /// What came after it was taken back; the next boot goes on from there.
+    TakenBack,
+    /// It lies before the commit: the whole old system becomes root again, at the next boot.
+    Whole,
+    /// Nothing was changed since.
+    Nothing,
+}
+
+/// Goes back to the checkpoint after a phase. Before the commit the steps of later phases are
+/// taken back, newest first, and the next boot goes on from there; may be repeated after a cut.
+///
+/// # Errors
+/// When there is no such checkpoint, or the first act that failed; running it again goes on.
+pub fn return_to(top: &Root, migration: &mut Migration, phase: &str) -> Result<WayBack, Error> {
+    let plan = migration.plan().clone();
+    let index = checkpoint(&plan, migration, phase)?;
+    let later = plan.phases.get(index + 1..).unwrap_or_default();
+    if plan
+        .phases
+        .get(index)
+        .is_some_and(|phase| phase.stage == Stage::AfterBoot)
+    {
+        return Ok(WayBack::Nothing);
+    }
+    if migration.state().stage.new_system_is_root() {
+        return Ok(WayBack::Whole);
+    }
+    let scripts = later.iter().flat_map(|phase| &phase.viscripts);
+    let steps = scripts.flat_map(|script| &script.steps).collect();
+    let steps = with_what_goes_along(&plan, migration.state(), steps);
+    take_back(&StepContext { top, plan: &plan }, migration, steps)?;
+    migration.record(Record::ReturnedTo {
+        phase: phase.to_owned(),
+    })?;
+    Ok(WayBack::TakenBack)
+}
+
+/// The position of the phase that the checkpoint ends.
+fn checkpoint(plan: &Plan, migration: &Migration, phase: &str) -> Result<usize, Error> {
+    let known = &migration.state().checkpoints;
+    let index = plan.phases.iter().position(|one| one.name == phase);
+    match index.filter(|_| known.iter().any(|one| one == phase)) {
+        Some(index) => Ok(index),
+        None if known.is_empty() => Err(Error::NotNow(format!(
+            "there is no checkpoint {phase}: none was reached; see `rootshift status`"
+        ))),
+        None => Err(Error::NotNow(format!(
+            "there is no checkpoint {phase}; there are {}",
+            known.join(", ")
+        ))),
+    }
 }
 
 /// Makes the old system root again. From the first record on it is, whatever the boot path says;
@@ -44,32 +102,117 @@ pub fn roll_back(top: &Root, migration: &mut Migration, reason: &str) -> Result<
     Ok(())
 }
 
+/// The name by which the old system's root can be mounted now: `/`, or the subvolume's own name or
+/// the one that it is kept under while the boot path leads to the new system. Never fails: where
+/// nothing can be seen it is the name that it had.
+#[must_use]
+pub fn present_root(top: &Root, plan: &Plan) -> String {
+    let root = &plan.old_system.root;
+    if root.is_empty() {
+        return "/".into();
+    }
+    let kept = plan
+        .steps()
+        .into_iter()
+        .find_map(|step| match &step.action {
+            StepSpec::SwitchBootPath(switch) if switch.path.trim_matches('/') == root => {
+                Some(switch.keep_as.trim_matches('/').to_owned())
+            }
+            _ => None,
+        });
+    let is_root = |name: &str| matches!(btrfs::is_subvolume(top, Path::new(name)), Ok(true));
+    kept.filter(|kept| !is_root(root) && is_root(kept))
+        .unwrap_or_else(|| root.clone())
+}
+
 fn undo_all(top: &Root, migration: &mut Migration, how: Undo) -> Result<Vec<String>, Error> {
     let plan = migration.plan().clone();
+    undo_these(
+        &StepContext { top, plan: &plan },
+        migration,
+        plan.steps(),
+        how,
+    )
+}
+
+/// The steps that were begun of these, and all whose work can't stay without theirs: what was
+/// changed in a subvolume goes only with the subvolume, and all that lies in it.
+pub(super) fn with_what_goes_along<'a>(
+    plan: &'a Plan,
+    state: &State,
+    steps: Vec<&'a PlannedStep>,
+) -> Vec<&'a PlannedStep> {
+    let begun =
+        |step: &&PlannedStep| state.done.contains(&step.id) || state.open.contains(&step.id);
+    let mut going: Vec<&PlannedStep> = steps.into_iter().filter(begun).collect();
+    let all: Vec<&PlannedStep> = plan.steps().into_iter().filter(begun).collect();
+    loop {
+        let spoilt: Vec<&str> = going
+            .iter()
+            .filter_map(|step| step.action.works_in())
+            .collect();
+        let made = going
+            .iter()
+            .filter_map(|step| step.action.makes_subvolume());
+        let gone: Vec<&str> = made.collect();
+        let below = |path: &str| gone.iter().any(|gone| Path::new(path).starts_with(gone));
+        let goes_along = |step: &&&PlannedStep| {
+            let (makes, inside) = (step.action.makes_subvolume(), step.action.works_in());
+            !going.iter().any(|known| known.id == step.id)
+                && (makes.is_some_and(|path| spoilt.contains(&path) || below(path))
+                    || inside.is_some_and(below))
+        };
+        let more: Vec<&PlannedStep> = all.iter().filter(goes_along).copied().collect();
+        if more.is_empty() {
+            // In the plan's order, as they are taken back in the reverse of it.
+            let ours = |step: &&PlannedStep| going.iter().any(|known| known.id == step.id);
+            return all.into_iter().filter(ours).collect();
+        }
+        going.extend(more);
+    }
+}
+
+/// Discards what these steps prepared, newest first; those that were not begun are passed over.
+///
+/// # Errors
+/// The first act that failed; running it again goes on.
+pub(super) fn take_back(
+    context: &StepContext,
+    migration: &mut Migration,
+    steps: Vec<&PlannedStep>,
+) -> Result<(), Error> {
+    undo_these(context, migration, steps, Undo::Discard).map(|_| ())
+}
+
+fn undo_these(
+    context: &StepContext,
+    migration: &mut Migration,
+    steps: Vec<&PlannedStep>,
+    how: Undo,
+) -> Result<Vec<String>, Error> {
     let mut kept = Vec::new();
-    for step in plan.steps().into_iter().rev() {
-        let done = migration.state().done.contains(&step.id);
-        if done || migration.state().open.as_deref() == Some(&step.id) {
-            kept.extend(undo(top, migration, step, how)?);
+    for step in steps.into_iter().rev() {
+        let state = migration.state();
+        if state.done.contains(&step.id) || state.open.contains(&step.id) {
+            kept.extend(undo(context, migration, step, how)?);
         }
     }
     Ok(kept)
 }
 
 fn undo(
-    top: &Root,
+    context: &StepContext,
     migration: &mut Migration,
     step: &PlannedStep,
     how: Undo,
 ) -> Result<Option<String>, Error> {
-    let plan = migration.plan();
     let kept = steps::of(&step.action)
-        .undo(&StepContext { top, plan }, how)
+        .undo(context, how)
         .map_err(|cause| Error::Step {
             step: step.id.clone(),
             cause,
         })?;
-    top.sync_filesystem()?;
+    context.top.sync_filesystem()?;
     migration.record(Record::Undone {
         step: step.id.clone(),
     })?;

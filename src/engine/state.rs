@@ -58,8 +58,12 @@ pub struct State {
     pub plan: String,
     /// Steps whose effect is durable, in order.
     pub done: Vec<String>,
-    /// The step that was begun and not ended.
-    pub open: Option<String>,
+    /// Steps that were begun and not ended.
+    pub open: Vec<String>,
+    /// Phases whose end is a checkpoint, in order.
+    pub checkpoints: Vec<String>,
+    /// Steps that failed where the run could do without them.
+    pub tolerated: Vec<String>,
     /// Boots that took the migration up.
     pub attempts: u32,
     /// Boots of the new system that have not passed its validation.
@@ -96,7 +100,9 @@ impl State {
             batch_id: batch_id.to_owned(),
             plan: plan.to_owned(),
             done: Vec::new(),
-            open: None,
+            open: Vec::new(),
+            checkpoints: Vec::new(),
+            tolerated: Vec::new(),
             attempts: 0,
             trials: 0,
             reason: None,
@@ -109,12 +115,12 @@ impl State {
     /// Whether steps have an effect that is not taken back.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.done.is_empty() || self.open.is_some()
+        !self.done.is_empty() || !self.open.is_empty()
     }
 
     fn take(&mut self, record: &Record) {
         match record {
-            Record::Started { .. } | Record::Checkpoint { .. } | Record::Checked { .. } => {}
+            Record::Started { .. } | Record::Checked { .. } => {}
             Record::Armed { images } => {
                 self.stage = Stage::Armed;
                 self.images.clone_from(images);
@@ -124,14 +130,24 @@ impl State {
                 self.stage = Stage::Preparing;
                 self.attempts = *number;
             }
-            Record::Begun { step } => self.open = Some(step.clone()),
+            Record::Begun { step } => self.open.push(step.clone()),
             Record::Done { step, .. } => {
-                self.open = None;
+                self.open.retain(|open| open != step);
                 self.done.push(step.clone());
             }
+            Record::Checkpoint { phase } => {
+                self.checkpoints.retain(|known| known != phase);
+                self.checkpoints.push(phase.clone());
+            }
+            Record::Tolerated { step, .. } => self.tolerated.push(step.clone()),
             Record::Undone { step } => self.forget(step),
             Record::Failed { error, .. } => self.move_to(Stage::Failed, error),
-            Record::Discarded { reason } => self.reason = Some(reason.clone()),
+            Record::Discarded { reason } => {
+                self.reason = Some(reason.clone());
+                self.checkpoints.clear();
+                self.tolerated.clear();
+            }
+            Record::ReturnedTo { phase } => self.return_to(phase),
             Record::Refused { reason } => self.reason = Some(reason.clone()),
             _ => self.take_later(record),
         }
@@ -170,9 +186,18 @@ impl State {
 
     fn forget(&mut self, step: &str) {
         self.done.retain(|done| done != step);
-        if self.open.as_deref() == Some(step) {
-            self.open = None;
+        self.open.retain(|open| open != step);
+    }
+
+    /// The checkpoint stays, those after it are gone, and the next boot begins as if armed anew.
+    fn return_to(&mut self, phase: &str) {
+        if let Some(index) = self.checkpoints.iter().position(|known| known == phase) {
+            self.checkpoints.truncate(index + 1);
         }
+        self.tolerated.clear();
+        self.stage = Stage::Armed;
+        self.attempts = 0;
+        self.reason = None;
     }
 
     /// A finished or rolled-back migration stays what it is when its images are made ordinary.
@@ -205,6 +230,7 @@ mod tests {
             step: step.into(),
             milliseconds: 1,
             found_done: false,
+            usage: None,
         }
     }
 
@@ -228,7 +254,46 @@ mod tests {
         ]);
         assert_eq!(state.stage, Stage::Preparing);
         assert_eq!(state.done, ["a"]);
-        assert_eq!(state.open.as_deref(), Some("b"));
+        assert_eq!(state.open, ["b"]);
+    }
+
+    #[test]
+    fn steps_side_by_side_are_open_together_and_end_on_their_own() {
+        let state = after(&[begun("a"), begun("b"), done("b")]);
+        assert_eq!(
+            (&state.open[..], &state.done[..]),
+            (&["a".to_owned()][..], &["b".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn a_return_to_a_checkpoint_begins_anew_from_there() {
+        let checkpoint = |phase: &str| Record::Checkpoint {
+            phase: phase.into(),
+        };
+        let state = after(&[
+            Record::Attempt { number: 4 },
+            begun("a"),
+            done("a"),
+            checkpoint("one"),
+            begun("b"),
+            done("b"),
+            checkpoint("two"),
+            Record::Failed {
+                step: "c".into(),
+                error: "e".into(),
+            },
+            Record::Undone { step: "b".into() },
+            Record::ReturnedTo {
+                phase: "one".into(),
+            },
+        ]);
+        assert_eq!((state.stage, state.attempts), (Stage::Armed, 0));
+        assert_eq!(
+            (&state.checkpoints[..], &state.done[..]),
+            (&["one".to_owned()][..], &["a".to_owned()][..])
+        );
+        assert_eq!(state.reason, None);
     }
 
     #[test]
@@ -269,6 +334,7 @@ mod tests {
                     Record::Validated {
                         passed: 1,
                         failed: 0,
+                        at: None,
                     },
                 ],
                 Stage::Validated,
@@ -308,6 +374,7 @@ mod tests {
             Record::Validated {
                 passed: 3,
                 failed: 0,
+                at: None,
             },
         ]);
         assert_eq!(state.trials, 0);

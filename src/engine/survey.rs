@@ -22,6 +22,8 @@ pub struct Survey {
     pub mounts: Vec<Mount>,
     /// The top level of its root file system, once it is mounted.
     pub top: Option<Root>,
+    /// The subvolume that is mounted as root; empty for the top level.
+    pub old_root: String,
     /// How that file system is known, when it is btrfs.
     pub identity: Option<FilesystemIdentity>,
 }
@@ -43,7 +45,10 @@ impl Survey {
             }
             _ => None,
         };
+        let subvolume = root_mount(&mounts).map(|root| root.root.to_string_lossy());
+        let old_root = subvolume.map(|path| path.trim_matches('/').to_owned());
         Ok(Self {
+            old_root: old_root.unwrap_or_default(),
             system,
             mounts,
             top: None,
@@ -64,6 +69,7 @@ impl Survey {
             system: &self.system,
             mounts: &self.mounts,
             top: self.top.as_ref(),
+            old_root: &self.old_root,
             layout,
             identity: self.identity.as_ref(),
         }
@@ -117,24 +123,36 @@ fn aliases(device: &str, uuid: &str) -> Result<Vec<String>, Error> {
     Ok(aliases)
 }
 
-/// What the old system consists of.
+/// What the old system consists of whose root is this subvolume; none is the top level.
 ///
 /// # Errors
 /// When the top level can't be read.
-pub fn old_system(top: &Root) -> Result<OldSystem, Error> {
+pub fn old_system(top: &Root, root: &str) -> Result<OldSystem, Error> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let subvolumes = btrfs::list_subvolumes(top)?;
     let nested: Vec<String> = subvolumes
         .iter()
-        .filter(|subvolume| !subvolume.path.starts_with(HOME))
-        .map(|subvolume| text(&subvolume.path))
+        .filter_map(|subvolume| subvolume.path.strip_prefix(root).ok())
+        .filter(|path| !path.as_os_str().is_empty())
+        .filter(|path| !(root.is_empty() && path.starts_with(HOME)))
+        .map(text)
         .collect();
+    let root = root.to_owned();
+    if !root.is_empty() {
+        let entries = vec![root.clone()];
+        return Ok(OldSystem {
+            root,
+            entries,
+            nested,
+        });
+    }
     let entries = top.list(Path::new("."))?;
     let entries = entries
         .iter()
         .filter(|name| *name != HOME)
         .map(|name| text(Path::new(name)));
     Ok(OldSystem {
+        root,
         entries: entries.collect(),
         nested,
     })
@@ -144,10 +162,10 @@ pub fn old_system(top: &Root) -> Result<OldSystem, Error> {
 ///
 /// # Errors
 /// When one of them can't be read.
-pub fn fingerprints(top: &Root) -> Result<Vec<Fingerprint>, Error> {
+pub fn fingerprints(old: &Root) -> Result<Vec<Fingerprint>, Error> {
     let mut fingerprints = Vec::new();
     for path in FINGERPRINTED {
-        let hash = match top.read(Path::new(path)) {
+        let hash = match old.read(Path::new(path)) {
             Ok(bytes) => Some(digest(&bytes)),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),

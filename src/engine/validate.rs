@@ -1,12 +1,15 @@
 //! Validation: the running new system proves that it is what the plan said.
 
+use super::examine::{Examiner, Group, Looked, examine};
 use super::home::Migration;
-use super::preflight::{Finding, Verdict, look, tally};
+use super::preflight::{Finding, Verdict, look};
 use super::{Error, Stage};
 use crate::checks::CheckContext;
+use crate::documents::plan::PlannedPhase;
 use crate::documents::viscript::{NamedCheck, Stage as Moment};
 use crate::documents::{CheckSpec, Plan};
 use crate::journal::Record;
+use crate::sys::clock;
 
 /// What is looked at whatever the batch asks for.
 fn own_checks() -> Vec<NamedCheck> {
@@ -23,64 +26,84 @@ fn own_checks() -> Vec<NamedCheck> {
     ]
 }
 
-/// Looks at the running system. Changes nothing.
-#[must_use]
-pub fn findings(plan: &Plan, context: &CheckContext) -> Vec<Finding> {
-    let own = own_checks();
-    let mut findings: Vec<Finding> = own.iter().map(|check| look(check, None, context)).collect();
-    for phase in plan
-        .phases
-        .iter()
-        .filter(|phase| phase.stage == Moment::AfterBoot)
-    {
-        for script in &phase.viscripts {
-            for check in &script.checks {
-                if own.iter().any(|own| own.check == check.check) {
-                    continue;
-                }
-                let mut finding = look(check, Some(&script.name), context);
-                finding.required &= phase.required;
-                findings.push(finding);
-            }
-        }
-    }
-    findings
+/// What a look at the running system came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validation {
+    /// All findings, nothing twice.
+    pub findings: Vec<Finding>,
+    /// What the checks of each viScript that runs after the boot came to, for the journal.
+    pub scripts: Vec<Looked>,
 }
 
-/// What the checks of each viScript of a stage came to. They are looked at together: the time is
-/// that of all of them, told once.
+impl Validation {
+    /// Whether all that has to be is as it should be.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        !self.findings.iter().any(Finding::blocks)
+    }
+}
+
+/// Looks at the running system: at what must always be, and at the phases after the boot.
+#[must_use]
+pub fn look_around(plan: &Plan, context: &CheckContext) -> Validation {
+    let old_root = &plan.old_system.root;
+    let context = &CheckContext {
+        old_root,
+        ..*context
+    };
+    let own = own_checks();
+    let mut findings: Vec<Finding> = own.iter().map(|check| look(check, None, context)).collect();
+    let by = Examiner {
+        context,
+        known: &findings,
+        handling: plan.failure_handling,
+    };
+    let here = plan
+        .phases
+        .iter()
+        .filter(|phase| phase.stage == Moment::AfterBoot);
+    let scripts = examine(&here.map(group).collect::<Vec<Group>>(), &by);
+    for finding in scripts.iter().flat_map(|looked| &looked.findings) {
+        if !findings.iter().any(|known| known.check == finding.check) {
+            findings.push(finding.clone());
+        }
+    }
+    Validation { findings, scripts }
+}
+
+fn group(phase: &PlannedPhase) -> Group<'_> {
+    let scripts = phase.viscripts.iter();
+    Group {
+        phase: &phase.name,
+        required: phase.required,
+        critical: phase.critical,
+        at_once: phase.at_once,
+        scripts: scripts
+            .map(|script| (script.name.as_str(), &script.checks[..]))
+            .collect(),
+    }
+}
+
+/// Records what the viScripts came to.
 ///
 /// # Errors
 /// When it could not be made durable.
-pub fn record_tallies(
-    migration: &mut Migration,
-    stage: Moment,
-    findings: &[Finding],
-    milliseconds: u64,
-) -> Result<(), Error> {
-    let plan = migration.plan().clone();
-    let phases = plan.phases.iter().filter(|phase| phase.stage == stage);
-    let mut left = milliseconds;
-    for script in phases.flat_map(|phase| &phase.viscripts) {
-        let took = std::mem::take(&mut left);
-        migration.record(tally(&script.name, &script.checks, findings, took))?;
-    }
-    Ok(())
+pub fn record_all(migration: &mut Migration, scripts: &[Looked]) -> Result<(), Error> {
+    scripts
+        .iter()
+        .try_for_each(|looked| migration.record(looked.record()))
 }
 
 /// Records the verdict when the new system is on trial.
 ///
 /// # Errors
 /// When it could not be made durable.
-pub fn conclude(
-    migration: &mut Migration,
-    findings: &[Finding],
-    milliseconds: u64,
-) -> Result<(), Error> {
+pub fn conclude(migration: &mut Migration, validation: &Validation) -> Result<(), Error> {
     if migration.state().stage != Stage::Committed {
         return Ok(());
     }
-    record_tallies(migration, Moment::AfterBoot, findings, milliseconds)?;
+    record_all(migration, &validation.scripts)?;
+    let findings = &validation.findings;
     let problems: Vec<String> = findings
         .iter()
         .filter(|finding| finding.blocks())
@@ -97,5 +120,6 @@ pub fn conclude(
         u32::try_from(counted).unwrap_or(u32::MAX)
     };
     let (passed, failed) = (count(Verdict::Pass), count(Verdict::Fail));
-    migration.record(Record::Validated { passed, failed })
+    let at = Some(clock::unix_seconds());
+    migration.record(Record::Validated { passed, failed, at })
 }

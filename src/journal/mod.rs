@@ -3,6 +3,7 @@
 //! [`frame`] turns payloads into checked bytes and back (pure), [`record`] names what can be
 //! recorded, [`store`] keeps the file.
 
+mod checksum;
 mod error;
 pub mod frame;
 pub mod record;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sys;
+
 /// One entry of the journal. Steps are named by their `id` in the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -39,10 +41,20 @@ pub enum Record {
         /// True when a probe found it done already (after a cut).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         found_done: bool,
+        /// What it cost from begun to done; `None` in journals of version 0.1.0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
     },
     /// A step failed; the old system goes on.
     Failed {
         /// Its id, or the name of the stage.
+        step: String,
+        /// The whole message.
+        error: String,
+    },
+    /// A step failed of a phase that the run can do without; its viScript was taken back.
+    Tolerated {
+        /// The step's id.
         step: String,
         /// The whole message.
         error: String,
@@ -69,10 +81,18 @@ pub enum Record {
         skipped: u32,
         /// Wall time of all of them.
         milliseconds: u64,
+        /// What all of them cost; `None` in journals of version 0.1.0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
     },
     /// A phase ended; a run can go back to here.
     Checkpoint {
         /// The phase's name.
+        phase: String,
+    },
+    /// What came after a checkpoint was taken back; the next boot goes on from there.
+    ReturnedTo {
+        /// The name of the phase that the checkpoint ended.
         phase: String,
     },
     /// From here on the new system is root.
@@ -88,6 +108,10 @@ pub enum Record {
         passed: u32,
         /// Checks that failed without being required.
         failed: u32,
+        /// When, in seconds since 1970 by the machine's clock; `None` in journals of version
+        /// 0.1.0. Told after the boot only: in an initramfs the clock is often wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<i64>,
     },
     /// A validation ran and did not pass.
     NotValidated {
@@ -125,6 +149,42 @@ pub enum Record {
     },
 }
 
+/// What a piece of work cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Processor time.
+    pub cpu_microseconds: u64,
+    /// The most memory that the whole program had held by the end of the work.
+    pub peak_memory_bytes: u64,
+    /// Bytes fetched from storage.
+    pub bytes_read: u64,
+    /// Bytes handed to storage.
+    pub bytes_written: u64,
+}
+
+impl Usage {
+    /// Adds what other work cost, before or beside this.
+    pub fn add(&mut self, other: &Self) {
+        let peak = self.peak_memory_bytes.max(other.peak_memory_bytes);
+        self.cpu_microseconds = self.cpu_microseconds.saturating_add(other.cpu_microseconds);
+        self.peak_memory_bytes = peak;
+        self.bytes_read = self.bytes_read.saturating_add(other.bytes_read);
+        self.bytes_written = self.bytes_written.saturating_add(other.bytes_written);
+    }
+}
+
+impl From<sys::Usage> for Usage {
+    fn from(usage: sys::Usage) -> Self {
+        Self {
+            cpu_microseconds: usage.cpu_microseconds,
+            peak_memory_bytes: usage.peak_memory_bytes,
+            bytes_read: usage.bytes_read,
+            bytes_written: usage.bytes_written,
+        }
+    }
+}
+
 /// An initramfs image under /boot when the plan was armed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,4 +195,63 @@ pub struct BootImage {
     pub size: u64,
     /// Its modification time: seconds and nanoseconds since 1970.
     pub modified: (i64, u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::documents::{json, parse};
+
+    fn read(text: &str) -> Record {
+        parse::document("record", text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn records_of_before_usage_was_counted_are_read_and_written_alike() {
+        for old in [
+            r#"{"done":{"step":"s","milliseconds":7}}"#,
+            r#"{"validated":{"passed":1,"failed":2}}"#,
+            r#"{"checked":{"script":"v","passed":1,"failed":2,"skipped":3,"milliseconds":4}}"#,
+        ] {
+            assert_eq!(json::text(&read(old)).unwrap(), old.as_bytes());
+        }
+    }
+
+    #[test]
+    fn usage_is_kept() {
+        let text = r#"{"done":{"step":"s","milliseconds":7,"usage":{"cpu_microseconds":1,"peak_memory_bytes":2,"bytes_read":3,"bytes_written":4}}}"#;
+        let usage = Usage {
+            cpu_microseconds: 1,
+            peak_memory_bytes: 2,
+            bytes_read: 3,
+            bytes_written: 4,
+        };
+        let done = Record::Done {
+            step: "s".into(),
+            milliseconds: 7,
+            found_done: false,
+            usage: Some(usage),
+        };
+        assert_eq!(read(text), done);
+        assert_eq!(json::text(&done).unwrap(), text.as_bytes());
+    }
+
+    #[test]
+    fn costs_add_up_but_for_the_peak() {
+        let mut sum = Usage {
+            cpu_microseconds: 1,
+            peak_memory_bytes: 9,
+            bytes_read: u64::MAX,
+            bytes_written: 4,
+        };
+        let other = Usage {
+            cpu_microseconds: 10,
+            peak_memory_bytes: 5,
+            bytes_read: 1,
+            bytes_written: 40,
+        };
+        sum.add(&other);
+        assert_eq!((sum.cpu_microseconds, sum.peak_memory_bytes), (11, 9));
+        assert_eq!((sum.bytes_read, sum.bytes_written), (u64::MAX, 44));
+    }
 }

@@ -4,38 +4,42 @@ use serde_json::json;
 
 use super::{Error, check, plan, session};
 use crate::cli::{Arm, Exit};
+use crate::documents::Plan;
 use crate::documents::library::Bundle;
 use crate::documents::plan::After;
 use crate::documents::viscript::Stage;
 use crate::engine::arming;
-use crate::engine::preflight::{Finding, preflight};
-use crate::engine::validate::record_tallies;
+use crate::engine::preflight::{Preflight, Verdict, preflight};
+use crate::engine::validate::record_all;
+use crate::journal::Record;
 use crate::report::print;
-use crate::sys::clock;
 
 pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     let after = after(options.after.as_deref())?;
     let survey = session::survey()?;
     let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
-    let began = clock::monotonic_milliseconds();
-    let findings = preflight(&bundle, &survey.context(&bundle.batch.layout));
-    let took = clock::monotonic_milliseconds().saturating_sub(began);
-    if findings.iter().any(Finding::blocks) {
-        check::print_findings(&findings);
+    let found = preflight(&bundle, &survey.context(&bundle.batch.layout));
+    if found.blocks() {
+        check::print_findings(&found.findings);
         print::error("not armed: mend what is marked FAIL. Nothing was changed");
         return Ok(Exit::NotWell);
     }
-    let planned = session::plan(&survey, &bundle, after)?;
+    let mut planned = session::plan(&survey, &bundle, after)?;
     if !options.json {
         plan::print_plan(&planned);
     }
-    if !options.yes && !print::confirmed("\nArm this plan? The next boot carries it out.") {
+    if options.yes {
+        planned.interactive = None; // the answer is yes at every checkpoint
+    } else if !agreed(&planned, &found) {
         print::error("not armed; nothing was changed");
         return Ok(Exit::NotNow);
     }
     let top = session::top(&survey)?;
     let mut migration = arming::arm(&survey.system, top, &planned, env!("CARGO_PKG_VERSION"))?;
-    record_tallies(&mut migration, Stage::Arm, &findings, took)?;
+    record_all(&mut migration, &found.scripts)?;
+    for phase in checkpoints(&planned) {
+        migration.record(Record::Checkpoint { phase })?;
+    }
     let images: Vec<&str> = migration
         .state()
         .images
@@ -50,6 +54,32 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
         print::line("Reboot to migrate; `rootshift disarm` takes it back.");
     }
     Ok(Exit::Success)
+}
+
+/// Phases that end here, in the old system, with a checkpoint.
+fn checkpoints(plan: &Plan) -> Vec<String> {
+    let here = plan.phases.iter().filter(|phase| phase.stage == Stage::Arm);
+    let ends = here.filter(|phase| phase.checkpoint_after);
+    ends.map(|phase| phase.name.clone()).collect()
+}
+
+/// Asks at each interactive checkpoint, and once for all.
+fn agreed(plan: &Plan, found: &Preflight) -> bool {
+    let count = |verdict| {
+        let counted = found
+            .findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict);
+        counted.count()
+    };
+    let (passed, skipped) = (count(Verdict::Pass), count(Verdict::Skip));
+    let good = |phase: &String| {
+        print::confirmed(&format!(
+            "\nCheckpoint {phase}: {passed} checks passed, {skipped} skipped. Go on?"
+        ))
+    };
+    (plan.interactive.is_none() || checkpoints(plan).iter().all(good))
+        && print::confirmed("\nArm this plan? The next boot carries it out.")
 }
 
 fn after(text: Option<&str>) -> Result<After, Error> {

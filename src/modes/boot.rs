@@ -12,6 +12,7 @@ use crate::documents::plan::FilesystemIdentity;
 use crate::engine::boot::{Found, Next, boot};
 use crate::engine::home::{FrozenPlan, Migration};
 use crate::report::log_file;
+use crate::report::progress::for_boot;
 use crate::sys::{Root, block, clock, mount, power};
 
 /// Where the exit status says what a machine would have done (`--no-reboot`).
@@ -60,26 +61,33 @@ fn decide(options: &Boot) -> Result<Next, Error> {
     let mount_at = Path::new(&options.mount_at);
     system.create_directories(mount_at, 0o700)?;
     mount::mount_top_level(device, mount_at)?;
-    let next = with_top_level(&system, mount_at, &frozen);
+    let next = with_top_level(&system, mount_at, &frozen, &options.console);
     if let Err(error) = mount::unmount(mount_at) {
         log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
     }
     next
 }
 
-fn with_top_level(system: &Root, mount_at: &Path, image: &FrozenPlan) -> Result<Next, Error> {
+fn with_top_level(
+    system: &Root,
+    mount_at: &Path,
+    image: &FrozenPlan,
+    console: &str,
+) -> Result<Next, Error> {
     let top = Root::open(mount_at)?;
     let Some(mut migration) = Migration::open(&top)? else {
         log::warn!("the image is armed and the disk has no journal: nothing is done");
         return Ok(Next::Ordinary);
     };
     let plan = migration.plan().clone();
+    tell_as_wanted(&mut migration);
     let FilesystemIdentity { uuid, aliases } = plan.filesystem;
     let identity = FilesystemIdentity { uuid, aliases };
     let context = CheckContext {
         system,
         mounts: &[],
         top: Some(&top),
+        old_root: &plan.old_system.root,
         layout: &plan.layout,
         identity: Some(&identity),
     };
@@ -88,8 +96,19 @@ fn with_top_level(system: &Root, mount_at: &Path, image: &FrozenPlan) -> Result<
     let found = Found {
         image_plan: &image.digest,
         root_flags,
+        console: Path::new(console),
     };
-    Ok(boot(&top, &mut migration, &context, found))
+    let next = boot(&top, &mut migration, &context, found);
+    migration.progress().finish();
+    Ok(next)
+}
+
+fn tell_as_wanted(migration: &mut Migration) {
+    let monitoring = migration.plan().monitoring();
+    log_file::set_level(monitoring.log_level);
+    if monitoring.progress_tracking {
+        migration.show_progress(for_boot());
+    }
 }
 
 /// The plan of this image; its name holds the digest of its bytes.

@@ -11,13 +11,13 @@ use crate::report::print;
 pub(super) fn run(options: &Check) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
-    let findings = preflight(&bundle, &survey.context(&bundle.batch.layout));
-    let blocked = findings.iter().any(Finding::blocks);
+    let found = preflight(&bundle, &survey.context(&bundle.batch.layout));
+    let blocked = found.blocks();
     if options.json {
-        let findings = session::json(&findings)?;
+        let findings = session::json(&found.findings)?;
         print::json(&json!({ "ready": !blocked, "findings": findings }));
     } else {
-        print_findings(&findings);
+        print_findings(&found.findings);
         print::line(if blocked {
             "Not ready: mend what is marked FAIL. Nothing was changed."
         } else {
@@ -36,7 +36,10 @@ pub(super) fn print_findings(findings: &[Finding]) {
     for finding in findings {
         let detail = finding.detail.as_deref().unwrap_or_default();
         match finding.verdict {
-            Verdict::Pass => print::line(&format!("{} {}", print::mark(true), finding.name)),
+            Verdict::Pass if detail.is_empty() => {
+                print::line(&format!("{} {}", print::mark(true), finding.name));
+            }
+            Verdict::Pass => print::line(&format!("{} {}", print::mark(true), finding.line())),
             Verdict::Skip => print::line(&format!("skip {}: {detail}", finding.name)),
             Verdict::Fail | Verdict::Unknown if finding.required => {
                 print::line(&format!("{} {}", print::mark(false), finding.line()));

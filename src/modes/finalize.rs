@@ -6,6 +6,7 @@ use super::{Error, session};
 use crate::cli::{Exit, Finalize};
 use crate::engine;
 use crate::report::print;
+use crate::report::progress::{Progress, for_terminal};
 use crate::sys::process::lower_priority;
 
 pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
@@ -18,13 +19,12 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         return Ok(Exit::NotNow);
     }
     lower_priority()?;
-    let mut told = 0;
-    let entries = engine::finalize::finalize(&survey.system, top, &mut migration, &mut |count| {
-        if count >= told + 10_000 {
-            told = count;
-            log::info!("{count} entries deleted");
-        }
-    })?;
+    let mut progress = if migration.plan().monitoring().progress_tracking {
+        Progress::new(engine::finalize::weights(), for_terminal())
+    } else {
+        Progress::hidden()
+    };
+    let entries = engine::finalize::finalize(&survey.system, top, &mut migration, &mut progress)?;
     if options.json {
         print::json(&json!({ "finalized": true, "entries": entries }));
     } else {

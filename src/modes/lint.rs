@@ -1,27 +1,37 @@
 //! `rootshift lint`.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::Error;
 use crate::cli::{Exit, Lint};
-use crate::documents::lint::{Problem, Severity, Source, lint};
+use crate::documents::lint::{Problem, Severity, Source, lint, unparsable};
+use crate::documents::{self, library, parse};
 use crate::report::print;
-use crate::sys::Root;
 
 pub(super) fn run(options: &Lint) -> Result<Exit, Error> {
     if options.files.is_empty() {
         return Err(Error::Usage("lint: name batches and viScripts".into()));
     }
     let mut sources = Vec::new();
+    let mut problems = Vec::new();
     for file in &options.files {
-        sources.push(Source {
+        let bytes = match library::read(file) {
+            Err(documents::Error::System(error)) => return Err(error.into()),
+            read => read.and_then(|bytes| parse::is_text(file, &bytes).map(|()| bytes)),
+        };
+        let mut source = Source {
             file: file.clone(),
-            text: read(file)?,
-        });
+            text: String::new(),
+        };
+        match bytes {
+            Ok(bytes) => {
+                source.text = String::from_utf8_lossy(&bytes).into_owned();
+                sources.push(source);
+            }
+            Err(error) => problems.push(unparsable(&source, &error)),
+        }
     }
-    let problems = lint(&sources);
+    problems.extend(lint(&sources));
     let failed = problems
         .iter()
         .any(|problem| problem.severity == Severity::Error);
@@ -34,20 +44,11 @@ pub(super) fn run(options: &Lint) -> Result<Exit, Error> {
         }
         print::line(&format!(
             "{} documents, {} problems",
-            sources.len(),
+            options.files.len(),
             problems.len()
         ));
     }
     Ok(if failed { Exit::NotWell } else { Exit::Success })
-}
-
-fn read(file: &str) -> Result<String, Error> {
-    let path = Path::new(file);
-    let folder = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let root = Root::open(folder.unwrap_or(Path::new(".")))?;
-    Ok(root.read_text(Path::new(path.file_name().unwrap_or_default()))?)
 }
 
 fn as_json(problem: &Problem) -> Value {

@@ -6,8 +6,9 @@ use super::{Error, session};
 use crate::cli::{Exit, Log};
 use crate::journal::{Entry, Record};
 use crate::report::print;
+use crate::report::units::{bytes, seconds};
 
-pub(super) fn run(options: &Log) -> Result<Exit, Error> {
+pub(super) fn run(options: &Log, verbose: bool) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let migration = session::migration(session::top(&survey)?)?;
     let entries = migration.journal().entries();
@@ -21,6 +22,9 @@ pub(super) fn run(options: &Log) -> Result<Exit, Error> {
     }
     for entry in entries {
         print::line(&in_words(entry));
+        if let Some(cost) = cost_in_words(&entry.record).filter(|_| verbose) {
+            print::line(&cost);
+        }
     }
     if let Some(dropped) = migration.journal().dropped() {
         print::line(&format!(
@@ -62,6 +66,7 @@ fn in_words(entry: &Entry) -> String {
             step,
             milliseconds,
             found_done,
+            ..
         } => {
             let found = if *found_done {
                 ", found done after a cut"
@@ -72,6 +77,8 @@ fn in_words(entry: &Entry) -> String {
         }
         Record::Failed { step, error } => format!("  FAILED {step}: {error}"),
         Record::Undone { step } => format!("  undone {step}"),
+        Record::Tolerated { step, error } => format!("  failed {step}, done without: {error}"),
+        Record::ReturnedTo { phase } => format!("returned to the checkpoint after {phase}"),
         Record::Discarded { reason } => format!("prepared work thrown away: {reason}"),
         Record::Checked {
             script,
@@ -79,6 +86,7 @@ fn in_words(entry: &Entry) -> String {
             failed,
             skipped,
             milliseconds,
+            ..
         } => format!(
             "  checks {script}: {passed} passed, {failed} failed, {skipped} skipped \
              ({milliseconds} ms)"
@@ -90,10 +98,25 @@ fn in_words(entry: &Entry) -> String {
     format!("{:>4}  {words}", entry.sequence)
 }
 
+/// Under the record that it belongs to.
+fn cost_in_words(record: &Record) -> Option<String> {
+    let (Record::Done { usage, .. } | Record::Checked { usage, .. }) = record else {
+        return None;
+    };
+    let usage = usage.as_ref()?;
+    Some(format!(
+        "               {} of processor time, {} of memory at most, {} read, {} written",
+        seconds(usage.cpu_microseconds / 1000),
+        bytes(usage.peak_memory_bytes),
+        bytes(usage.bytes_read),
+        bytes(usage.bytes_written)
+    ))
+}
+
 fn later_in_words(record: &Record) -> String {
     match record {
         Record::Trial { number } => format!("boot: trial {number} of the new system"),
-        Record::Validated { passed, failed } => {
+        Record::Validated { passed, failed, .. } => {
             format!("VALIDATED: {passed} checks passed, {failed} not required ones failed")
         }
         Record::NotValidated { problems } => format!("not validated: {}", problems.join("; ")),

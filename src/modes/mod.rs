@@ -10,7 +10,9 @@ mod lint;
 mod log;
 mod plan;
 mod report;
+mod restore;
 mod rollback;
+mod run;
 mod session;
 mod status;
 mod validate;
@@ -25,8 +27,9 @@ use crate::report::{log_file, print};
 /// # Errors
 /// With one line that names the thing and the remedy.
 pub fn run(options: &Options) -> Result<Exit, Error> {
+    let verbose = options.verbose || matches!(&options.command, Command::Run(run) if run.verbose);
     if !matches!(options.command, Command::Boot(_)) {
-        log_file::to_terminal(options.verbose);
+        log_file::to_terminal(verbose);
     }
     match &options.command {
         Command::Check(options) => check::run(options),
@@ -36,10 +39,12 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Boot(options) => boot::run(options),
         Command::Validate(options) => validate::run(options),
         Command::Status(options) => status::run(options),
-        Command::Log(options) => log::run(options),
+        Command::Log(options) => log::run(options, verbose),
         Command::Rollback(options) => rollback::run(options),
+        Command::Restore(options) => restore::run(options),
         Command::Finalize(options) => finalize::run(options),
         Command::Report(options) => report::run(options),
+        Command::Run(options) => run::run(options),
         Command::Lint(options) => lint::run(options),
         Command::Version(_) => {
             print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));

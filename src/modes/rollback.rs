@@ -4,14 +4,23 @@ use serde_json::json;
 
 use super::{Error, session};
 use crate::cli::{Exit, Rollback};
+use crate::engine::home::Migration;
+use crate::engine::rollback::{self, WayBack};
 use crate::engine::{self, Stage, arming};
 use crate::journal::Record;
 use crate::report::print;
+use crate::sys::Root;
 
 pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let top = session::top(&survey)?;
     let mut migration = session::migration(top)?;
+    if let Some(phase) = &options.to
+        && let Some(what) = to_checkpoint(top, &mut migration, phase)?
+    {
+        say(options, what);
+        return Ok(Exit::Success);
+    }
     match migration.state().stage {
         Stage::Committed | Stage::Validated => {}
         Stage::RollbackRequested => {
@@ -45,13 +54,31 @@ pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
         return Ok(Exit::NotNow);
     }
     migration.record(Record::RollbackRequested {
-        reason: "asked for by hand".into(),
+        reason: match &options.to {
+            Some(phase) => format!("asked for by hand, to the checkpoint {phase}"),
+            None => "asked for by hand".into(),
+        },
     })?;
     say(
         options,
         "the next boot goes back to the old system; reboot now",
     );
     Ok(Exit::Success)
+}
+
+/// What came of it, where the checkpoint does not lead back to the whole old system.
+fn to_checkpoint(
+    top: &Root,
+    migration: &mut Migration,
+    phase: &str,
+) -> Result<Option<&'static str>, Error> {
+    Ok(match rollback::return_to(top, migration, phase)? {
+        WayBack::Whole => None,
+        WayBack::TakenBack => {
+            Some("what came after the checkpoint is taken back; the next boot goes on from there")
+        }
+        WayBack::Nothing => Some("nothing was changed since that checkpoint"),
+    })
 }
 
 fn say(options: &Rollback, what: &str) {

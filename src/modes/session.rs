@@ -50,8 +50,8 @@ pub(super) fn plan(survey: &Survey, bundle: &Bundle, after: After) -> Result<Pla
     let filesystem = survey.identity.clone().ok_or(Error::NotBtrfs)?;
     let machine = Machine {
         filesystem,
-        old_system: old_system(top)?,
-        fingerprints: fingerprints(top)?,
+        old_system: old_system(top, &survey.old_root)?,
+        fingerprints: fingerprints(&survey.system)?,
         now: clock::unix_seconds(),
     };
     Ok(resolve(bundle, machine, after)?)

@@ -40,8 +40,14 @@ pub(super) fn run(options: &Status) -> Result<Exit, Error> {
 
 fn print_details(state: &State, steps: usize) {
     print::line(&format!("Steps done: {} of {steps}", state.done.len()));
-    if let Some(open) = &state.open {
+    for open in &state.open {
         print::line(&format!("Open step: {open}"));
+    }
+    for step in &state.tolerated {
+        print::line(&format!("Failed, and done without: {step}"));
+    }
+    if !state.checkpoints.is_empty() {
+        print::line(&format!("Checkpoints: {}", state.checkpoints.join(", ")));
     }
     if let Some(reason) = &state.reason {
         print::line(&format!("Why: {reason}"));

@@ -4,11 +4,9 @@ use serde_json::json;
 
 use super::{Error, check, session};
 use crate::cli::{Exit, Validate};
-use crate::engine::preflight::Finding;
-use crate::engine::validate::{conclude, findings};
+use crate::engine::validate::{conclude, look_around};
 use crate::engine::{self, Stage};
 use crate::report::print;
-use crate::sys::clock;
 
 pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
     let survey = session::survey()?;
@@ -19,19 +17,17 @@ pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
         return Err(engine::Error::NotNow(why.into()).into());
     }
     let plan = migration.plan().clone();
-    let began = clock::monotonic_milliseconds();
-    let findings = findings(&plan, &survey.context(&plan.layout));
-    let took = clock::monotonic_milliseconds().saturating_sub(began);
-    conclude(&mut migration, &findings, took)?;
-    let well = !findings.iter().any(Finding::blocks);
+    let found = look_around(&plan, &survey.context(&plan.layout));
+    conclude(&mut migration, &found)?;
+    let well = found.is_good();
     let validated = migration.state().stage == Stage::Validated;
     if options.json {
         let stage = migration.state().stage;
         let stage = session::json(&stage)?;
-        let findings = session::json(&findings)?;
+        let findings = session::json(&found.findings)?;
         print::json(&json!({ "well": well, "stage": stage, "findings": findings }));
     } else {
-        check::print_findings(&findings);
+        check::print_findings(&found.findings);
         print::line(match (well, validated) {
             (true, true) => "Validated: this is the new system, as planned.",
             (true, false) => "All is well.",

@@ -8,6 +8,7 @@ use log::{Log, Metadata, Record};
 use simplelog::{CombinedLogger, Config, LevelFilter, SharedLogger};
 
 use super::print;
+use crate::documents::batch::LogLevel;
 use crate::sys::console::kernel_message;
 
 /// Survives into the running system: /run is moved there (facts boot.md 1.7).
@@ -24,10 +25,11 @@ pub fn to_terminal(verbose: bool) {
 }
 
 /// In the initramfs: to the kernel log (and so to the journal and the console), and to a file.
+/// Without a word from the batch (see [`set_level`]) everything but what developers want.
 pub fn to_kernel_log(system: &Path) {
     const WARNING: u8 = 4;
     let to_kernel = |line: &str| kernel_message(WARNING, line);
-    let mut loggers = vec![lines(LevelFilter::Info, to_kernel)];
+    let mut loggers = vec![lines(LevelFilter::Debug, to_kernel)];
     let file = File::options()
         .create(true)
         .append(true)
@@ -39,6 +41,16 @@ pub fn to_kernel_log(system: &Path) {
         loggers.push(lines(LevelFilter::Debug, to_file));
     }
     install(loggers);
+    set_level(LogLevel::Normal);
+}
+
+/// How much [`to_kernel_log`] lets through from now on, to the kernel log and to the file alike.
+pub fn set_level(level: LogLevel) {
+    log::set_max_level(match level {
+        LogLevel::Quiet => LevelFilter::Error,
+        LogLevel::Normal => LevelFilter::Info,
+        LogLevel::Verbose => LevelFilter::Debug,
+    });
 }
 
 fn install(loggers: Vec<Box<dyn SharedLogger>>) {

@@ -1,5 +1,8 @@
 //! What people and machines are told: console, kernel log, log file, JSON.
 
 pub mod log_file;
+pub mod plymouth;
 pub mod print;
+pub mod progress;
 pub mod time;
+pub mod units;

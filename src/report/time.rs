@@ -45,9 +45,24 @@ pub fn civil(seconds: i64) -> Civil {
     }
 }
 
+/// A moment as `2023-12-18T14:30:22Z`.
+#[must_use]
+pub fn utc(seconds: i64) -> String {
+    let time = civil(seconds);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        time.year, time.month, time.day, time.hour, time.minute, time.second
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use super::civil;
+    use super::{civil, utc};
+
+    #[test]
+    fn a_moment_is_written_as_iso_8601_in_utc() {
+        assert_eq!(utc(1_702_909_822), "2023-12-18T14:30:22Z");
+    }
 
     #[test]
     fn known_moments_have_their_dates() {

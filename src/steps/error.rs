@@ -38,6 +38,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether what stands in the way may pass by itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::System(cause) if cause.may_pass())
+    }
+
     pub(super) fn in_the_way(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::InTheWay {
             path: path.into(),

@@ -3,6 +3,8 @@
 //! A step never sees the journal, the engine or another step. The engine records `begun`, calls
 //! [`Step::apply`], makes it durable with `syncfs`, and records `done`.
 
+mod back_up_file;
+mod clear_staging;
 mod error;
 mod place_subvolume;
 mod promote_directory;
@@ -28,6 +30,18 @@ pub struct StepContext<'a> {
     pub top: &'a Root,
     /// The plan that the step is part of.
     pub plan: &'a Plan,
+}
+
+impl StepContext<'_> {
+    /// A path of the old system, from the top level.
+    fn old(&self, inside: &str) -> PathBuf {
+        self.plan.old_system.path(inside)
+    }
+
+    /// The old system's root, in which its own absolute symlinks are followed.
+    fn old_root(&self) -> Result<Root, Error> {
+        Ok(self.top.within(&self.old(""))?)
+    }
 }
 
 /// What a step finds before it begins.
@@ -84,11 +98,13 @@ pub fn of(step: &StepSpec) -> Box<dyn Step + '_> {
         StepSpec::Snapshot(step) => Box::new(snapshot::Step(step)),
         StepSpec::PromoteDirectory(step) => Box::new(promote_directory::Step(step)),
         StepSpec::VacateDirectory(step) => Box::new(vacate_directory::Step(step)),
+        StepSpec::BackUpFile(step) => Box::new(back_up_file::Step(step)),
         StepSpec::WriteFstab(step) => Box::new(write_fstab::step(step)),
         StepSpec::WriteGrubDefaults(step) => Box::new(write_grub_defaults::step(step)),
         StepSpec::WriteGrubConfig(step) => Box::new(write_grub_config::step(step)),
         StepSpec::PlaceSubvolume(step) => Box::new(place_subvolume::Step(step)),
         StepSpec::SwitchBootPath(step) => Box::new(switch_boot_path::Step(step)),
+        StepSpec::ClearStaging(step) => Box::new(clear_staging::Step(step)),
     }
 }
 

@@ -66,8 +66,9 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn attributes_are_right(&self, top: &Root) -> Result<bool, Error> {
-        let old = top.status(&below(".", &self.0.directory))?;
+    fn attributes_are_right(&self, context: &StepContext) -> Result<bool, Error> {
+        let top = context.top;
+        let old = top.status(&context.old(&self.0.directory))?;
         let new = top.status(&self.root())?;
         Ok(match (old, new) {
             (Some(old), Some(new)) => {
@@ -93,7 +94,7 @@ impl super::Step for Step<'_> {
         let top = context.top;
         let done = self.root_is_emptied(top)?
             && top.list(&self.emptied())?.is_empty()
-            && self.attributes_are_right(top)?;
+            && self.attributes_are_right(context)?;
         Ok(if done { Probe::Done } else { Probe::Open })
     }
 
@@ -104,7 +105,7 @@ impl super::Step for Step<'_> {
         }
         self.move_content_up(top)?;
         fault::reached("subvolume-attributes");
-        let old = below(".", &self.0.directory);
+        let old = context.old(&self.0.directory);
         Ok(attributes::copy_directory_attributes(
             top,
             &old,
@@ -115,7 +116,7 @@ impl super::Step for Step<'_> {
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
         let top = context.top;
-        let old = below(".", &self.0.directory);
+        let old = context.old(&self.0.directory);
         let mut expected = top.list(&old)?;
         expected.retain(|name| {
             let nested = below(&self.0.directory, &name.to_string_lossy());

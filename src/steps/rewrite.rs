@@ -28,7 +28,7 @@ impl Step<'_> {
     }
 
     fn new_text(&self, context: &StepContext) -> Result<Option<String>, Error> {
-        let old = match context.top.read_text(Path::new(self.file)) {
+        let old = match context.old_root()?.read_text(Path::new(self.file)) {
             Err(error) if self.optional && error.is_not_found() => return Ok(None),
             read => read?,
         };
@@ -49,8 +49,8 @@ impl Step<'_> {
             return Ok(true);
         };
         let written = self.new_root(context)?.read(Path::new(self.file))? == text.as_bytes();
-        let old_directory = parent(Path::new(self.file));
-        Ok(written && same_times(context.top, old_directory, parent(&self.path()))?)
+        let old = context.old(self.file);
+        Ok(written && same_times(context.top, parent(&old), parent(&self.path()))?)
     }
 }
 
@@ -70,11 +70,8 @@ impl super::Step for Step<'_> {
         fault::reached("file-prepared");
         self.new_root(context)?
             .replace_file(Path::new(self.file), text.as_bytes())?;
-        copy_times(
-            context.top,
-            parent(Path::new(self.file)),
-            parent(&self.path()),
-        )
+        let old = context.old(self.file);
+        copy_times(context.top, parent(&old), parent(&self.path()))
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {

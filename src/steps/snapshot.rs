@@ -1,6 +1,6 @@
 //! `snapshot`: a read-write snapshot, made in time that does not depend on the data.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Error, Probe, StepContext, Undo, copy_times, is_stub, parent, relative, same_times};
 use crate::documents::plan::HOME;
@@ -12,8 +12,8 @@ use crate::sys::btrfs;
 pub(super) struct Step<'a>(pub &'a Snapshot);
 
 impl Step<'_> {
-    fn from(&self) -> PathBuf {
-        relative(&self.0.from)
+    fn from(&self, context: &StepContext) -> PathBuf {
+        context.old(&self.0.from)
     }
 
     fn to(&self) -> PathBuf {
@@ -27,14 +27,12 @@ impl Step<'_> {
 
     /// Old and new of the directory whose times making the snapshot changes: its own root, where
     /// a stub was removed; the one around it, where a nested subvolume was put in its place.
-    fn touched_directory(&self) -> (PathBuf, PathBuf) {
-        if self.from() == Path::new(".") {
-            (self.from(), self.to())
+    fn touched_directory(&self, context: &StepContext) -> (PathBuf, PathBuf) {
+        let (from, to) = (self.from(context), self.to());
+        if from == context.old("") {
+            (from, to)
         } else {
-            (
-                parent(&self.from()).to_owned(),
-                parent(&self.to()).to_owned(),
-            )
+            (parent(&from).to_owned(), parent(&to).to_owned())
         }
     }
 }
@@ -42,14 +40,15 @@ impl Step<'_> {
 impl super::Step for Step<'_> {
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         let there = btrfs::is_subvolume(context.top, &self.to())?;
-        let (old, new) = self.touched_directory();
-        let tidy =
-            there && !context.top.exists(&self.own_stub())? && same_times(context.top, &old, &new)?;
+        let (old, new) = self.touched_directory(context);
+        let tidy = there
+            && !is_stub(context.top, &self.own_stub())?
+            && same_times(context.top, &old, &new)?;
         Ok(if tidy { Probe::Done } else { Probe::Open })
     }
 
     fn apply(&self, context: &StepContext) -> Result<(), Error> {
-        let (top, from, to) = (context.top, self.from(), self.to());
+        let (top, from, to) = (context.top, self.from(context), self.to());
         if !btrfs::is_subvolume(top, &to)? {
             if is_stub(top, &to)? {
                 top.remove_directory(&to)?;
@@ -60,7 +59,7 @@ impl super::Step for Step<'_> {
         if is_stub(top, &self.own_stub())? {
             top.remove_directory(&self.own_stub())?;
         }
-        let (old, new) = self.touched_directory();
+        let (old, new) = self.touched_directory(context);
         copy_times(top, &old, &new)
     }
 
@@ -69,7 +68,7 @@ impl super::Step for Step<'_> {
         if info.read_only {
             return Err(Error::not_verified(self.to(), "the snapshot is read-only"));
         }
-        let source = btrfs::subvolume_info(context.top, &self.from())?;
+        let source = btrfs::subvolume_info(context.top, &self.from(context))?;
         let known = source.uuid != [0; 16];
         if known && info.parent_uuid != source.uuid {
             return Err(Error::not_verified(

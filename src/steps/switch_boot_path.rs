@@ -2,7 +2,8 @@
 //!
 //! GRUB always starts at the top level, follows symlinks across subvolumes and replays no log
 //! (facts boot.md D3, D4, D6): a symlink is prepared beside the old directory, made durable, and
-//! exchanged with it in one act. core.img and an ESP's stub stay valid as they are.
+//! exchanged with it in one act. core.img and an ESP's stub stay valid as they are. What is
+//! exchanged is `boot` of a flat system, or the whole subvolume `@rootfs` (facts boot.md D5).
 
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,12 @@ impl super::Step for Step<'_> {
         }
         if !top.exists(&self.kept())? {
             top.symlink(Path::new(&self.0.target), &self.kept())?;
+        }
+        if !self.is_our_link(top, &self.kept())? {
+            return Err(Error::in_the_way(
+                self.kept(),
+                "it is not rootshift's; nothing was switched",
+            ));
         }
         top.sync_filesystem()?;
         Ok(top.exchange(&self.path(), &self.kept())?)

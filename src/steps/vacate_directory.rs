@@ -3,7 +3,7 @@
 //! The directory is renamed into the trash of its subvolume and made anew, empty, with the old
 //! one's owner, mode, attributes and times: it becomes the mount point.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Error, Probe, StepContext, Undo, below, copy_times, parent, relative, same_times};
 use crate::documents::plan::TRASH;
@@ -19,8 +19,8 @@ impl Step<'_> {
         below(&self.0.subvolume, &self.0.directory)
     }
 
-    fn old(&self) -> PathBuf {
-        relative(&self.0.old_path)
+    fn old(&self, context: &StepContext) -> PathBuf {
+        context.old(&self.0.old_path)
     }
 
     fn trash(&self) -> PathBuf {
@@ -32,25 +32,25 @@ impl Step<'_> {
     }
 
     /// The old place of the subvolume's own root: `/home` is in `/`, `/var/log` may be in `@var`.
-    fn old_root(&self) -> PathBuf {
+    fn old_root(&self, context: &StepContext) -> PathBuf {
         let inside = self.0.directory.trim_matches('/');
         let old = self.0.old_path.trim_matches('/');
-        relative(old.strip_suffix(inside).unwrap_or(old))
+        context.old(old.strip_suffix(inside).unwrap_or(old))
     }
 
     /// Old and new of the directories whose times the renames change.
-    fn touched_directories(&self) -> [(PathBuf, PathBuf); 2] {
+    fn touched_directories(&self, context: &StepContext) -> [(PathBuf, PathBuf); 2] {
         [
             (
-                parent(&self.old()).to_owned(),
+                parent(&self.old(context)).to_owned(),
                 parent(&self.directory()).to_owned(),
             ),
-            (self.old_root(), relative(&self.0.subvolume)),
+            (self.old_root(context), relative(&self.0.subvolume)),
         ]
     }
 
     fn times_are_restored(&self, context: &StepContext) -> Result<bool, Error> {
-        for (old, new) in self.touched_directories() {
+        for (old, new) in self.touched_directories(context) {
             if !same_times(context.top, &old, &new)? {
                 return Ok(false);
             }
@@ -80,8 +80,8 @@ impl super::Step for Step<'_> {
         if !top.exists(&self.directory())? {
             top.create_directory(&self.directory(), 0o700)?;
         }
-        attributes::copy_directory_attributes(top, &self.old(), top, &self.directory())?;
-        for (old, new) in self.touched_directories() {
+        attributes::copy_directory_attributes(top, &self.old(context), top, &self.directory())?;
+        for (old, new) in self.touched_directories(context) {
             copy_times(top, &old, &new)?;
         }
         Ok(())
@@ -96,7 +96,7 @@ impl super::Step for Step<'_> {
         if !top.list(&self.directory())?.is_empty() {
             return wrong("it is not empty");
         }
-        match top.status(Path::new(&self.old()))? {
+        match top.status(&self.old(context))? {
             Some(old)
                 if (old.mode, old.uid, old.gid, old.modified)
                     == (new.mode, new.uid, new.gid, new.modified) =>

@@ -17,6 +17,11 @@ pub fn monotonic_milliseconds() -> u64 {
         .saturating_add(nanoseconds / 1_000_000)
 }
 
+/// Does nothing for this long.
+pub fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
 /// Seconds since 1970 by the machine's clock, which is wrong in many an initramfs (no RTC).
 #[must_use]
 pub fn unix_seconds() -> i64 {

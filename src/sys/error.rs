@@ -124,6 +124,15 @@ impl Error {
     }
 
     /// The kernel's error number, when the kernel was the one to refuse.
+    /// Whether what stands in the way may pass by itself: busy, interrupted, out of memory.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self.errno(),
+            Some(Errno::AGAIN | Errno::BUSY | Errno::INTR | Errno::NOMEM | Errno::TXTBSY)
+        )
+    }
+
     pub(in crate::sys) fn errno(&self) -> Option<Errno> {
         match &*self.0 {
             Failure::Call { cause, .. }

@@ -18,12 +18,15 @@ pub mod network;
 pub mod power;
 pub mod process;
 pub mod root;
+pub mod socket;
+mod spawn;
 pub mod status;
-pub mod timeout;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwind;
+pub mod usage;
 
 pub use directory::Directory;
 pub use error::{Error, Result};
 pub use root::Root;
 pub use status::{FileKind, FreeSpace, InodeFlags, Status, Time};
+pub use usage::Usage;

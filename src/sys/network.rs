@@ -1,25 +1,76 @@
-//! What the kernel says about the network, from the files under /proc/net (proc_net(5)).
+//! Routes and listening ports, as the kernel tells them.
 
 use std::path::Path;
 
-use super::{Error, Result, Root};
+use super::{Result, Root};
 
-/// State numbers of net/tcp_states.h, in hexadecimal as the files have them. A UDP socket that is
+/// Flags of a route (linux/route.h): usable, and one that only says no.
+const UP: u32 = 0x0001;
+const REJECT: u32 = 0x0200;
+
+/// State numbers of net/tcp_states.h, in hexadecimal as the tables have them. A UDP socket that is
 /// bound and not connected has the number of a closed TCP one.
 const LISTENING_TCP: &str = "0A";
 const LISTENING_UDP: &str = "07";
-/// `RTF_UP` of linux/route.h.
-const UP: u32 = 1;
-/// `RTF_REJECT`: the kernel's own "there is no way" (linux/ipv6_route.h).
-const REJECT: u32 = 0x200;
 
-/// Ports that something listens on, IPv4 and IPv6, as `tcp:22` and `udp:68`, in no order.
-pub fn listening_ports(root: &Root) -> Result<Vec<String>> {
+/// Whether packets to anywhere have a way out: a default route of IPv4 or IPv6. `proc` is /proc.
+///
+/// # Errors
+/// When a table is there and can't be read. One that is missing (no such protocol) has no routes.
+pub fn has_default_route(proc: &Root) -> Result<bool> {
+    let v4 = table(proc, "net/route")?;
+    let v6 = table(proc, "net/ipv6_route")?;
+    Ok(v4.lines().any(is_default_v4) || v6.lines().any(is_default_v6))
+}
+
+fn table(proc: &Root, path: &str) -> Result<String> {
+    match proc.read_text(Path::new(path)) {
+        Err(error) if error.is_not_found() => Ok(String::new()),
+        read => read,
+    }
+}
+
+/// `Iface Destination Gateway Flags RefCnt Use Metric Mask …`, in hexadecimal (net/ipv4/fib_trie.c).
+fn is_default_v4(line: &str) -> bool {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    match fields.as_slice() {
+        [_, destination, _, flags, _, _, _, mask, ..] => {
+            is_zero(destination) && is_zero(mask) && leads_out(flags)
+        }
+        _ => false,
+    }
+}
+
+/// `destination length source length gateway metric references uses flags device`, in hexadecimal
+/// (net/ipv6/route.c). The kernel's own `::/0` on `lo` only rejects.
+fn is_default_v6(line: &str) -> bool {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    match fields.as_slice() {
+        [destination, length, _, _, _, _, _, _, flags, device] => {
+            is_zero(destination) && is_zero(length) && *device != "lo" && leads_out(flags)
+        }
+        _ => false,
+    }
+}
+
+fn is_zero(number: &str) -> bool {
+    number.bytes().all(|digit| digit == b'0')
+}
+
+fn leads_out(flags: &str) -> bool {
+    u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & (UP | REJECT) == UP)
+}
+
+/// Ports that something listens on, IPv4 and IPv6, as `tcp:22` and `udp:68`, in no order. `proc` is
+/// /proc.
+///
+/// # Errors
+/// When a table of IPv4 can't be read; a kernel without IPv6 has none of that.
+pub fn listening_ports(proc: &Root) -> Result<Vec<String>> {
     let mut ports = Vec::new();
     for (protocol, state) in [("tcp", LISTENING_TCP), ("udp", LISTENING_UDP)] {
-        let first = root.read_text(Path::new(&format!("proc/net/{protocol}")))?;
-        // A kernel without IPv6 has no such file.
-        let second = optional(root, &format!("proc/net/{protocol}6"))?;
+        let first = proc.read_text(Path::new(&format!("net/{protocol}")))?;
+        let second = table(proc, &format!("net/{protocol}6"))?;
         for line in first.lines().chain(second.lines()) {
             if let Some(port) = port(line, state) {
                 ports.push(format!("{protocol}:{port}"));
@@ -36,114 +87,90 @@ fn port(line: &str, wanted: &str) -> Option<u32> {
     (state == wanted).then(|| u32::from_str_radix(port, 16).ok())?
 }
 
-/// Is there a default route, IPv4 or IPv6, through a device other than the loopback?
-pub fn has_default_route(root: &Root) -> Result<bool> {
-    let four = optional(root, "proc/net/route")?;
-    let six = optional(root, "proc/net/ipv6_route")?;
-    if four.is_empty() && six.is_empty() {
-        return Err(Error::malformed(
-            "routing table",
-            &root.shown(Path::new("proc/net/route")),
-            "the kernel tells none",
-        ));
-    }
-    Ok(four.lines().any(is_default_four) || six.lines().any(is_default_six))
-}
-
-/// Iface Destination Gateway Flags RefCnt Use Metric Mask …
-fn is_default_four(line: &str) -> bool {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let [device, "00000000", _, flags, _, _, _, "00000000", ..] = fields.as_slice() else {
-        return false;
-    };
-    *device != "lo" && leads_somewhere(flags)
-}
-
-/// destination prefix source prefix next-hop metric references use flags device
-fn is_default_six(line: &str) -> bool {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let [to, "00", _, _, _, _, _, _, flags, device] = fields.as_slice() else {
-        return false;
-    };
-    to.bytes().all(|digit| digit == b'0') && *device != "lo" && leads_somewhere(flags)
-}
-
-fn leads_somewhere(flags: &str) -> bool {
-    u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & (UP | REJECT) == UP)
-}
-
-fn optional(root: &Root, path: &str) -> Result<String> {
-    match root.read_text(Path::new(path)) {
-        Err(error) if error.is_not_found() => Ok(String::new()),
-        done => done,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    // Lines as net/ipv4/tcp_ipv4.c and net/ipv6/route.c print them.
+    const HEADER: &str =
+        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
+    /// 192.168.1.0/24 by eth0, as route(8) users know it.
+    const LOCAL: &str = "eth0\t0001A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n";
+    const DEFAULT: &str = "eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n";
+    const ZERO: &str = "00000000000000000000000000000000";
+
+    fn answer(v4: Option<&str>, v6: Option<&str>) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let proc = Root::open(folder.path()).unwrap();
+        proc.create_directories(Path::new("net"), 0o755).unwrap();
+        for (name, text) in [("net/route", v4), ("net/ipv6_route", v6)] {
+            if let Some(text) = text {
+                proc.write_new_file(Path::new(name), text.as_bytes(), 0o444)
+                    .unwrap();
+            }
+        }
+        has_default_route(&proc).unwrap()
+    }
+
+    #[test]
+    fn a_default_route_of_ipv4_is_one_without_bits_that_is_up() {
+        let with = |line: &str| answer(Some(&format!("{HEADER}{LOCAL}{line}")), None);
+        assert!(with(DEFAULT));
+        assert!(!with(""));
+        assert!(!with(&DEFAULT.replace("0003", "0002")), "down");
+        assert!(!with(&DEFAULT.replace("0003", "0201")), "rejects");
+        let half = DEFAULT.replace("\t00000000\t0\t0\t0", "\t00000080\t0\t0\t0");
+        assert!(!with(&half), "0.0.0.0/1 is a half of the world");
+    }
+
+    #[test]
+    fn a_default_route_of_ipv6_does_not_lead_to_lo() {
+        let line = |length: &str, flags: &str, device: &str| {
+            let gateway = "fe800000000000000000000000000001";
+            let text = format!(
+                "{ZERO} {length} {ZERO} 00 {gateway} 00000400 00000002 00000000 {flags} {device:>8}\n"
+            );
+            answer(None, Some(&text))
+        };
+        assert!(line("00", "00000003", "eth0"));
+        assert!(!line("00", "00200200", "lo"));
+        assert!(!line("00", "00200200", "eth0"), "rejects");
+        assert!(!line("40", "00000003", "eth0"));
+    }
+
+    #[test]
+    fn without_tables_there_is_no_route() {
+        assert!(!answer(None, None));
+        assert!(!answer(Some("x\n\n"), Some("y")));
+    }
+
+    // Lines as net/ipv4/tcp_ipv4.c prints them.
     const LISTENS: &str = "   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 \
                            00000000     0        0 1 1 0000000000000000 100 0 0 10 0";
     const CONNECTED: &str = "   1: 0100007F:1F90 0100007F:9C40 01 00000000:00000000 00:00000000 \
                              00000000     0        0 1 1 0000000000000000 100 0 0 10 0";
 
-    fn root_with(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
+    fn ports(tables: &[(&str, &str)]) -> Result<Vec<String>> {
         let folder = tempfile::tempdir().unwrap();
-        let net = folder.path().join("proc/net");
-        std::fs::create_dir_all(&net).unwrap();
-        for (name, text) in files {
-            std::fs::write(net.join(name), text).unwrap();
+        let proc = Root::open(folder.path()).unwrap();
+        proc.create_directories(Path::new("net"), 0o755).unwrap();
+        for (name, text) in tables {
+            let name = format!("net/{name}");
+            proc.write_new_file(Path::new(&name), text.as_bytes(), 0o444)
+                .unwrap();
         }
-        let root = Root::open(folder.path()).unwrap();
-        (folder, root)
+        listening_ports(&proc)
     }
 
     #[test]
     fn only_listening_sockets_count() {
-        assert_eq!(port(LISTENS, LISTENING_TCP), Some(22));
-        assert_eq!(port(CONNECTED, LISTENING_TCP), None);
         assert_eq!(port("  sl  local_address rem_address   st", "0A"), None);
-        let (_folder, root) = root_with(&[("tcp", LISTENS), ("udp", CONNECTED)]);
-        assert_eq!(listening_ports(&root).unwrap(), ["tcp:22"]);
+        let both = format!("{LISTENS}\n{CONNECTED}\n");
+        let found = ports(&[("tcp", &both), ("udp", CONNECTED)]).unwrap();
+        assert_eq!(found, ["tcp:22"]);
         let six = "   0: 00000000000000000000000000000000:0044 \
                    00000000000000000000000000000000:0000 07 0:0 0:0 0 0 0 1";
-        let (_folder, root) = root_with(&[("tcp", ""), ("udp", ""), ("udp6", six)]);
-        assert_eq!(listening_ports(&root).unwrap(), ["udp:68"]);
-    }
-
-    #[test]
-    fn a_default_route_leads_out_of_the_machine() {
-        let head =
-            "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
-        let four = "eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\t0\t0\n";
-        let near = "eth0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
-        let zero = "0".repeat(32);
-        let six = |flags: &str, device: &str| {
-            format!("{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 {flags} {device}\n")
-        };
-        for (route, ipv6, expected) in [
-            (format!("{head}{four}"), String::new(), true),
-            (format!("{head}{near}"), String::new(), false),
-            (
-                format!("{head}{}", four.replace("eth0", "lo")),
-                String::new(),
-                false,
-            ),
-            (head.to_owned(), six("00000003", "eth0"), true),
-            (head.to_owned(), six("00200200", "lo"), false),
-            (head.to_owned(), six("00000201", "eth0"), false),
-        ] {
-            let (_folder, root) = root_with(&[("route", &route), ("ipv6_route", &ipv6)]);
-            assert_eq!(has_default_route(&root).unwrap(), expected, "{route}{ipv6}");
-        }
-    }
-
-    #[test]
-    fn a_kernel_that_tells_nothing_is_no_missing_route() {
-        let (_folder, root) = root_with(&[]);
-        assert!(has_default_route(&root).is_err());
-        assert!(listening_ports(&root).is_err());
+        let found = ports(&[("tcp", ""), ("udp", ""), ("udp6", six)]).unwrap();
+        assert_eq!(found, ["udp:68"]);
+        assert!(ports(&[]).is_err());
     }
 }

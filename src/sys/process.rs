@@ -1,15 +1,16 @@
 //! Programs, and this process itself.
 
 use std::fs::File;
-use std::os::unix::process::ExitStatusExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::error::Failure;
-use super::{Error, Result, Root, timeout};
+use super::spawn::{self, Streams, Written};
+use super::{Error, Result, Root};
 
 /// Where programs are looked for, in this order.
 pub const DIRECTORIES: [&str; 6] = [
@@ -61,49 +62,112 @@ pub fn find_program(root: &Root, name: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// What a program is started with: nothing but PATH and LC_ALL=C, and no standard input.
-pub(in crate::sys) fn bare_command(path: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(path);
-    command.args(arguments).stdin(Stdio::null()).env_clear();
-    command
-        .env("PATH", DIRECTORIES.join(":"))
-        .env("LC_ALL", "C");
-    command
-}
-
 /// Runs a program of the running system to its end, without a shell.
 ///
 /// It gets no standard input and no environment but PATH and LC_ALL=C. That it failed is in the
 /// [`Output`]; an error means that it could not be run.
 pub fn run(program: &str, arguments: &[&str], inherit_output: bool) -> Result<Output> {
-    let path = find_program(&Root::open(Path::new("/"))?, program)?.ok_or_else(|| {
-        Failure::NotInstalled {
-            program: program.to_owned(),
-        }
+    let system = Root::open(Path::new("/"))?;
+    let written = match inherit_output {
+        true => None,
+        false => Some(memory(program, arguments)?),
+    };
+    run_installed(&system, program, arguments, written, None)
+}
+
+/// As [`run`], for at most `limit`: then it is killed with the programs that it started, which is
+/// an error. The program is one of `root`'s, by name or by a path inside it; it is not confined
+/// to it.
+pub fn run_within(
+    root: &Root,
+    program: &str,
+    arguments: &[&str],
+    limit: Duration,
+) -> Result<Output> {
+    let written = Some(memory(program, arguments)?);
+    run_installed(root, program, arguments, written, Some((limit, false)))
+}
+
+/// As [`run_within`], but all that the program prints goes to standard error at once.
+pub fn run_told_within(
+    root: &Root,
+    program: &str,
+    arguments: &[&str],
+    limit: Duration,
+) -> Result<Output> {
+    run_installed(root, program, arguments, None, Some((limit, true)))
+}
+
+fn run_installed(
+    root: &Root,
+    program: &str,
+    arguments: &[&str],
+    written: Option<Written>,
+    limit: Option<(Duration, bool)>,
+) -> Result<Output> {
+    let installed = installed(root, program)?.ok_or_else(|| Failure::NotInstalled {
+        program: program.to_owned(),
     })?;
-    timeout::run(
-        bare_command(&path, arguments),
-        &named(program, arguments),
-        inherit_output,
-        None,
-    )
+    let path = root.shown(&installed);
+    let directories = format!("PATH={}", DIRECTORIES.join(":"));
+    let environment = [directories.as_str(), "LC_ALL=C"];
+    let streams = match (&written, limit) {
+        (Some(written), _) => Streams::Kept(written),
+        (None, Some((_, true))) => Streams::ToStandardError,
+        (None, _) => Streams::Inherited,
+    };
+    let time = limit.map(|(time, _)| time);
+    let cannot = |cause| cannot_run(program, arguments, &cause);
+    let ended = spawn::run(&path, arguments, &environment, &streams, time).map_err(cannot)?;
+    let status = ended.ok_or_else(|| {
+        let seconds = time.unwrap_or_default().as_secs();
+        failed(
+            program,
+            arguments,
+            format!("was still running after {seconds} s: killed"),
+        )
+    })?;
+    let (stdout, stderr) = written
+        .map(Written::read)
+        .transpose()
+        .map_err(cannot)?
+        .unwrap_or_default();
+    let signal = status.terminating_signal();
+    Ok(Output {
+        status: status
+            .exit_status()
+            .unwrap_or_else(|| 128_i32.saturating_add(signal.unwrap_or(0))),
+        signal,
+        stdout,
+        stderr_tail: tail(&stderr),
+    })
 }
 
-/// As messages name it.
-pub(in crate::sys) fn named(program: &str, arguments: &[&str]) -> String {
-    let text = format!("{program} {}", arguments.join(" "));
-    text.trim_end().to_owned()
+fn installed(root: &Root, program: &str) -> Result<Option<PathBuf>> {
+    if !program.starts_with('/') {
+        return find_program(root, program);
+    }
+    let status = root.resolved_status(Path::new(program))?;
+    let is_file = status.is_some_and(|status| status.is_file());
+    Ok(is_file.then(|| PathBuf::from(program)))
 }
 
-/// The exit status; 128 and the signal's number when a signal ended it.
-pub(in crate::sys) fn status_number(status: ExitStatus) -> i32 {
-    let signal = status.signal().unwrap_or(0);
-    status
-        .code()
-        .unwrap_or_else(|| 128_i32.saturating_add(signal))
+fn memory(program: &str, arguments: &[&str]) -> Result<Written> {
+    Written::nothing_yet().map_err(|cause| cannot_run(program, arguments, &cause))
 }
 
-pub(in crate::sys) fn tail(bytes: &[u8]) -> String {
+fn cannot_run(program: &str, arguments: &[&str], cause: &io::Error) -> Error {
+    let problem = format!("cannot be run: {}", super::error::cause_text(cause));
+    failed(program, arguments, problem)
+}
+
+fn failed(program: &str, arguments: &[&str], problem: String) -> Error {
+    let program = format!("{program} {}", arguments.join(" "));
+    let program = program.trim_end().to_owned();
+    Failure::Program { program, problem }.into()
+}
+
+fn tail(bytes: &[u8]) -> String {
     let end = bytes
         .get(bytes.len().saturating_sub(TAIL)..)
         .unwrap_or_default();
@@ -196,6 +260,40 @@ mod tests {
     }
 
     #[test]
+    fn more_than_a_pipe_holds_is_kept_from_both_streams() {
+        let script =
+            "head -c 300000 /dev/zero; echo the end; head -c 300000 /dev/zero >&2; echo !>&2";
+        let output = run("sh", &["-c", script], false).unwrap();
+        assert_eq!(output.stdout.len(), 300_000 + "the end\n".len());
+        assert!(output.stdout.ends_with(b"the end\n"));
+        assert!(output.stderr_tail.ends_with("\0!"));
+    }
+
+    #[test]
+    fn a_program_gets_no_input_no_open_files_and_the_usual_signals() {
+        assert_eq!(run("cat", &[], false).unwrap().stdout, b"");
+        // Nothing of ours but its standard output and standard error.
+        let files = run("ls", &["-l", "/proc/self/fd"], false).unwrap().stdout;
+        let files = String::from_utf8(files).unwrap();
+        assert_eq!(files.matches("/memfd:").count(), 2, "{files}");
+        let output = run("sh", &["-c", "kill -s PIPE $$"], false).unwrap();
+        assert_eq!(output.signal, Some(13));
+    }
+
+    #[test]
+    fn what_cannot_be_executed_is_an_error_with_a_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tool");
+        std::fs::write(&path, "neither a script nor a program").unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let second = Duration::from_secs(1);
+        let error = run_within(&root, "/tool", &[], second).unwrap_err();
+        assert!(error.to_string().contains("Permission denied"), "{error}");
+        let error = run_within(&root, "/tool", &["with\0nul"], second).unwrap_err();
+        assert!(error.to_string().contains("cannot be run"), "{error}");
+    }
+
+    #[test]
     fn programs_are_found_in_order_and_only_when_executable() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::open(folder.path()).unwrap();
@@ -224,5 +322,57 @@ mod tests {
         assert!(!lock_exclusive(&second).unwrap());
         drop(first);
         assert!(lock_exclusive(&second).unwrap());
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_killed_with_its_children() {
+        let system = Root::open(Path::new("/")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let late = folder.path().join("late");
+        let script = format!("(sleep 1; touch {}) & sleep 100", late.display());
+        let begun = std::time::Instant::now();
+        let limit = Duration::from_millis(300);
+        let error = run_within(&system, "sh", &["-c", &script], limit).unwrap_err();
+        assert!(error.to_string().contains("killed"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(!late.exists(), "the child went on");
+    }
+
+    #[test]
+    fn a_program_in_time_tells_its_status_and_what_it_said() {
+        let system = Root::open(Path::new("/")).unwrap();
+        let minute = Duration::from_secs(60);
+        for program in ["sh", "/bin/sh"] {
+            let said = ["-c", "echo out; echo err >&2; exit 7"];
+            let output = run_within(&system, program, &said, minute).unwrap();
+            assert_eq!(
+                (output.status, output.stdout.as_slice()),
+                (7, &b"out\n"[..])
+            );
+            assert_eq!(output.stderr_tail, "err");
+        }
+        assert!(
+            run_told_within(&system, "true", &[], minute)
+                .unwrap()
+                .success()
+        );
+    }
+
+    #[test]
+    fn endless_output_is_an_error_and_the_end() {
+        let system = Root::open(Path::new("/")).unwrap();
+        let error = run_within(&system, "yes", &[], Duration::from_secs(60)).unwrap_err();
+        assert!(error.to_string().contains("16 MiB"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_leaves_another_behind_has_ended() {
+        let system = Root::open(Path::new("/")).unwrap();
+        let begun = std::time::Instant::now();
+        let said = ["-c", "sleep 100 & echo done"];
+        let output = run_within(&system, "sh", &said, Duration::from_secs(60)).unwrap();
+        assert_eq!(output.stdout, b"done\n");
+        assert!(begun.elapsed() < Duration::from_secs(20));
     }
 }

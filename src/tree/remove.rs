@@ -52,6 +52,52 @@ pub fn remove_tree(
     Ok(remover.removed)
 }
 
+/// The number of entries that [`remove_tree`] would remove. Passes by what that would refuse, and
+/// nested subvolumes with all that is in them.
+///
+/// `on_progress` gets the number counted so far, now and then.
+pub fn count_tree(
+    root: &Root,
+    path: &Path,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<u64, Error> {
+    let Some(status) = root.status(path)? else {
+        return Ok(0);
+    };
+    let mut counter = Counter {
+        counted: 1,
+        on_progress,
+    };
+    if status.is_directory() {
+        let directory = root.within(path)?.directory(Path::new(""))?;
+        walk(directory, Order::Stored, &mut counter)?;
+    }
+    Ok(counter.counted)
+}
+
+struct Counter<'a> {
+    counted: u64,
+    on_progress: &'a mut dyn FnMut(u64),
+}
+
+impl Visitor for Counter<'_> {
+    fn visit(&mut self, found: &Found<'_>) -> Result<Decision, Error> {
+        let stays = found.boundary() != Boundary::None;
+        if stays && !found.is_stub() {
+            return Ok(Decision::Pass);
+        }
+        self.counted += 1;
+        if self.counted.is_multiple_of(TELL_EVERY) {
+            (self.on_progress)(self.counted);
+        }
+        if stays {
+            Ok(Decision::Pass)
+        } else {
+            Ok(Decision::Enter)
+        }
+    }
+}
+
 struct Remover<'a> {
     removed: u64,
     on_progress: &'a mut dyn FnMut(u64),
@@ -141,6 +187,10 @@ mod tests {
         fs::write(path("tree/a/b/file"), "x").unwrap();
         symlink("../../kept", path("tree/a/link")).unwrap();
         let root = Root::open(folder.path()).unwrap();
+        let counted = |path| count_tree(&root, Path::new(path), &mut |_| {}).unwrap();
+        assert_eq!(counted("/tree"), 5);
+        assert_eq!(counted("tree/a/b/file"), 1);
+        assert_eq!(counted("missing"), 0);
         let mut told = Vec::new();
         let removed =
             remove_tree(&root, Path::new("/tree"), &mut |count| told.push(count)).unwrap();

@@ -44,10 +44,45 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// Where the old system's root is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// At the top level, as Ubuntu's installer makes it.
+    Flat,
+    /// In one subvolume, as Debian's installer makes it.
+    Rootfs,
+}
+
+impl Kind {
+    pub const ALL: [Self; 2] = [Self::Flat, Self::Rootfs];
+
+    /// The subvolume; empty for the top level.
+    pub fn root(self) -> &'static str {
+        match self {
+            Self::Flat => "",
+            Self::Rootfs => "@rootfs",
+        }
+    }
+
+    /// What mounts the old system after a rollback.
+    pub fn root_flags(self) -> &'static str {
+        match self {
+            Self::Flat => "subvol=/",
+            Self::Rootfs => "subvol=@rootfs",
+        }
+    }
+}
+
 /// A disk image behind a loop device. Dropping it lets go of both.
 pub struct Disk {
-    /// A batch that commands run inside find as /run/NAME.
+    pub kind: Kind,
+    /// The subvolume that is root for commands run inside, where it is not the kind's.
+    pub mounted_as: Option<String>,
+    /// A batch instead of the shipped one; commands run inside find it as /run/NAME, with what
+    /// lies beside it.
     pub batch: Option<PathBuf>,
+    /// A console instead of none at all.
+    pub console: Option<PathBuf>,
     pub uuid: String,
     pub folder: PathBuf,
     pub image: PathBuf,
@@ -79,7 +114,10 @@ impl Disk {
         run("mkfs.btrfs", &["-q", "-U", &uuid, image.to_str().unwrap()]);
         let device = attach(&image);
         Self {
+            kind: Kind::Flat,
+            mounted_as: None,
             batch: None,
+            console: None,
             uuid,
             folder,
             image,
@@ -87,11 +125,45 @@ impl Disk {
         }
     }
 
-    /// An image with the sample system on it.
+    /// An image with the sample system on it, flat.
     pub fn with_system() -> Self {
-        let disk = Self::format(300);
-        disk.mounted(|top| populate(top, &disk.uuid));
+        Self::with_system_of(Kind::Flat)
+    }
+
+    pub fn with_system_of(kind: Kind) -> Self {
+        let mut disk = Self::format(300);
+        disk.kind = kind;
+        disk.mounted(|top| {
+            if kind == Kind::Rootfs {
+                let root = top.join(kind.root());
+                run(
+                    "btrfs",
+                    &["-q", "subvolume", "create", root.to_str().unwrap()],
+                );
+            }
+            populate(&top.join(kind.root()), kind, &disk.uuid);
+        });
         disk
+    }
+
+    /// Runs `work` on the old system's root, under whichever name it is.
+    pub fn in_old<T>(&self, work: impl FnOnce(&Path) -> T) -> T {
+        self.mounted(|top| work(&top.join(self.old_name(top))))
+    }
+
+    fn old_name(&self, top: &Path) -> &'static str {
+        match self.kind {
+            Kind::Rootfs if top.join("@rootfs").is_symlink() => ".@rootfs.rootshift",
+            kind => kind.root(),
+        }
+    }
+
+    /// From now on this text is the batch: that of [`Disk::arm`], and /run/batch.json inside.
+    pub fn use_batch(&mut self, text: &str) {
+        let file = self.folder.join("batch.json");
+        fs::write(&file, text).unwrap();
+        copy_documents(&self.folder);
+        self.batch = Some(file);
     }
 
     /// Runs `work` with the top level mounted.
@@ -122,7 +194,8 @@ impl Disk {
             let top = Root::open(top_path).unwrap();
             let plan = self.plan(&top, after);
             let mut migration = Migration::begin(&top, &plan, "test").unwrap();
-            let images = boot_images(&top).unwrap();
+            let old = Root::open(&top_path.join(self.kind.root())).unwrap();
+            let images = boot_images(&old).unwrap();
             migration.record(Record::Armed { images }).unwrap();
             let plans = self.folder.join("plans");
             let _ = fs::remove_dir_all(&plans);
@@ -135,25 +208,36 @@ impl Disk {
     }
 
     pub fn plan(&self, top: &Root, after: After) -> Plan {
-        let batch = repository().join("batches/flat-to-subvolumes.json");
+        let shipped = self.documents().join("batches/flat-to-subvolumes.json");
+        let batch = self.batch.as_ref().unwrap_or(&shipped);
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
+        let root = self.kind.root();
         let machine = Machine {
             filesystem: survey.identity.clone().unwrap(),
-            old_system: old_system(top).unwrap(),
-            fingerprints: fingerprints(top).unwrap(),
+            old_system: old_system(top, root).unwrap(),
+            fingerprints: fingerprints(&top.within(Path::new(root)).unwrap()).unwrap(),
             now: 1_702_909_822,
         };
         resolve(&bundle, machine, after).unwrap()
     }
 
-    fn boot_command(&self, binary: &str) -> Command {
+    /// The repository's documents, root's own: those of a checkout may belong to anybody.
+    pub fn documents(&self) -> PathBuf {
+        let folder = self.folder.join("documents");
+        copy_documents(&folder);
+        folder
+    }
+
+    pub fn boot_command(&self, binary: &str) -> Command {
         let mut command = Command::new(binary);
         command
             .args(["boot", "--no-reboot", "--device", &self.device])
             .args(["--plans", self.folder.join("plans").to_str().unwrap()])
             .args(["--param-conf", self.param_conf().to_str().unwrap()])
             .args(["--mount-at", self.folder.join("boot").to_str().unwrap()])
+            .arg("--console")
+            .arg(self.console.as_deref().unwrap_or(Path::new("/nonexistent")))
             .env("ROOTFLAGS", "")
             .stderr(Stdio::piped());
         command
@@ -162,6 +246,25 @@ impl Disk {
     /// Runs a command of the binary as the machine itself would: with this disk as its root, seen
     /// from inside. The binary and its libraries are on a tmpfs at /run.
     pub fn run_inside(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], self.root(), arguments)
+    }
+
+    /// The same with the new system as its root.
+    pub fn run_in_new_system(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], "@", arguments)
+    }
+
+    /// The same in a network namespace of its own, which has no routes.
+    pub fn run_without_network(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount", "--net"], self.root(), arguments)
+    }
+
+    /// What is root for commands run inside.
+    fn root(&self) -> &str {
+        self.mounted_as.as_deref().unwrap_or(self.kind.root())
+    }
+
+    fn run_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Ran {
         const SCRIPT: &str = r#"
             set -e
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
@@ -171,15 +274,17 @@ impl Disk {
             mount --rbind /sys "$TOP/sys"
             for library in $(ldd "$BINARY" | grep -o '/[^ ]*'); do cp "$library" "$TOP/run/"; done
             cp "$BINARY" "$TOP/run/program"
-            [ -z "$BATCH" ] || cp "$BATCH" "$TOP/run/"
+            [ -z "$BATCH" ] || cp "${BATCH%/*}"/*.json "$TOP/run/"
             cp -r "$REPOSITORY/viscripts" "$TOP/run/"
+            chmod -R go-w "$TOP"/run/*.json "$TOP/run/viscripts" 2>/dev/null || true
             exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
         "#;
         let target = self.folder.join("inside");
         fs::create_dir_all(&target).unwrap();
         let output = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT])
-            .env("OPTIONS", "subvolid=5,noatime")
+            .args(namespaces)
+            .args(["--propagation", "private", "sh", "-c", SCRIPT])
+            .env("OPTIONS", format!("subvol=/{root},noatime"))
             .env("DEVICE", &self.device)
             .env("TOP", &target)
             .env("BINARY", env!("CARGO_BIN_EXE_rootshift"))
@@ -318,9 +423,9 @@ impl Disk {
         self.state().stage
     }
 
-    /// Everything in the old, flat system.
+    /// Everything in the old system.
     pub fn old_manifest(&self) -> Manifest {
-        self.mounted(|top| manifest(top, ""))
+        self.mounted(|top| manifest(top, self.old_name(top)))
     }
 
     /// Everything in the new system, its subvolumes mounted in their places.
@@ -334,8 +439,19 @@ impl Disk {
         })
     }
 
+    /// The kernel gives the device back a little later than it forgets the file system.
     pub fn check(&self) {
-        run("btrfs", &["check", "--readonly", &self.device]);
+        let arguments = ["check", "--readonly", self.device.as_str()];
+        for _ in 0..100 {
+            let output = Command::new("btrfs").args(arguments).output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            if !stderr.contains("Device or resource busy") {
+                assert!(output.status.success(), "btrfs check: {stderr}");
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        run("btrfs", &arguments);
     }
 }
 
@@ -399,6 +515,31 @@ fn manifest(top: &Path, subvolume: &str) -> Manifest {
     Manifest::of(&root, options).unwrap()
 }
 
+/// The shipped batch with these prerequisites and this `rollback_configuration`.
+pub fn batch(prerequisites: &str, rollback: &str) -> String {
+    let path = repository().join("batches/flat-to-subvolumes.json");
+    let mut batch: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    batch["dependencies"]["prerequisites"] = serde_json::from_str(prerequisites).unwrap();
+    batch["rollback_configuration"] = serde_json::from_str(rollback).unwrap();
+    batch.to_string()
+}
+
+/// The seed's `rollback_configuration`.
+pub const ROLLBACK: &str = r#"{
+  "enabled": true,
+  "backup_locations": {
+    "fstab": "/etc/fstab.backup.*",
+    "grub": "/etc/default/grub.backup.*",
+    "initramfs": "/etc/initramfs-tools/modules.backup.*"
+  },
+  "restore_commands": {
+    "fstab": "sudo cp {backup} /etc/fstab",
+    "grub": "sudo cp {backup} /etc/default/grub && sudo update-grub",
+    "initramfs": "sudo cp {backup} /etc/initramfs-tools/modules && sudo update-initramfs -u"
+  }
+}"#;
+
 /// Not part of anybody's system: rootshift's own places, and what it makes beside the old system.
 fn is_ours(path: &Path) -> bool {
     let first = path
@@ -409,7 +550,12 @@ fn is_ours(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == TRASH)
         || first == ".rootshift"
         || first.starts_with("@")
+        || path.to_string_lossy().ends_with(BACKUP)
 }
+
+/// Ends the names of the copies that the plan of [`Disk::arm`] lays beside what it rewrites, when
+/// its batch has a `rollback_configuration`.
+pub const BACKUP: &str = ".backup.20231218_143022";
 
 /// The three files that the plan names, and the times of directories that hold rootshift's own.
 pub const WRITTEN: [&str; 3] = ["etc/fstab", "etc/default/grub", "boot/grub/grub.cfg"];
@@ -439,17 +585,24 @@ pub fn assert_same(old: &Manifest, new: &Manifest) {
 }
 
 /// The sample system: a bit of everything that a copy could lose.
-pub fn populate(top: &Path, uuid: &str) {
+pub fn populate(top: &Path, kind: Kind, uuid: &str) {
     let write = |path: &str, text: &str| write(top, path, text);
     write(
         "etc/fstab",
-        &format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,noatime 0 1\n#odd\n"),
+        &match kind {
+            Kind::Flat => {
+                format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,noatime 0 1\n#odd\n")
+            }
+            Kind::Rootfs => {
+                format!("# /etc/fstab\n\nUUID={uuid} /  btrfs defaults,subvol=@rootfs 0 0\n#odd\n")
+            }
+        },
     );
     write(
         "etc/default/grub",
         "GRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX=\"\"\n",
     );
-    write("boot/grub/grub.cfg", &grub_cfg(uuid));
+    write("boot/grub/grub.cfg", &grub_cfg(kind, uuid));
     write("boot/grub/i386-pc/normal.mod", "module");
     write("boot/vmlinuz-6.1.0-1-amd64", "kernel");
     write("boot/initrd.img-6.1.0-1-amd64", "initramfs");
@@ -466,7 +619,7 @@ pub fn populate(top: &Path, uuid: &str) {
         );
     }
     tools(top);
-    documents(top);
+    copy_documents(&top.join("usr/share/rootshift"));
     odd_files(top);
     run(
         "btrfs",
@@ -509,14 +662,32 @@ fn tools(top: &Path) {
     }
 }
 
+/// Puts a program of this machine into the system under another name, with its libraries.
+pub fn install(top: &Path, program: &str, name: &str) {
+    let copy = |from: &str, to: &Path| {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    };
+    copy(program, &top.join("usr/sbin").join(name));
+    let listed = run("ldd", &[program]);
+    for library in listed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        copy(library, &top.join(library.trim_start_matches('/')));
+    }
+}
+
 /// As the package installs them.
-fn documents(top: &Path) {
+fn copy_documents(folder: &Path) {
     for kind in ["batches", "viscripts"] {
         for entry in fs::read_dir(repository().join(kind)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            write(top, &format!("usr/share/rootshift/{kind}/{name}"), &text);
+            write(folder, &format!("{kind}/{name}"), &text);
+            let copy = folder.join(kind).join(name);
+            fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).unwrap();
         }
     }
 }
@@ -579,12 +750,16 @@ fn odd_files(top: &Path) {
     );
 }
 
-fn grub_cfg(uuid: &str) -> String {
+fn grub_cfg(kind: Kind, uuid: &str) -> String {
+    let (prefix, flags) = match kind {
+        Kind::Flat => ("", ""),
+        Kind::Rootfs => ("/@rootfs", "rootflags=subvol=@rootfs"),
+    };
     format!(
         "set default=\"0\"\nif loadfont \"/usr/share/grub/unicode.pf2\" ; then\n  true\nfi\n\
          menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple-{uuid}' {{\n\
          \tinsmod btrfs\n\tsearch --no-floppy --fs-uuid --set=root {uuid}\n\
-         \tlinux\t/boot/vmlinuz-6.1.0-1-amd64 root=UUID={uuid} ro  quiet\n\
-         \tinitrd\t/boot/initrd.img-6.1.0-1-amd64\n}}\n"
+         \tlinux\t{prefix}/boot/vmlinuz-6.1.0-1-amd64 root=UUID={uuid} ro {flags} quiet\n\
+         \tinitrd\t{prefix}/boot/initrd.img-6.1.0-1-amd64\n}}\n"
     )
 }

@@ -18,6 +18,13 @@ const NOT_MOVED: &[&str] = &[
 const ELSEWHERE: &[&str] = &["boot"];
 /// Rewritten by the plan: these name the new root.
 const PLANNED: &[&str] = &["etc/fstab", "grub/grub.cfg"];
+/// Directories and the beginnings of names of copies that a batch's `rollback_configuration` has
+/// the plan lay there.
+const BACKED_UP: &[(&str, &str)] = &[
+    ("etc", "fstab.backup."),
+    ("etc/default", "grub.backup."),
+    ("etc/initramfs-tools", "modules.backup."),
+];
 /// Written by every boot or shutdown of a Debian system, migration or not.
 const WRITTEN_BY_RUNNING: &[&str] = &["var/log/wtmp", "var/lib/systemd/random-seed"];
 /// Directories and the beginnings of names that a running systemd makes in them.
@@ -30,20 +37,22 @@ const MADE_BY_RUNNING: &[(&str, &str)] = &[
 pub fn is_left_out(section: &str, path: &Path) -> bool {
     let is = |list: &[&str]| list.iter().any(|name| path == Path::new(name));
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    let made = |(directory, start): &(&str, &str)| {
+    let begins = |(directory, start): &(&str, &str)| {
         path.parent() == Some(Path::new(directory)) && name.starts_with(start.as_bytes())
     };
     let tree = section == "tree";
     // The new subvolumes, and what a rollback keeps of them, lie beside the old tree.
     let new_subvolume = tree && path.components().count() == 1 && name.starts_with(b"@");
     let elsewhere = tree && is(ELSEWHERE);
-    let made_by_running = MADE_BY_RUNNING.iter().any(made);
+    let made_by_running = MADE_BY_RUNNING.iter().any(begins);
+    let backed_up = tree && BACKED_UP.iter().any(begins);
     is(NOT_MOVED)
         || elsewhere
         || new_subvolume
         || is(PLANNED)
         || is(WRITTEN_BY_RUNNING)
         || made_by_running
+        || backed_up
 }
 
 /// A directory's own time changes when a name in it is added, exchanged or replaced.
@@ -68,12 +77,15 @@ mod tests {
         assert!(left_out("tree", "@home"));
         assert!(left_out("tree", "boot"));
         assert!(left_out("boot", "grub/grub.cfg"));
+        assert!(left_out("tree", "etc/fstab.backup.20231218_143022"));
         assert!(left_out("tree", "var/tmp/systemd-private-1-x"));
         for path in [
             "home",
             "home/@",
             "etc",
             "etc/fstab.d",
+            "etc/fstab.backup",
+            "home/fstab.backup.1",
             "var/tmp",
             "var/tmp/mine",
             "var/log/app",

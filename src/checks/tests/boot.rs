@@ -145,5 +145,5 @@ fn memory_and_network() {
         r#"{"memory": {"minimum": "1"}}"#,
         "unknown /proc/meminfo has no MemTotal",
     );
-    empty.says(r#"{"network": {}}"#, "unknown");
+    Sample::new().says(r#"{"network": {}}"#, "unknown");
 }

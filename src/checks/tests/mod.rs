@@ -82,6 +82,7 @@ impl Sample {
             system: &self.root,
             mounts: &self.mounts,
             top: Some(&self.root),
+            old_root: "",
             layout: &self.layout,
             identity: self.identity.as_ref(),
         }

@@ -17,7 +17,7 @@ pub use parameters::{
 /// One thing to look at; nothing is ever changed by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckSpec {
-    /// The root file system is a flat btrfs: `/` is its top level, on one device.
+    /// `/` is the top level of a btrfs on one device, or a single subvolume there as `@rootfs`.
     FlatBtrfsRoot {},
     /// The layout's names are free at the top level, and its mount points are on the root.
     NamesFree {},

@@ -21,7 +21,10 @@ impl StepSpec {
     #[must_use]
     pub fn risk(&self) -> RiskLevel {
         match self {
-            Self::Snapshot(_) | Self::WriteFstab(_) => RiskLevel::Medium,
+            Self::Snapshot(_)
+            | Self::BackUpFile(_)
+            | Self::WriteFstab(_)
+            | Self::ClearStaging(_) => RiskLevel::Medium,
             Self::PromoteDirectory(_)
             | Self::VacateDirectory(_)
             | Self::WriteGrubDefaults(_)
@@ -37,15 +40,19 @@ impl StepSpec {
             Self::PromoteDirectory(_) | Self::VacateDirectory(_) => Some(Thing::Filled),
             Self::WriteFstab(_) => Some(Thing::Fstab),
             Self::PlaceSubvolume(_) => Some(Thing::Placed),
-            Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_) | Self::SwitchBootPath(_) => None,
+            Self::BackUpFile(_)
+            | Self::WriteGrubDefaults(_)
+            | Self::WriteGrubConfig(_)
+            | Self::SwitchBootPath(_)
+            | Self::ClearStaging(_) => None,
         }
     }
 
     pub(super) fn needs(&self) -> Option<Thing> {
         match self {
-            Self::Snapshot(_) => None,
+            Self::Snapshot(_) | Self::ClearStaging(_) => None,
             Self::PromoteDirectory(_) | Self::VacateDirectory(_) => Some(Thing::Prepared),
-            Self::WriteFstab(_) => Some(Thing::Filled),
+            Self::BackUpFile(_) | Self::WriteFstab(_) => Some(Thing::Filled),
             Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_) => Some(Thing::Fstab),
             Self::PlaceSubvolume(_) => Some(Thing::Filled),
             Self::SwitchBootPath(_) => Some(Thing::Placed),

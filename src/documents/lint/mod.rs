@@ -95,7 +95,9 @@ pub fn lint(sources: &[Source]) -> Vec<Problem> {
     problems
 }
 
-fn unparsable(source: &Source, error: &Error) -> Problem {
+/// A document that could not be used, with the place that its text has for the mistake.
+#[must_use]
+pub fn unparsable(source: &Source, error: &Error) -> Problem {
     let place = match error {
         Error::Parse { line, column, .. } => {
             let text = source

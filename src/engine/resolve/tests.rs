@@ -1,4 +1,5 @@
 use super::{Machine, resolve};
+use crate::documents::batch::{LogLevel, Monitoring};
 use crate::documents::library::Bundle;
 use crate::documents::plan::{After, FilesystemIdentity, OldSystem};
 use crate::documents::viscript::Stage;
@@ -35,6 +36,7 @@ fn machine(nested: &[&str]) -> Machine {
             aliases: vec![],
         },
         old_system: OldSystem {
+            root: String::new(),
             entries: vec!["boot".into(), "home".into()],
             nested: nested.iter().map(|path| (*path).to_owned()).collect(),
         },
@@ -110,6 +112,24 @@ fn what_is_nested_lands_in_the_subvolume_that_its_path_belongs_to() {
         carried,
         [".rootshift/new/@home/user/vm", ".rootshift/new/@/srv/x"]
     );
+}
+
+#[test]
+fn what_the_boot_loader_reads_is_switched_as_a_whole_for_a_root_in_a_subvolume() {
+    let bundle = bundle("flat-to-subvolumes", unedited);
+    let switched = |root: &str| {
+        let mut machine = machine(&[]);
+        machine.old_system.root = root.into();
+        let plan = resolve(&bundle, machine, After::Reboot).unwrap();
+        match &plan.steps().last().unwrap().action {
+            StepSpec::SwitchBootPath(step) => {
+                [step.path.clone(), step.target.clone(), step.keep_as.clone()]
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(switched(""), ["/boot", "@/boot", ".boot.rootshift"]);
+    assert_eq!(switched("@rootfs"), ["/@rootfs", "@", ".@rootfs.rootshift"]);
 }
 
 #[test]
@@ -193,4 +213,105 @@ fn a_frozen_plan_reads_back_as_it_was() {
     let plan = resolve(&bundle, machine(&["a"]), After::Continue).unwrap();
     let bytes = plan.to_bytes().unwrap();
     assert_eq!(Plan::parse("plan.json", &bytes).unwrap(), plan);
+}
+
+fn backups(plan: &Plan) -> Vec<(&str, String)> {
+    let steps = plan.steps().into_iter();
+    let copies = steps.filter_map(|step| match &step.action {
+        StepSpec::BackUpFile(copy) => Some((
+            step.id.as_str(),
+            format!("{}{} {}", copy.subvolume, copy.file, copy.backup),
+        )),
+        _ => None,
+    });
+    copies.collect()
+}
+
+#[test]
+fn each_backup_location_becomes_a_step_before_the_first_rewriting_one() {
+    let bundle = bundle("ubuntu_btrfs_installation", unedited);
+    let plan = resolve(&bundle, machine(&[]), After::Reboot).unwrap();
+    let copy = |name: &'static str, path: &str| {
+        let text = format!(".rootshift/new/@{path} {path}.backup.20231218_143022");
+        (name, text)
+    };
+    assert_eq!(
+        backups(&plan),
+        [
+            copy("rollback_configuration/fstab", "/etc/fstab"),
+            copy("rollback_configuration/grub", "/etc/default/grub"),
+            copy(
+                "rollback_configuration/initramfs",
+                "/etc/initramfs-tools/modules"
+            ),
+        ]
+    );
+    let ids = ids(&plan);
+    let place = |id: &str| ids.iter().position(|known| *known == id).unwrap();
+    assert_eq!(
+        place("rollback_configuration/initramfs") + 1,
+        place("btrfs_mount_configuration/fstab")
+    );
+    assert!(place("btrfs_data_migration/vacate[@home]") < place("rollback_configuration/fstab"));
+    assert_eq!(
+        plan.rollback_configuration,
+        bundle.batch.rollback_configuration
+    );
+}
+
+#[test]
+fn a_backup_lies_in_the_subvolume_that_its_file_belongs_to() {
+    let bundle = bundle("ubuntu_btrfs_installation", |name, text| match name {
+        "batch" => text.replace("/etc/initramfs-tools/modules", "/home/user/modules"),
+        _ => text,
+    });
+    let plan = resolve(&bundle, machine(&[]), After::Reboot).unwrap();
+    let wanted = ".rootshift/new/@home/user/modules /user/modules.backup.20231218_143022";
+    assert_eq!(backups(&plan)[2].1, wanted);
+}
+
+#[test]
+fn a_rollback_configuration_that_is_not_enabled_adds_nothing() {
+    let bundle = bundle("ubuntu_btrfs_installation", |_, text| {
+        text.replace("\"enabled\": true", "\"enabled\": false")
+    });
+    let plan = resolve(&bundle, machine(&[]), After::Reboot).unwrap();
+    assert_eq!(backups(&plan), []);
+    assert_eq!(plan.rollback_configuration, None);
+}
+
+#[test]
+fn how_much_is_told_comes_from_the_batch() {
+    let told = |edit: fn(&str, String) -> String| {
+        let bundle = bundle("ubuntu_btrfs_installation", edit);
+        resolve(&bundle, machine(&[]), After::Reboot).unwrap()
+    };
+    let plan = told(unedited);
+    assert_eq!(plan.monitoring().log_level, LogLevel::Verbose);
+    let plan = told(|_, text| {
+        text.replace("\"log_level\": \"verbose\"", "\"log_level\": \"quiet\"")
+            .replace(
+                "\"progress_tracking\": true",
+                "\"progress_tracking\": false",
+            )
+    });
+    assert_eq!(plan.monitoring().log_level, LogLevel::Quiet);
+    assert!(!plan.monitoring().progress_tracking);
+    assert!(plan.monitoring().error_reporting);
+    let plan = resolve(
+        &bundle("flat-to-subvolumes", unedited),
+        machine(&[]),
+        After::Reboot,
+    );
+    let plan = plan.unwrap();
+    assert_eq!(
+        (plan.monitoring, plan.monitoring()),
+        (None, Monitoring::default())
+    );
+    // A plan that was frozen before the key was known is the same bytes still.
+    assert!(
+        !String::from_utf8(plan.to_bytes().unwrap())
+            .unwrap()
+            .contains("monitoring")
+    );
 }

@@ -125,7 +125,7 @@ fn write_flags(file: impl AsFd, shown: &Path, wanted: IFlags) -> Result<()> {
     set_flags_of(file, shown, wanted.bits())
 }
 
-fn timestamps(status: &Status) -> Timestamps {
+pub(in crate::sys) fn timestamps(status: &Status) -> Timestamps {
     Timestamps {
         last_access: timespec(status.accessed),
         last_modification: timespec(status.modified),

@@ -3,7 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -74,6 +76,15 @@ impl Root {
         self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
             .map(File::from)
             .map_err(|cause| Error::call("open", &shown, cause))
+    }
+
+    /// A connection to a Unix socket, symlinks followed inside the root. (connect(2) takes a path
+    /// and no descriptor; the kernel's link to the descriptor is a path that leads nowhere else.)
+    pub fn connect(&self, path: &Path) -> Result<UnixStream> {
+        let failed = |cause| Error::call("connect to", &self.shown(path), cause);
+        let socket = self.resolve(path, OFlags::PATH);
+        let socket = socket.map_err(|cause| failed(cause.into()))?;
+        UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd())).map_err(failed)
     }
 
     /// Where a symlink points, as it is written.

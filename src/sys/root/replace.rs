@@ -24,18 +24,51 @@ impl Root {
     /// [`Root::sync_filesystem`]; GRUB, which replays no log, also sees it only then.
     /// A symlink or a directory in the last place is refused.
     pub fn replace_file(&self, path: &Path, content: &[u8]) -> Result<()> {
-        const ACT: &str = "replace";
-        let shown = self.shown(path);
+        let model = self.replaceable(path)?.map(|status| Model {
+            path,
+            status,
+            times: false,
+        });
+        self.put(path, content, model)
+    }
+
+    /// Makes a file a copy of another one in one step: content, owner, mode, extended attributes
+    /// and times. Symlinks to the source are followed inside the root; one in the last place of
+    /// the target is refused, as a directory is. Durable as [`Root::replace_file`] is.
+    pub fn copy_file(&self, from: &Path, to: &Path) -> Result<()> {
+        self.replaceable(to)?;
+        let content = self.read(from)?;
+        let model = self.resolved_status(from)?.map(|status| Model {
+            path: from,
+            status,
+            times: true,
+        });
+        self.put(to, &content, model)
+    }
+
+    /// The regular file that is to be replaced; `None` when there is none yet.
+    fn replaceable(&self, path: &Path) -> Result<Option<Status>> {
         let old = self.status(path)?;
         if old.is_some_and(|status| !status.is_file()) {
-            return Err(Error::malformed("file", &shown, "not a regular file"));
+            return Err(Error::malformed(
+                "file",
+                &self.shown(path),
+                "not a regular file",
+            ));
         }
+        Ok(old)
+    }
+
+    /// Writes beside, and renames over.
+    fn put(&self, path: &Path, content: &[u8], model: Option<Model>) -> Result<()> {
+        const ACT: &str = "replace";
+        let shown = self.shown(path);
         let (parent, name) = self.place(ACT, path)?;
         let beside = unfinished_name(name);
         let written = remove_leftover(&parent, &beside)
             .and_then(|()| create(&parent, &beside))
             .map_err(|cause| Error::call(ACT, &shown, cause))
-            .and_then(|file| self.fill(&file, path, old, content))
+            .and_then(|file| self.fill(&file, &shown, model, content))
             .and_then(|()| {
                 rustix::fs::renameat(&parent, &beside, &parent, name)
                     .map_err(|cause| Error::call(ACT, &shown, cause))
@@ -60,26 +93,41 @@ impl Root {
             .map_err(|cause| Error::call("write", &shown, cause))
     }
 
-    /// Content first, since a write drops file capabilities; then owner, mode, attributes; sync.
-    fn fill(&self, file: &File, path: &Path, old: Option<Status>, content: &[u8]) -> Result<()> {
-        let shown = self.shown(path);
-        let failed = |cause| Error::call("write", &shown, cause);
+    /// Content first, since a write drops file capabilities; then owner, mode, attributes, and
+    /// times, which all of these move; sync.
+    fn fill(&self, file: &File, shown: &Path, model: Option<Model>, content: &[u8]) -> Result<()> {
+        let failed = |cause| Error::call("write", shown, cause);
+        let refused = |cause: Errno| failed(cause.into());
         let mut writer = file;
         writer.write_all(content).map_err(failed)?;
-        let mode = old.map_or(NEW_FILE_MODE, |status| status.mode);
-        if let Some(status) = old {
-            let (owner, group) = (Uid::from_raw(status.uid), Gid::from_raw(status.gid));
-            rustix::fs::fchown(file, Some(owner), Some(group))
-                .map_err(|cause| failed(cause.into()))?;
-        }
-        rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
-            .map_err(|cause| failed(cause.into()))?;
-        if old.is_some() {
-            let source = self.open_entry("open", path, OFlags::RDONLY)?;
-            attributes::copy_extended(&source, &shown, file, &shown)?;
+        let Some(Model {
+            path,
+            status,
+            times,
+        }) = model
+        else {
+            let mode = Mode::from_raw_mode(NEW_FILE_MODE);
+            rustix::fs::fchmod(file, mode).map_err(refused)?;
+            return file.sync_all().map_err(failed);
+        };
+        let (owner, group) = (Uid::from_raw(status.uid), Gid::from_raw(status.gid));
+        rustix::fs::fchown(file, Some(owner), Some(group)).map_err(refused)?;
+        rustix::fs::fchmod(file, Mode::from_raw_mode(status.mode)).map_err(refused)?;
+        let source = self.open_read(path)?;
+        attributes::copy_extended(&source, &self.shown(path), file, shown)?;
+        if times {
+            let times = attributes::timestamps(&status);
+            rustix::fs::futimens(file, &times).map_err(refused)?;
         }
         file.sync_all().map_err(failed)
     }
+}
+
+/// The file that a written one takes its metadata from.
+struct Model<'a> {
+    path: &'a Path,
+    status: Status,
+    times: bool,
 }
 
 fn unfinished_name(name: &OsStr) -> OsString {

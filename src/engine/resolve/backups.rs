@@ -1,0 +1,55 @@
+//! The backups of `rollback_configuration`: each file is copied in the prepared new system before
+//! the first step that rewrites one.
+
+use super::holder;
+use crate::documents::StepSpec;
+use crate::documents::batch::RollbackConfiguration;
+use crate::documents::layout::FilesystemLayout;
+use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING};
+use crate::documents::restore::Restore;
+use crate::documents::step::BackUpFile;
+use crate::engine::Error;
+
+/// Puts one step for each backup before the first step that rewrites a file; without such a step
+/// nothing needs a backup.
+pub(super) fn insert(
+    phases: &mut [PlannedPhase],
+    rollback: &RollbackConfiguration,
+    time: &str,
+    layout: &FilesystemLayout,
+) -> Result<(), Error> {
+    let restores = rollback.restores("batch").map_err(first)?;
+    let rewrites = |step: &PlannedStep| step.action.rewrites_a_file();
+    let mut viscripts = phases.iter_mut().flat_map(|phase| &mut phase.viscripts);
+    let Some(script) = viscripts.find(|script| script.steps.iter().any(rewrites)) else {
+        return Ok(());
+    };
+    let at = script.steps.iter().position(rewrites).unwrap_or(0);
+    let steps = restores
+        .iter()
+        .map(|restore| back_up(restore, time, layout));
+    script.steps.splice(at..at, steps);
+    Ok(())
+}
+
+fn first(problems: Vec<crate::documents::Error>) -> Error {
+    let first = problems.into_iter().next();
+    first.map_or_else(|| Error::Unresolved(String::new()), Error::Document)
+}
+
+fn back_up(restore: &Restore, time: &str, layout: &FilesystemLayout) -> PlannedStep {
+    let (subvolume, file) = holder(&restore.file, layout, None);
+    let (_, backup) = holder(&restore.pattern.with(time), layout, None);
+    PlannedStep {
+        id: format!("rollback_configuration/{}", restore.name),
+        shares_filesystem: false,
+        retries: 3,
+        on_failure: Vec::new(),
+        action: StepSpec::BackUpFile(BackUpFile {
+            subvolume: format!("{STAGING}/{subvolume}"),
+            file: format!("/{file}"),
+            backup: format!("/{backup}"),
+            old_path: restore.file.clone(),
+        }),
+    }
+}

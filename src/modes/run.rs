@@ -1,0 +1,110 @@
+//! `rootshift run`: phases of a batch, by hand, where they belong.
+
+use serde_json::{Value, json};
+
+use super::{Error, check, session};
+use crate::cli::{Exit, Run};
+use crate::documents::library::Bundle;
+use crate::engine::home::Migration;
+use crate::engine::run::{Ran, Runner, select};
+use crate::engine::survey::Survey;
+use crate::report::print;
+
+pub(super) fn run(options: &Run) -> Result<Exit, Error> {
+    let survey = session::survey()?;
+    let bundle = match (&options.batch, &options.viscript) {
+        (Some(batch), None) => Bundle::load(&survey.system, Some(batch))?,
+        (None, Some(file)) => Bundle::of_viscript(&survey.system, file)?,
+        _ => {
+            let what = "run: give --batch (and --phase), or --viscript";
+            return Err(Error::Usage(what.into()));
+        }
+    };
+    let phases = select(&bundle, options.phase.as_deref())?;
+    let mut migration = of_this_batch(&survey, &bundle)?;
+    let context = survey.context(&bundle.batch.layout);
+    let mut runner = Runner {
+        bundle: &bundle,
+        context: &context,
+        migration: migration.as_mut(),
+        alone: options.viscript.is_some(),
+    };
+    let mut all = Vec::new();
+    for (index, phase) in phases.iter().enumerate() {
+        let ran = runner.run(phase)?;
+        if !options.json {
+            tell(&ran);
+        }
+        let more = index + 1 < phases.len();
+        let stops = ran.stops;
+        let good = ran.is_good();
+        all.push(ran);
+        if stops || (more && good && !goes_on(options, &bundle, &phase.name)) {
+            break;
+        }
+    }
+    conclude(options, &bundle, &all)
+}
+
+/// The migration that was armed with this batch, where there is one.
+fn of_this_batch(survey: &Survey, bundle: &Bundle) -> Result<Option<Migration>, Error> {
+    let Some(top) = survey.top.as_ref() else {
+        return Ok(None);
+    };
+    let name = format!("{}_", bundle.batch.batch_name);
+    let found = Migration::open(top)?;
+    Ok(found.filter(|migration| migration.plan().batch_id.starts_with(&name)))
+}
+
+fn goes_on(options: &Run, bundle: &Bundle, phase: &str) -> bool {
+    let asks = bundle.batch.interactive_checkpoints && !options.yes;
+    let ends = bundle.batch.phases.iter();
+    let mut ends = ends.filter(|one| one.checkpoint_after);
+    !asks
+        || !ends.any(|one| one.name == phase)
+        || print::confirmed(&format!("Checkpoint {phase}. Go on?"))
+}
+
+fn tell(ran: &Ran) {
+    let scripts = ran.looked.len();
+    print::line(&format!(
+        "{} ({scripts} viScripts, {} ms)",
+        ran.phase, ran.milliseconds
+    ));
+    check::print_findings(&ran.findings);
+    print::line("");
+}
+
+fn conclude(options: &Run, bundle: &Bundle, all: &[Ran]) -> Result<Exit, Error> {
+    let good = all.iter().all(Ran::is_good);
+    if options.json {
+        let phases: Result<Vec<Value>, Error> = all.iter().map(as_json).collect();
+        let batch = &bundle.batch.batch_name;
+        print::json(&json!({ "batch": batch, "good": good, "phases": phases? }));
+    } else {
+        print::line(if good {
+            "All is well."
+        } else {
+            "Not well: see what is marked FAIL. Nothing was changed."
+        });
+    }
+    Ok(if good { Exit::Success } else { Exit::NotWell })
+}
+
+fn as_json(ran: &Ran) -> Result<Value, Error> {
+    let mut scripts = Vec::new();
+    for looked in &ran.looked {
+        scripts.push(json!({
+            "name": looked.script,
+            "milliseconds": looked.cost.0,
+            "findings": session::json(&looked.findings)?,
+        }));
+    }
+    Ok(json!({
+        "name": ran.phase,
+        "good": ran.is_good(),
+        "milliseconds": ran.milliseconds,
+        "findings": session::json(&ran.findings)?,
+        "viScripts": scripts,
+    }))
+}
