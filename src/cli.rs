@@ -79,6 +79,8 @@ pub enum Command {
     Run(Run),
     /// Holds documents against each other.
     Lint(Lint),
+    /// Writes a batch.
+    New(New),
     /// Prints the version.
     Version(Version),
 }
@@ -283,6 +285,18 @@ pub struct Lint {
     /// print JSON
     #[argh(switch)]
     pub json: bool,
+}
+
+/// write a batch that fits this machine, with remarks, to be read and edited
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "new")]
+pub struct New {
+    /// flat-to-subvolumes, debian-rootfs or ml-workstation
+    #[argh(option)]
+    pub template: String,
+    /// file to write (standard output); one that is there is never overwritten
+    #[argh(option)]
+    pub output: Option<String>,
 }
 
 /// print the version

@@ -526,10 +526,8 @@ fn pointer(path: &str) -> String {
     parts.map(|part| format!("/{part}")).collect()
 }
 
-/// Replaces every value by every other type: refused with its path, or a legal value.
-fn every_wrong_type(text: &str, may_be_null: &[&str]) {
-    let document: Value = serde_json::from_str(text).unwrap();
-    let others = [
+fn values_of_every_type() -> Vec<Value> {
+    vec![
         json!(null),
         json!(true),
         json!(0),
@@ -546,7 +544,13 @@ fn every_wrong_type(text: &str, may_be_null: &[&str]) {
         json!({}),
         json!({"x": 1}),
         json!({"x": {}}),
-    ];
+    ]
+}
+
+/// Replaces every value by every other type: refused with its path, or a legal value.
+fn every_wrong_type(text: &str, may_be_null: &[&str]) {
+    let document: Value = serde_json::from_str(text).unwrap();
+    let others = values_of_every_type();
     let folder = Folder::new();
     let mut cases = Vec::new();
     for (path, value) in values("", &document) {

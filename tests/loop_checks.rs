@@ -9,7 +9,6 @@ use std::path::Path;
 
 use common::{Disk, run};
 use rootshift::checks::{Outcome, look};
-use rootshift::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use rootshift::documents::{CheckSpec, Layout};
 use rootshift::engine::survey::Survey;
 use rootshift::sys::Root;
@@ -60,17 +59,11 @@ fn compress(top: &Path) {
 fn found(top: &Path, check: &str) -> String {
     let mut survey = Survey::of(top).unwrap();
     survey.top = Some(Root::open(top).unwrap());
-    let subvolume = SubvolumeLayout {
-        name: "@home".into(),
-        mount_point: "/home".into(),
-        options: vec![],
-    };
-    let layout = Layout {
-        filesystems: vec![FilesystemLayout {
-            mounted_at: "/".into(),
-            subvolumes: vec![subvolume],
-        }],
-    };
+    let layout: Layout = serde_json::from_str(
+        r#"{"filesystems": [{"mounted_at": "/",
+            "subvolumes": [{"name": "@home", "mount_point": "/home"}]}]}"#,
+    )
+    .unwrap();
     let check: CheckSpec = serde_json::from_str(check).unwrap();
     match look(&check, &survey.context(&layout)) {
         Ok(Outcome::Pass) => "pass".into(),

@@ -16,6 +16,7 @@ use common::{Disk, Kind, WOULD_REBOOT, assert_same, run};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 use rootshift::journal::Record;
+use rootshift::report::progress::Progress;
 
 #[test]
 fn a_flat_root_becomes_subvolumes_with_every_file() {
@@ -375,11 +376,12 @@ fn finalize(disk: &Disk) -> Result<u64, String> {
             let validated = Record::Validated {
                 passed: 1,
                 failed: 0,
+                at: None,
             };
             migration.record(validated).unwrap();
             migration.record(Record::Disarmed).unwrap();
         }
-        rootshift::engine::finalize::finalize(&top, &top, &mut migration, &mut |_| {})
+        rootshift::engine::finalize::finalize(&top, &top, &mut migration, &mut Progress::hidden())
             .map_err(|error| error.to_string())
     })
 }

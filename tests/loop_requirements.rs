@@ -13,12 +13,16 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use common::{BACKUP, Disk, ROLLBACK, Ran, WOULD_REBOOT, assert_same, batch, run};
+use common::{BACKUP, Disk, Kind, ROLLBACK, Ran, WOULD_REBOOT, assert_same, batch, run};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 
 fn with_rollback(rollback: &str) -> Disk {
-    let mut disk = Disk::with_system();
+    with_rollback_of(Kind::Flat, rollback)
+}
+
+fn with_rollback_of(kind: Kind, rollback: &str) -> Disk {
+    let mut disk = Disk::with_system_of(kind);
     disk.use_batch(&batch("{}", rollback));
     disk
 }
@@ -43,13 +47,25 @@ fn odd_metadata(top: &Path) {
 
 #[test]
 fn each_file_is_backed_up_in_the_new_system_before_it_is_rewritten() {
-    let disk = with_rollback(ROLLBACK);
-    disk.mounted(odd_metadata);
+    for kind in [Kind::Flat, Kind::Rootfs] {
+        let disk = with_rollback_of(kind, ROLLBACK);
+        disk.in_old(odd_metadata);
+        assert_backed_up(&disk);
+    }
+}
+
+fn assert_backed_up(disk: &Disk) {
     let old = disk.old_manifest();
-    let texts = disk.mounted(|top| {
-        let read = |file: &str| fs::read_to_string(top.join(file)).unwrap();
+    let texts = disk.in_old(|root| {
+        let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
         [read("etc/fstab"), read("etc/default/grub")]
     });
+    let of = |path: &Path| {
+        let metadata = fs::metadata(path).unwrap();
+        let owner = (metadata.uid(), metadata.gid(), metadata.mode());
+        (owner, metadata.mtime(), metadata.mtime_nsec())
+    };
+    let fstab_before = disk.in_old(|root| of(&root.join("etc/fstab")));
     disk.arm(After::Reboot);
     assert_eq!(disk.boot(), WOULD_REBOOT);
     assert_eq!(disk.stage(), Stage::Committed);
@@ -58,23 +74,16 @@ fn each_file_is_backed_up_in_the_new_system_before_it_is_rewritten() {
         let fstab = backup(&new, "etc/fstab");
         assert_eq!(fs::read_to_string(&fstab).unwrap(), texts[0]);
         assert_ne!(fs::read_to_string(new.join("etc/fstab")).unwrap(), texts[0]);
-        let (old, copy) = (fs::metadata(top.join("etc/fstab")), fs::metadata(&fstab));
-        let of = |metadata: fs::Metadata| {
-            let owner = (metadata.uid(), metadata.gid(), metadata.mode());
-            (owner, metadata.mtime(), metadata.mtime_nsec())
-        };
-        assert_eq!(of(copy.unwrap()), of(old.unwrap()));
+        assert_eq!(of(&fstab), fstab_before);
         let note = ["--only-values", "-n", "user.note", fstab.to_str().unwrap()];
         assert_eq!(run("getfattr", &note), "kept");
         let grub = fs::read_to_string(backup(&new, "etc/default/grub")).unwrap();
         assert_eq!(grub, texts[1]);
         let modules = fs::read_to_string(backup(&new, "etc/initramfs-tools/modules")).unwrap();
         assert_eq!(modules, "# none\n");
-        assert!(
-            !backup(top, "etc/fstab").exists(),
-            "the old system is untouched"
-        );
     });
+    let in_old = disk.in_old(|root| backup(root, "etc/fstab").exists());
+    assert!(!in_old, "the old system is untouched");
     assert_same(&old, &disk.new_manifest());
     disk.check();
 }

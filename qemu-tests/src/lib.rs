@@ -6,6 +6,8 @@
 
 pub mod bench;
 pub mod demo;
+#[cfg(feature = "documents")]
+pub mod documents;
 pub mod expectations;
 pub mod image;
 pub mod machine;

@@ -7,14 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::size::Size;
 use super::{Error, Layout, parse};
 
-/// A batch. The schema is the seed's; `layout`, `trial_boots` and `$schema` are additions.
+/// A batch. The schema is the seed's; `layout`, `trial_boots`, `$schema` and
+/// `$comment` are additions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
     /// Where editors find the schema.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name, the first part of a batch id.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[A-Za-z0-9_.-]+$")))]
     pub batch_name: String,
     /// The version of the format.
     pub version: FormatVersion,
@@ -40,14 +46,18 @@ pub struct Batch {
     pub layout: Layout,
     /// Boots that the new system has to pass its validation in.
     #[serde(default = "three")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 20)))]
     pub trial_boots: u32,
     /// Seconds that the boot console waits for a key at an interactive checkpoint.
     #[serde(default = "ten")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 600)))]
     pub checkpoint_seconds: u32,
     /// viScripts that may run at once in a phase with `parallel_execution`.
     #[serde(default = "four")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 64)))]
     pub max_parallel: u32,
     /// The work, in order.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub phases: Vec<Phase>,
     /// What the machine must have.
     #[serde(default)]
@@ -74,6 +84,7 @@ fn ten() -> u32 {
 
 /// Versions of the format that this program understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum FormatVersion {
     /// The only one.
     #[serde(rename = "1.0")]
@@ -82,6 +93,7 @@ pub enum FormatVersion {
 
 /// How phases follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutionMode {
     /// One after the other; within a phase, viScripts run side by side where it says so.
@@ -92,6 +104,7 @@ pub enum ExecutionMode {
 
 /// What a failure leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureHandling {
     /// A failed check of a critical phase ends the run, and a failed step of a phase that is
@@ -105,8 +118,12 @@ pub enum FailureHandling {
 
 /// A phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name.
     pub name: String,
     /// What it is for.
@@ -114,8 +131,12 @@ pub struct Phase {
     pub description: String,
     /// File names of its viScripts, in order.
     #[serde(rename = "viScripts")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1), inner(regex(pattern = r"^(?!\.{1,2}$)[^/]+$")))
+    )]
     pub viscripts: Vec<String>,
-    /// Whether the run can do without it.
+    /// Whether the run can't do without it.
     pub required: bool,
     /// Whether its failure stops the run under `stop_on_critical`.
     pub critical: bool,
@@ -127,6 +148,7 @@ pub struct Phase {
 
 /// What the machine must have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Dependencies {
     /// Things that can be measured.
@@ -137,6 +159,7 @@ pub struct Dependencies {
 
 /// Measurable requirements.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SystemRequirements {
     /// Memory.
@@ -151,6 +174,7 @@ pub struct SystemRequirements {
 
 /// Circumstances a batch wants to run in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Circumstances {
     /// Root is not mounted: a live session, or the initramfs, which rootshift provides.
@@ -163,6 +187,7 @@ pub struct Circumstances {
 
 /// What is kept for a rollback by hand, and how it is put back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RollbackConfiguration {
     /// Whether it is wanted.
@@ -175,6 +200,7 @@ pub struct RollbackConfiguration {
 
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Monitoring {
     /// How much is logged.
@@ -200,6 +226,7 @@ impl Default for Monitoring {
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// Errors alone.
@@ -215,6 +242,7 @@ impl Batch {
     #[must_use]
     pub fn of_viscript(name: &str, file: &str) -> Self {
         let phase = Phase {
+            comment: None,
             name: name.to_owned(),
             description: String::new(),
             viscripts: vec![file.to_owned()],
@@ -225,6 +253,7 @@ impl Batch {
         };
         Self {
             schema: None,
+            comment: None,
             batch_name: name.to_owned(),
             version: FormatVersion::One,
             description: String::new(),

@@ -5,6 +5,9 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::Value;
 
+/// Longer lists get a line for each item.
+const WIDTH: usize = 60;
+
 /// The value as compact JSON.
 ///
 /// # Errors
@@ -50,4 +53,99 @@ pub fn visible(text: &str, kept: &[char]) -> String {
         }
     }
     shown
+}
+
+/// Compact JSON with a line for each value, as people write it; short lists of strings and numbers
+/// stay on one line.
+#[must_use]
+pub fn indented(compact: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(compact.len() * 2);
+    let mut depth = 0_usize;
+    let mut flat = false;
+    let mut rest = compact;
+    while let Some((sign, after)) = rest.split_first() {
+        rest = after;
+        match sign {
+            b'"' => {
+                let (string, after) = rest.split_at(end_of_string(rest));
+                text.push(b'"');
+                text.extend_from_slice(string);
+                rest = after;
+            }
+            b'{' | b'[' => {
+                flat = stays_on_one_line(*sign, rest);
+                depth += 1;
+                text.push(*sign);
+                new_line(&mut text, if flat { None } else { Some(depth) }, b"");
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut text, if flat { None } else { Some(depth) }, b"");
+                text.push(*sign);
+                flat = false;
+            }
+            b',' => {
+                text.push(b',');
+                new_line(&mut text, if flat { None } else { Some(depth) }, b" ");
+            }
+            b':' => text.extend_from_slice(b": "),
+            other => text.push(*other),
+        }
+    }
+    text.push(b'\n');
+    text
+}
+
+fn stays_on_one_line(opening: u8, rest: &[u8]) -> bool {
+    let closing = rest.iter().position(|sign| *sign == b']');
+    match rest.first() {
+        Some(b'}' | b']') => true,
+        Some(b'{' | b'[') => false,
+        _ => opening == b'[' && closing.is_some_and(|length| length < WIDTH),
+    }
+}
+
+fn new_line(text: &mut Vec<u8>, depth: Option<usize>, else_this: &[u8]) {
+    match depth {
+        None => text.extend_from_slice(else_this),
+        Some(depth) => {
+            text.push(b'\n');
+            text.resize(text.len() + 2 * depth, b' ');
+        }
+    }
+}
+
+/// Bytes up to and with the closing quote.
+fn end_of_string(text: &[u8]) -> usize {
+    let mut escaped = false;
+    let closing = text.iter().position(|byte| {
+        let closes = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        closes
+    });
+    closing.map_or(text.len(), |closing| closing + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::indented;
+
+    #[test]
+    fn values_stand_on_lines_of_their_own_and_short_lists_do_not() {
+        let compact = br#"{"a":{"b":[1,"x, {\"y\"}"],"c":[]},"d":[{"e":true},{}]}"#;
+        let text = String::from_utf8(indented(compact)).unwrap();
+        let wanted = "{\n  \"a\": {\n    \"b\": [1, \"x, {\\\"y\\\"}\"],\n    \"c\": []\n  },\n  \
+                      \"d\": [\n    {\n      \"e\": true\n    },\n    {}\n  ]\n}\n";
+        assert_eq!(text, wanted);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn blanks_are_all_that_is_added(text in r#"[a-c\[\]{},:"\\ ]{0,40}"#, number: i64) {
+            let value = serde_json::json!([{ "a": [text.clone(), number, { "b": [[1], [], text] }] }]);
+            let compact = value.to_string();
+            let read: serde_json::Value = serde_json::from_slice(&indented(compact.as_bytes())).unwrap();
+            proptest::prop_assert_eq!(read, value);
+        }
+    }
 }

@@ -6,6 +6,7 @@ use super::Error;
 
 /// The layout of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Layout {
     /// One entry a file system; the first holds `/`.
@@ -14,8 +15,12 @@ pub struct Layout {
 
 /// The subvolumes of one file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FilesystemLayout {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// The file system that is mounted here today.
     pub mounted_at: String,
     /// The subvolumes it shall have.
@@ -24,11 +29,23 @@ pub struct FilesystemLayout {
 
 /// One subvolume and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SubvolumeLayout {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name at the top level, as `@home`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^[A-Za-z0-9@_][A-Za-z0-9@_.-]{0,199}$"))
+    )]
     pub name: String,
     /// Where it is mounted, as `/home`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = r"^(/|(/(?!\.{1,2}(/|$))[^/\s,\\\x00]+)+)$"))
+    )]
     pub mount_point: String,
     /// Options of this mount alone, as `noatime`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -38,16 +55,25 @@ pub struct SubvolumeLayout {
 impl Default for Layout {
     /// `@` and `@home`: what Timeshift, grub-btrfs and most guides want (facts boot.md 5).
     fn default() -> Self {
-        let subvolume = |name: &str, mount_point: &str| SubvolumeLayout {
+        let subvolumes = vec![
+            SubvolumeLayout::new("@", "/"),
+            SubvolumeLayout::new("@home", "/home"),
+        ];
+        Self {
+            filesystems: vec![FilesystemLayout::new("/", subvolumes)],
+        }
+    }
+}
+
+impl SubvolumeLayout {
+    /// A subvolume with nothing but its name and its place.
+    #[must_use]
+    pub fn new(name: impl Into<String>, mount_point: impl Into<String>) -> Self {
+        Self {
+            comment: None,
             name: name.into(),
             mount_point: mount_point.into(),
             options: Vec::new(),
-        };
-        Self {
-            filesystems: vec![FilesystemLayout {
-                mounted_at: "/".into(),
-                subvolumes: vec![subvolume("@", "/"), subvolume("@home", "/home")],
-            }],
         }
     }
 }
@@ -82,6 +108,16 @@ impl Layout {
 }
 
 impl FilesystemLayout {
+    /// The subvolumes of the file system that is mounted here.
+    #[must_use]
+    pub fn new(mounted_at: impl Into<String>, subvolumes: Vec<SubvolumeLayout>) -> Self {
+        Self {
+            comment: None,
+            mounted_at: mounted_at.into(),
+            subvolumes,
+        }
+    }
+
     /// The subvolume mounted where the file system is mounted today.
     #[must_use]
     pub fn main(&self) -> Option<&SubvolumeLayout> {
@@ -173,17 +209,10 @@ mod tests {
     fn layout(subvolumes: &[(&str, &str)]) -> Layout {
         let subvolumes = subvolumes
             .iter()
-            .map(|(name, mount_point)| SubvolumeLayout {
-                name: (*name).into(),
-                mount_point: (*mount_point).into(),
-                options: vec![],
-            })
+            .map(|(name, mount_point)| SubvolumeLayout::new(*name, *mount_point))
             .collect();
         Layout {
-            filesystems: vec![FilesystemLayout {
-                mounted_at: "/".into(),
-                subvolumes,
-            }],
+            filesystems: vec![FilesystemLayout::new("/", subvolumes)],
         }
     }
 

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::check::FileKind;
 use super::size::Size;
 
-/// Where the value of one key goes. `null` is a mistake: what is not meant is left out.
+/// Where the value of one key goes.
 pub(super) enum Slot<'a> {
     /// A text that must be given.
     Text(&'a mut String),
-    /// A text.
+    /// A text; none for `null`, as in all others that may be missing.
     MaybeText(&'a mut Option<String>),
     /// A list of texts.
     Texts(&'a mut Vec<String>),
@@ -37,13 +37,13 @@ impl<'de> DeserializeSeed<'de> for Slot<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match self {
             Self::Text(slot) => *slot = String::deserialize(deserializer)?,
-            Self::MaybeText(slot) => *slot = Some(String::deserialize(deserializer)?),
+            Self::MaybeText(slot) => *slot = Option::deserialize(deserializer)?,
             Self::Texts(slot) => *slot = Vec::deserialize(deserializer)?,
             Self::Flag(slot) => *slot = bool::deserialize(deserializer)?,
-            Self::MaybeFlag(slot) => *slot = Some(bool::deserialize(deserializer)?),
-            Self::MaybeNumber(slot) => *slot = Some(u32::deserialize(deserializer)?),
-            Self::MaybeSize(slot) => *slot = Some(Size::deserialize(deserializer)?),
-            Self::MaybeKind(slot) => *slot = Some(FileKind::deserialize(deserializer)?),
+            Self::MaybeFlag(slot) => *slot = Option::deserialize(deserializer)?,
+            Self::MaybeNumber(slot) => *slot = Option::deserialize(deserializer)?,
+            Self::MaybeSize(slot) => *slot = Option::deserialize(deserializer)?,
+            Self::MaybeKind(slot) => *slot = Option::deserialize(deserializer)?,
         }
         Ok(())
     }

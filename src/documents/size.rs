@@ -9,6 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// A number of bytes, written as `50GB`, `512 MiB` or `4096`. Units are powers of 1024, as in
 /// `min_memory` of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(try_from = "String", extend("pattern" = r"^[0-9]+\s*([KMGT](i?B)?|B)?$"))
+)]
 #[serde(into = "String")]
 pub struct Size(pub u64);
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// system ([`Snapshot::from`], [`PromoteDirectory::directory`], [`VacateDirectory::old_path`]) are
 /// relative to its root, which is the top level itself or a subvolume there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum StepSpec {
     /// Makes a read-write snapshot, in time that does not depend on the data.
@@ -34,6 +35,7 @@ pub enum StepSpec {
 
 /// Parameters of [`StepSpec::Snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// The subvolume of the old system to take it of; `/` is its root.
@@ -44,6 +46,7 @@ pub struct Snapshot {
 
 /// Parameters of [`StepSpec::PromoteDirectory`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PromoteDirectory {
     /// The snapshot.
@@ -54,6 +57,7 @@ pub struct PromoteDirectory {
 
 /// Parameters of [`StepSpec::VacateDirectory`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VacateDirectory {
     /// The subvolume that holds the directory.
@@ -68,6 +72,7 @@ pub struct VacateDirectory {
 
 /// Parameters of [`StepSpec::BackUpFile`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BackUpFile {
     /// The prepared subvolume that holds the file.
@@ -82,6 +87,7 @@ pub struct BackUpFile {
 
 /// Parameters of the steps that write one file of the new system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InSubvolume {
     /// The new system's prepared root subvolume.
@@ -90,6 +96,7 @@ pub struct InSubvolume {
 
 /// Parameters of [`StepSpec::PlaceSubvolume`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlaceSubvolume {
     /// Where it was prepared.
@@ -100,6 +107,7 @@ pub struct PlaceSubvolume {
 
 /// Parameters of [`StepSpec::SwitchBootPath`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SwitchBootPath {
     /// What the boot loader reads, as `/boot`, or `/@rootfs` with all that is in it.
@@ -112,6 +120,7 @@ pub struct SwitchBootPath {
 
 /// What to put aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClearStaging {
     /// A path inside `{staging}`.

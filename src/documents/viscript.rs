@@ -6,11 +6,16 @@ use super::{CheckSpec, Error, StepSpec, parse};
 
 /// A verified installer script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("allOf" = schema::rules())))]
 #[serde(deny_unknown_fields)]
 pub struct ViScript {
     /// Where editors find the schema.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name, as a person reads it.
     #[serde(rename = "viScript_name")]
     pub name: String,
@@ -36,6 +41,7 @@ pub struct ViScript {
 
 /// The seed's types of viScripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Looks at the machine before anything is done.
@@ -54,6 +60,7 @@ pub enum Kind {
 
 /// When a viScript runs, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// In the running old system, at `arm`.
@@ -80,6 +87,7 @@ impl Kind {
 
 /// One scale for all viScripts (docs/documents.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RiskLevel {
     /// Only looks.
@@ -92,6 +100,7 @@ pub enum RiskLevel {
 
 /// What must be there before a viScript can run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Prerequisites {
     /// viScripts that ran before, by file name.
@@ -109,8 +118,12 @@ pub struct Prerequisites {
 
 /// A step, once or for each of something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StepTemplate {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its name within the viScript.
     pub name: String,
     /// Makes one step of each of these; `{…}` in its strings is filled in.
@@ -137,6 +150,7 @@ fn three() -> u32 {
 
 /// What a step template is repeated for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Each {
     /// Every subvolume of the layout's root file system: `{name}`, `{mount_point}`.
@@ -149,8 +163,12 @@ pub enum Each {
 
 /// A check with its name and weight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NamedCheck {
+    /// A remark for people; it has no effect.
+    #[serde(rename = "$comment", default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// What a person reads.
     pub name: String,
     /// Whether its failure stops the phase; true when missing.
@@ -165,6 +183,7 @@ impl NamedCheck {
     #[must_use]
     pub fn required(name: impl Into<String>, check: CheckSpec) -> Self {
         Self {
+            comment: None,
             name: name.into(),
             required: true,
             check,
@@ -174,6 +193,27 @@ impl NamedCheck {
 
 fn yes() -> bool {
     true
+}
+
+#[cfg(feature = "schema")]
+mod schema {
+    use serde_json::{Value, json};
+
+    /// What [`super::ViScript::parse`] refuses beyond the types.
+    pub(super) fn rules() -> Value {
+        let some = |key: &str| json!({"required": [key], "properties": {key: {"minItems": 1}}});
+        json!([
+            {
+                "description": "With neither steps nor checks it would always pass.",
+                "anyOf": [some("steps"), some("checks")]
+            },
+            {
+                "description": "Only a viScript of type `core` may change something.",
+                "if": some("steps"),
+                "then": {"properties": {"type": {"const": "core"}}}
+            }
+        ])
+    }
 }
 
 impl ViScript {

@@ -20,6 +20,7 @@ pub mod schedule;
 pub mod state;
 mod step;
 pub mod survey;
+pub mod templates;
 pub mod validate;
 
 pub use error::Error;

@@ -153,7 +153,7 @@ impl<T> Board<'_, T> {
 mod tests {
     use super::{Job, side_by_side};
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::thread::sleep;
     use std::time::Duration;
 
@@ -230,9 +230,16 @@ mod tests {
 
     #[test]
     fn after_a_failure_nothing_begins_and_what_runs_comes_to_its_end() {
-        let ended = AtomicUsize::new(0);
+        let (ended, second) = (AtomicUsize::new(0), AtomicBool::new(false));
         let work = |index: usize| {
-            sleep(Duration::from_millis(if index == 0 { 10 } else { 60 }));
+            if index == 0 {
+                while !second.load(Ordering::SeqCst) {
+                    sleep(Duration::from_millis(1));
+                }
+            } else {
+                second.store(true, Ordering::SeqCst);
+                sleep(Duration::from_millis(500));
+            }
             ended.fetch_add(1, Ordering::SeqCst);
             index != 0
         };

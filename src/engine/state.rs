@@ -7,6 +7,7 @@ use crate::journal::record::BootImage;
 
 /// The stages of a migration's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// A plan is frozen; the images are not verified yet.
@@ -49,6 +50,7 @@ impl Stage {
 
 /// All that follows from the records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct State {
     /// Where it stands.
     pub stage: Stage,

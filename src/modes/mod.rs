@@ -8,6 +8,7 @@ mod error;
 mod finalize;
 mod lint;
 mod log;
+mod new;
 mod plan;
 mod report;
 mod restore;
@@ -46,6 +47,7 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Report(options) => report::run(options),
         Command::Run(options) => run::run(options),
         Command::Lint(options) => lint::run(options),
+        Command::New(options) => new::run(options),
         Command::Version(_) => {
             print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Success)

@@ -29,8 +29,8 @@ impl Step<'_> {
     }
 
     /// The directory whose times the copy changes, as the old system has it and as it is now.
-    fn directories(&self) -> (PathBuf, PathBuf) {
-        let old = relative(&self.0.old_path);
+    fn directories(&self, context: &StepContext) -> (PathBuf, PathBuf) {
+        let old = context.old(&self.0.old_path);
         let new = relative(&self.0.subvolume).join(self.backup());
         (parent(&old).to_owned(), parent(&new).to_owned())
     }
@@ -60,7 +60,7 @@ fn attributes_of(root: &Root, path: &Path) -> Result<attributes::ExtendedAttribu
 impl super::Step for Step<'_> {
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         let root = self.new_root(context)?;
-        let (old, new) = self.directories();
+        let (old, new) = self.directories(context);
         let done = self.is_copied(&root)? && same_times(context.top, &old, &new)?;
         Ok(if done { Probe::Done } else { Probe::Open })
     }
@@ -79,7 +79,7 @@ impl super::Step for Step<'_> {
             root.copy_file(&self.file(), &self.backup())?;
             fault::reached("file-prepared");
         }
-        let (old, new) = self.directories();
+        let (old, new) = self.directories(context);
         copy_times(context.top, &old, &new)
     }
 

@@ -91,7 +91,9 @@ fn build(workspace: &Workspace, package: &str, binary: &str, profile: &str) -> R
         "--profile",
         profile,
     ]);
+    // Neither program has a use for schemas and their validator.
     command.args([
+        "--no-default-features",
         "--target",
         MUSL_TARGET,
         "--package",
@@ -112,4 +114,26 @@ fn build(workspace: &Workspace, package: &str, binary: &str, profile: &str) -> R
         path.display()
     );
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::output;
+
+    /// cargo-deny looks at the whole workspace's features, so it can't say this.
+    #[test]
+    fn what_is_for_tests_alone_is_not_shipped() {
+        let workspace = Workspace::find().unwrap();
+        let mut tree = tool(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        tree.current_dir(workspace.root())
+            .args(["tree", "--locked", "--offline", "--prefix", "none"])
+            .args(["--edges", "normal", "--no-default-features"])
+            .args(["--package", "rootshift", "--target", MUSL_TARGET]);
+        let shipped = output(&mut tree).unwrap();
+        assert!(shipped.contains("serde_json v"), "{shipped}");
+        for name in ["schemars", "jsonschema", "regex"] {
+            assert!(!shipped.contains(name), "{name}: {shipped}");
+        }
+    }
 }

@@ -38,6 +38,12 @@ pub(super) fn tree(root: &Path, binary: &Path, version: &str, staging: &Path) ->
         ".json",
         "usr/share/rootshift/viscripts",
     )?;
+    // Where the documents' `$schema` looks for them.
+    stage.folder(
+        &root.join("schemas"),
+        ".json",
+        "usr/share/rootshift/schemas",
+    )?;
     stage.folder(&root.join("docs"), ".md", "usr/share/doc/rootshift")?;
     stage.folder(root, "README.md", "usr/share/doc/rootshift")?;
     stage.control(version)
@@ -113,6 +119,7 @@ mod tests {
             "initramfs-hooks/systemd/rootshift-validate.service",
             "batches/a.json",
             "batches/notes.txt",
+            "schemas/a.schema.json",
             "README.md",
             "binary",
         ] {
@@ -131,6 +138,7 @@ mod tests {
         assert_eq!(mode("usr/sbin/rootshift"), 0o755);
         assert_eq!(mode("usr/share/initramfs-tools/hooks/rootshift"), 0o755);
         assert_eq!(mode("usr/share/rootshift/batches/a.json"), 0o644);
+        assert_eq!(mode("usr/share/rootshift/schemas/a.schema.json"), 0o644);
         assert!(
             !staging
                 .join("usr/share/rootshift/batches/notes.txt")

@@ -28,11 +28,26 @@ pub(super) fn unit(workspace: &Workspace) -> Result<Tally> {
             "warnings",
         ],
     )?);
+    tally.add(documents(workspace)?);
     let mut words = vec!["test", "--workspace", "--lib", "--bins"];
     let names = test_names(workspace.root(), false);
     words.extend(names.iter().flat_map(|name| ["--test", name.as_str()]));
     tally.add(tests(workspace, &words)?);
     Ok(tally)
+}
+
+/// Schemas and reference are what the types say. This program by itself is asked: its library has
+/// the generator only where it is built with it.
+fn documents(workspace: &Workspace) -> Result<Tally> {
+    let own = std::env::current_exe().context("find this program")?;
+    let checked = run(tool(own)
+        .current_dir(workspace.root())
+        .args(["schema", "--check"]));
+    match &checked {
+        Ok(()) => println!("ok   schemas and reference are what the types say"),
+        Err(error) => println!("FAIL schemas and reference: {error:#}"),
+    }
+    Ok(Tally::from(checked.is_ok()))
 }
 
 /// Integration tests that work on real file systems behind loop devices.

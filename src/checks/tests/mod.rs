@@ -10,7 +10,6 @@ mod services;
 use std::path::Path;
 
 use super::{CheckContext, Outcome, look};
-use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::documents::plan::FilesystemIdentity;
 use crate::documents::{CheckSpec, Layout};
 use crate::sys::Root;
@@ -66,15 +65,12 @@ impl Sample {
     }
 
     fn lay_out(&mut self, mounted_at: &str, name: &str, mount_point: &str) {
-        let subvolume = SubvolumeLayout {
-            name: name.into(),
-            mount_point: mount_point.into(),
-            options: vec![],
-        };
-        self.layout.filesystems.push(FilesystemLayout {
-            mounted_at: mounted_at.into(),
-            subvolumes: vec![subvolume],
-        });
+        let filesystem = format!(
+            r#"{{"mounted_at": "{mounted_at}",
+                "subvolumes": [{{"name": "{name}", "mount_point": "{mount_point}"}}]}}"#
+        );
+        let filesystem = serde_json::from_str(&filesystem).unwrap();
+        self.layout.filesystems.push(filesystem);
     }
 
     fn context(&self) -> CheckContext<'_> {

@@ -15,7 +15,7 @@ macro_rules! kinds {
     ($($name:literal $blank:expr;)*) => {
         /// The kinds by the names that documents use.
         pub(super) const KINDS: &[&str] = &[$($name),*];
-        pub(super) const BLANKS: &[fn() -> CheckSpec] = &[$(|| $blank),*];
+        const BLANKS: &[fn() -> CheckSpec] = &[$(|| $blank),*];
     };
 }
 
@@ -72,7 +72,7 @@ impl CheckSpec {
     }
 
     /// Its parameters, if it has any.
-    pub(super) fn record(&mut self) -> Option<&mut dyn Record> {
+    fn record(&mut self) -> Option<&mut dyn Record> {
         Some(match self {
             Self::FreeSpace(asked) | Self::DeviceStatistics(asked) | Self::Memory(asked) => asked,
             Self::Commands(asked)

@@ -16,6 +16,11 @@ pub use parameters::{
 
 /// One thing to look at; nothing is ever changed by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(rename_all = "kebab-case", deny_unknown_fields)
+)]
 pub enum CheckSpec {
     /// `/` is the top level of a btrfs on one device, or a single subvolume there as `@rootfs`.
     FlatBtrfsRoot {},
@@ -25,7 +30,7 @@ pub enum CheckSpec {
     NestedSubvolumes {},
     /// There is room: for what the plan needs where no number is given.
     FreeSpace(SpaceParameters),
-    /// The btrfs has counted no error on any of its devices.
+    /// The btrfs has counted no write, read, flush, corruption or generation error on its devices.
     DeviceStatistics(SpaceParameters),
     /// No swap device holds a hibernated system.
     NoHibernationImage {},
@@ -43,7 +48,7 @@ pub enum CheckSpec {
     Commands(Names),
     /// The running kernel can mount these file systems.
     KernelFilesystems(Names),
-    /// There is this much memory.
+    /// There is this much memory (`minimum`); a tenth less is enough, the kernel keeps a part.
     Memory(SpaceParameters),
     /// The new system can be found by the boot loader: every link of the chain, in the new tree.
     BootChain {},
@@ -55,23 +60,29 @@ pub enum CheckSpec {
     LayoutMounted {},
     /// The kernel's command line and the boot loader's configuration agree with the layout.
     RootFlags {},
-    /// Something is mounted exactly here.
+    /// What is mounted exactly here, by the kernel's own account: the subvolume is mountinfo's root
+    /// field, not the option's text.
     Mount(MountParameters),
     /// The file system that a path lies on.
     Filesystem(MountParameters),
     /// A line of /etc/fstab.
     FstabEntry(MountParameters),
-    /// A subvolume: with a leading `/` in the running system, else at the top level.
+    /// A subvolume: `@home` at the top level of the root file system, `/srv/data` in the running
+    /// system.
     Subvolume(Properties),
-    /// How a file or directory is stored.
+    /// How what is written to a file or directory from now on is stored: by its flags, its btrfs
+    /// property and the mount's options, in btrfs's own order.
     Property(Properties),
     /// A file, directory or anything else with a path.
     File(FileParameters),
-    /// A menu entry of grub.cfg: the default one, or the one of this title.
+    /// A menu entry of /boot/grub/grub.cfg, the default one or the one of this title: its kernel, its
+    /// initrds, the kernel's arguments.
     GrubEntry(Words),
-    /// What the running kernel was started with.
+    /// What the running kernel was started with, word by word: `quiet` is the argument with a value
+    /// or without, `rootflags=subvol=@` also one of several values.
     KernelCommandLine(Words),
-    /// Files in every initramfs image.
+    /// Files in every initramfs image in /boot, by `lsinitramfs`; `sbin/init` also is
+    /// `usr/sbin/init`.
     Initramfs(Words),
     /// A systemd unit: that it exists, is active, is enabled.
     Service(ServiceParameters),
@@ -81,21 +92,23 @@ pub enum CheckSpec {
     Socket(SocketParameters),
     /// Something listens on the ports, written as `tcp:22` and `udp:68`.
     Ports(Names),
-    /// Processes of these names run.
+    /// Processes of these names run, by the 15 bytes of a name that the kernel keeps.
     Processes(Names),
     /// The users exist.
     Users(Names),
     /// The groups exist.
     Groups(Names),
-    /// The Debian packages are installed.
+    /// The Debian packages are installed whole, as dpkg(1) means it.
     Packages(Names),
     /// A value under /proc/sys.
     KernelParameter(KernelParameter),
     /// There is a default route.
     Network {},
-    /// What a program says.
+    /// What a program says. No shell, nothing but PATH and LC_ALL=C in its environment; killed with
+    /// what it has started when its time is over, which is a check that could not look.
     CommandOutput(CommandOutput),
-    /// Docker answers, and keeps its data where the layout wants it.
+    /// Docker answers on its socket, its storage driver works well on btrfs, and its data lies on a
+    /// file system or subvolume of its own or on one of the layout. Skipped without Docker.
     DockerStorage {},
 }
 

@@ -7,10 +7,14 @@ use crate::documents::record::record;
 
 /// Names that all must be there, or must all be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Names {
     /// The names; at least one.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub names: Vec<String>,
     /// None of them may be there.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub absent: bool,
 }
 
@@ -27,6 +31,8 @@ impl Names {
 
 /// A mount, the file system a path lies on, or a line of fstab.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct MountParameters {
     /// The mount point, or for `filesystem` any path.
     pub at: String,
@@ -36,16 +42,22 @@ pub struct MountParameters {
     pub filesystem: Option<String>,
     /// The subvolume, as `@home`; `/` is the top level.
     pub subvolume: Option<String>,
-    /// Options that must be among those it has.
+    /// Options that must be among those it has; `compress=zstd` is also `compress=zstd:3`.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub options: Vec<String>,
     /// Where the layout names `at`, the subvolume must be the layout's.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub as_in_layout: bool,
-    /// Skipped when fstab does not name `at`.
+    /// Skipped when fstab does not name `at`, or names it as `noauto`. One that fstab names and that
+    /// is not mounted still fails.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub optional: bool,
 }
 
 /// A file system and the room in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct SpaceParameters {
     /// A path on it; the root file system when missing.
     pub at: Option<String>,
@@ -54,6 +66,7 @@ pub struct SpaceParameters {
     /// Unused bytes for btrfs metadata.
     pub metadata: Option<Size>,
     /// Skipped when `at` is no mount point and fstab does not name it.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub optional: bool,
 }
 
@@ -71,6 +84,8 @@ impl SpaceParameters {
 
 /// A subvolume, or how a file or directory is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Properties {
     /// Its path.
     pub path: String,
@@ -81,17 +96,21 @@ pub struct Properties {
     /// Whether new content is written in place and without checksums.
     pub no_copy_on_write: Option<bool>,
     /// Skipped when there is nothing at `path`.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub optional: bool,
 }
 
 /// A file. Symlinks are followed unless the type or the target of a symlink is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct FileParameters {
     /// Its path.
     pub path: String,
     /// Whether there is such a file; true as soon as anything else is asked.
     pub exists: Option<bool>,
     /// What it is.
+    #[cfg_attr(feature = "schema", schemars(rename = "type"))]
     pub kind: Option<FileKind>,
     /// Permission bits in octal, as `0644`.
     pub mode: Option<String>,
@@ -102,6 +121,7 @@ pub struct FileParameters {
     /// The least size.
     pub minimum_size: Option<Size>,
     /// Texts that must occur in it.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub contains: Vec<String>,
     /// What a symlink holds, as written in it.
     pub target: Option<String>,
@@ -109,6 +129,7 @@ pub struct FileParameters {
 
 /// What a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FileKind {
     /// A regular file.
@@ -129,10 +150,14 @@ pub enum FileKind {
 
 /// Words or file names that must be there, and others that must not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Words {
     /// All of these.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub contains: Vec<String>,
     /// None of these.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub lacks: Vec<String>,
     /// The menu entry's title; for `grub-entry` alone.
     pub title: Option<String>,
@@ -140,6 +165,8 @@ pub struct Words {
 
 /// A systemd unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct ServiceParameters {
     /// As `docker.service`.
     pub unit: String,
@@ -148,11 +175,14 @@ pub struct ServiceParameters {
     /// Whether it starts by itself, as `systemctl is-enabled` means it.
     pub enabled: Option<bool>,
     /// Skipped when it is not installed.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub optional: bool,
 }
 
 /// A Unix socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct SocketParameters {
     /// Its path.
     pub path: String,
@@ -162,6 +192,8 @@ pub struct SocketParameters {
 
 /// A value under /proc/sys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct KernelParameter {
     /// As sysctl(8) takes it: `vm.swappiness` or `vm/swappiness`.
     pub name: String,
@@ -171,16 +203,21 @@ pub struct KernelParameter {
 
 /// A program, run without a shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct CommandOutput {
     /// The program's name or absolute path, and its arguments.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub argv: Vec<String>,
     /// It is killed after this many seconds (10).
     pub timeout_seconds: Option<u32>,
     /// The exit status that it must have (0).
     pub status: Option<u32>,
     /// Texts that must be in its standard output.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub contains: Vec<String>,
     /// Texts that must not.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub lacks: Vec<String>,
 }
 

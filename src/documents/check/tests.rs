@@ -1,4 +1,4 @@
-use super::kinds::{BLANKS, KINDS};
+use super::kinds::KINDS;
 use super::{CheckSpec, Names, SpaceParameters, Words};
 use crate::documents::{ViScript, parse};
 
@@ -184,34 +184,4 @@ fn what_is_not_asked_is_not_written() {
         written(CheckSpec::GrubEntry(Words::default())),
         r#"{"grub-entry":{}}"#
     );
-}
-
-#[test]
-fn the_reference_names_every_kind_with_all_its_keys() {
-    let text = include_str!("../../../docs/documents.md");
-    for (kind, blank) in KINDS.iter().zip(BLANKS) {
-        let of_kind = |line: &&str| {
-            let first = line.split('|').nth(1);
-            let own = format!("`{kind}`");
-            first.is_some_and(|names| names.split(',').any(|name| name.trim() == own))
-        };
-        let line = text.lines().find(of_kind);
-        let line = line.unwrap_or_else(|| panic!("docs/documents.md lacks {kind}"));
-        let same = matches!(*kind, "filesystem" | "fstab-entry");
-        let others: &[&str] = match *kind {
-            "memory" => &["at", "metadata", "optional"],
-            "device-statistics" => &["minimum", "metadata"],
-            "property" => &["read_only"],
-            "kernel-command-line" | "initramfs" => &["title"],
-            _ => &[],
-        };
-        for key in blank().record().map_or(&[][..], |record| record.keys()) {
-            let named = line.contains(&format!("`{key}`"));
-            let refused = others.contains(key);
-            assert!(
-                same || named != refused,
-                "{kind} {key} in docs/documents.md"
-            );
-        }
-    }
 }

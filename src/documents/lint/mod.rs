@@ -121,7 +121,7 @@ pub fn unparsable(source: &Source, error: &Error) -> Problem {
         } => format!("{at}{problem}{hint}"),
         other => other.to_string(),
     };
-    let help = "the keys and kinds are in docs/documents.md".to_owned();
+    let help = "every key and kind is in docs/reference.md".to_owned();
     Problem {
         severity: Severity::Error,
         file: source.file.clone(),

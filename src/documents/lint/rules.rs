@@ -80,7 +80,7 @@ fn incomplete_list(
     Some(source.error(
         &[Key("prerequisites"), Key(key)],
         what,
-        format!("add {names}"),
+        format!("add {names} to prerequisites.{key}"),
     ))
 }
 
@@ -119,7 +119,11 @@ pub(super) fn batch(source: &Source, batch: &Batch, viscripts: &[Loaded]) -> Vec
     }
     for problem in order::problems(batch, find) {
         let path = place_of(batch, &problem);
-        problems.push(source.error(&path, problem.to_string(), "docs/documents.md, \"Batch\""));
+        problems.push(source.error(
+            &path,
+            problem.to_string(),
+            "docs/documents.md, \"Where phases run\"",
+        ));
     }
     for (phase, index, name) in places(batch) {
         let Some(script) = find(name) else { continue };

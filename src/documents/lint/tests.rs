@@ -58,7 +58,7 @@ fn an_understated_risk_is_shown_where_it_stands() {
     assert_eq!(
         problem.render(),
         "error: this viScript calls itself low, but its step \"boot-path\" (switch-boot-path) is \
-         high\n --> btrfs_boot_configuration_viScript.json:6:17\n  |\n6 |   \"risk_level\": \"low\",\n\
+         high\n --> btrfs_boot_configuration_viScript.json:7:17\n  |\n7 |   \"risk_level\": \"low\",\n\
          \x20 |                 ^^^^^\n  = help: write \"high\""
     );
 }
@@ -72,7 +72,10 @@ fn an_incomplete_list_of_prerequisites_is_found() {
         "{}",
         problem.what
     );
-    assert_eq!(problem.help, "add \"lsinitramfs\"");
+    assert_eq!(
+        problem.help,
+        "add \"lsinitramfs\" to prerequisites.required_commands"
+    );
     let file = "btrfs_subvolume_creation_viScript.json";
     let problem = only(&edited(file, "\"btrfs\"", "\"ext4\""), file);
     assert!(
@@ -155,7 +158,7 @@ fn a_typo_is_shown_with_its_line() {
         problem.what
     );
     assert!(
-        problem.render().contains("4 |   \"descriptoin\""),
+        problem.render().contains("5 |   \"descriptoin\""),
         "{}",
         problem.render()
     );

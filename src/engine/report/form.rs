@@ -6,8 +6,10 @@ use crate::engine::State;
 
 /// The whole report; the seed's form with additions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
     /// The version of the additions.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = super::VERSION)))]
     pub report_version: u32,
     /// The seed's part.
     pub execution_log: ExecutionLog,
@@ -22,6 +24,7 @@ pub struct Report {
 
 /// What ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionLog {
     /// The batch's name and the time of arming.
     pub batch_id: String,
@@ -40,10 +43,15 @@ pub struct ExecutionLog {
 
 /// One phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PhaseLog {
     /// Its name.
     pub name: String,
     /// `completed`, `failed`, `running`, `pending` or `skipped`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("enum" = ["completed", "failed", "running", "pending", "skipped"]))
+    )]
     pub status: &'static str,
     /// Wall time in whole seconds, as `45s`.
     pub duration: String,
@@ -65,11 +73,16 @@ pub struct PhaseLog {
 
 /// One viScript.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ViScriptLog {
     /// Its file name.
     pub name: String,
     /// `success`, `failed`, `running`, `pending`, or `skipped`: it found nothing to look at, or what
     /// it requires failed.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("enum" = ["success", "failed", "running", "pending", "skipped"]))
+    )]
     pub status: &'static str,
     /// Checks that are as they should be.
     pub checks_passed: u32,
@@ -90,6 +103,7 @@ pub struct ViScriptLog {
 
 /// The whole run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Totals {
     /// Boots that took the migration up.
     pub attempts: u64,
@@ -113,6 +127,7 @@ pub struct Totals {
 
 /// What work cost. Work that was thrown away and done anew after a cut counts each time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Performance {
     /// Wall time.
     pub milliseconds: u64,
@@ -128,6 +143,7 @@ pub struct Performance {
 
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// The number of its record in the journal.
     pub sequence: u64,

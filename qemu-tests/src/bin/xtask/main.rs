@@ -9,7 +9,7 @@ use qemu_tests::machine::{self, Accelerator, Machine};
 use qemu_tests::task::Task;
 use qemu_tests::testing::{Selection, Tier};
 use qemu_tests::workspace::Workspace;
-use qemu_tests::{bench, demo, image, package, setup, testing};
+use qemu_tests::{bench, demo, documents, image, package, setup, testing};
 
 /// The project's own commands.
 #[derive(FromArgs)]
@@ -29,6 +29,7 @@ enum Command {
     Image(Image),
     Boot(Boot),
     Bench(Bench),
+    Schema(Schema),
 }
 
 /// install what a fresh Debian machine lacks
@@ -82,6 +83,15 @@ struct Boot {
 #[argh(subcommand, name = "bench")]
 struct Bench {}
 
+/// write JSON Schemas and docs/reference.md as the program's types say
+#[derive(FromArgs)]
+#[argh(subcommand, name = "schema")]
+struct Schema {
+    /// only compare; fail when a committed file differs
+    #[argh(switch)]
+    check: bool,
+}
+
 fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
     match dispatch(arguments.command) {
@@ -116,6 +126,8 @@ fn dispatch(command: Command) -> Result<()> {
         }
         Command::Bench(_) => bench::run(&workspace),
         Command::Boot(Boot { script }) => boot(&workspace, &script.join(" ")),
+        Command::Schema(Schema { check: true }) => documents::check(workspace.root()),
+        Command::Schema(Schema { check: false }) => documents::write(workspace.root()),
     }
 }
 

@@ -1,0 +1,242 @@
+use std::path::Path;
+
+use super::Template;
+use crate::documents::lint::{Source, lint};
+use crate::documents::{Batch, json};
+use crate::engine::survey::Survey;
+use crate::sys::Root;
+use crate::sys::mount::parse_mountinfo;
+
+const NOW: i64 = 1_702_909_822;
+const ROOT: &str = "1 0 0:1 / / rw - btrfs /dev/vda2 rw\n";
+const ROOTFS: &str = "1 0 0:1 /@rootfs / rw - btrfs /dev/vda2 rw\n";
+
+/// A machine with these files (directories end in a slash) and mounts.
+fn machine(files: &[&str], fstab: &str, mounts: &str) -> (tempfile::TempDir, Survey) {
+    let folder = tempfile::tempdir().unwrap();
+    let system = Root::open(folder.path()).unwrap();
+    let text = |path: &str| if path == "etc/fstab" { fstab } else { "" }.to_owned();
+    for path in files.iter().chain(&["etc/fstab", "home/", "var/log/"]) {
+        let directory = match path.strip_suffix('/') {
+            Some(directory) => Path::new(directory),
+            None => Path::new(path).parent().unwrap(),
+        };
+        system.create_directories(directory, 0o755).unwrap();
+        if !path.ends_with('/') {
+            let content = text(path);
+            system
+                .write_new_file(Path::new(path), content.as_bytes(), 0o755)
+                .unwrap();
+        }
+    }
+    let mounts = parse_mountinfo(mounts);
+    let root = mounts
+        .iter()
+        .find(|mount| mount.mount_point == Path::new("/"));
+    let old_root = root.unwrap().root.to_string_lossy();
+    let old_root = old_root.trim_matches('/').to_owned();
+    let survey = Survey {
+        system,
+        mounts,
+        top: None,
+        old_root,
+        identity: None,
+    };
+    (folder, survey)
+}
+
+/// What the template makes of the machine, seen to read back and to be clean beside its viScripts.
+fn filled_in(template: &str, survey: &Survey) -> Batch {
+    let batch = Template::named(template).unwrap().fill_in(survey, NOW);
+    let batch = batch.unwrap();
+    let text = json::indented(&json::text(&batch).unwrap());
+    assert_eq!(Batch::parse("new.json", &text).unwrap(), batch);
+    let mut sources = vec![Source {
+        file: "new.json".into(),
+        text: String::from_utf8(text).unwrap(),
+    }];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("viscripts");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        sources.push(Source {
+            file: path.file_name().unwrap().to_str().unwrap().to_owned(),
+            text: std::fs::read_to_string(path).unwrap(),
+        });
+    }
+    assert_eq!(lint(&sources), []);
+    batch
+}
+
+/// `mounted_at: name mount_point` of each subvolume.
+fn layout(batch: &Batch) -> Vec<String> {
+    let mut all = Vec::new();
+    for filesystem in &batch.layout.filesystems {
+        for one in &filesystem.subvolumes {
+            all.push(format!(
+                "{}: {} {}",
+                filesystem.mounted_at, one.name, one.mount_point
+            ));
+        }
+    }
+    all
+}
+
+fn refusal(template: &str, survey: &Survey) -> String {
+    let template = Template::named(template).unwrap();
+    template.fill_in(survey, NOW).unwrap_err().to_string()
+}
+
+#[test]
+fn directories_that_exist_and_make_sense_are_split_off() {
+    let files = [
+        "srv/www/index.html",
+        "var/lib/docker/",
+        "var/lib/mysql/ibdata1",
+        "opt/x",
+    ];
+    let (_folder, survey) = machine(&files, "", ROOT);
+    let batch = filled_in("flat-to-subvolumes", &survey);
+    assert_eq!(
+        layout(&batch),
+        [
+            "/: @ /",
+            "/: @home /home",
+            "/: @var_log /var/log",
+            "/: @srv /srv",
+            "/: @mysql /var/lib/mysql",
+        ],
+        "an empty /var/lib/docker is none, and /opt belongs to the packages"
+    );
+    assert_eq!(batch.created_date, "2023-12-18");
+    let subvolumes = &batch.layout.filesystems[0].subvolumes;
+    assert!(subvolumes.iter().all(|one| one.comment.is_some()));
+    assert!(batch.phases.iter().all(|phase| phase.comment.is_some()));
+}
+
+#[test]
+fn mount_points_of_other_file_systems_are_left_alone() {
+    let mounts = format!(
+        "{ROOT}2 1 8:1 / /home rw - ext4 /dev/vdb1 rw\n3 1 8:2 / /var rw - xfs /dev/vdc rw\n\
+         4 1 0:9 / /proc rw - proc proc rw\n"
+    );
+    let (_folder, survey) = machine(&["srv/x"], "", &mounts);
+    let batch = filled_in("flat-to-subvolumes", &survey);
+    assert_eq!(layout(&batch), ["/: @ /", "/: @srv /srv"]);
+    let about = batch.layout.filesystems[0].comment.as_deref().unwrap();
+    assert!(about.starts_with("/dev/vda2, "), "{about}");
+    assert!(
+        about.ends_with("Not part of it: /home (ext4), /var (xfs)."),
+        "{about}"
+    );
+}
+
+#[test]
+fn what_the_machine_lacks_is_not_asked_for() {
+    let (_folder, survey) = machine(&[], "", ROOT);
+    let batch = filled_in("flat-to-subvolumes", &survey);
+    let rollback = batch.rollback_configuration.unwrap();
+    let names: Vec<&String> = rollback.restore_commands.keys().collect();
+    assert_eq!(names, ["fstab"]);
+    let has_docker = |batch: &[crate::documents::batch::Phase]| {
+        batch.iter().any(|phase| phase.name == "service_validation")
+    };
+    assert!(!has_docker(&batch.phases));
+    let files = ["etc/default/grub", "usr/bin/dockerd"];
+    let (_folder, survey) = machine(&files, "", ROOT);
+    let batch = filled_in("flat-to-subvolumes", &survey);
+    assert!(has_docker(&batch.phases));
+    let rollback = batch.rollback_configuration.unwrap();
+    assert_eq!(
+        rollback.backup_locations["grub"],
+        "/etc/default/grub.backup.*"
+    );
+}
+
+#[test]
+fn room_is_asked_for_as_the_images_need_it() {
+    let (folder, survey) = machine(&["boot/initrd.img-6.1"], "", ROOT);
+    let image = std::fs::File::create(folder.path().join("boot/initrd.img-6.1")).unwrap();
+    image.set_len(50 << 20).unwrap();
+    let batch = filled_in("flat-to-subvolumes", &survey);
+    let asked = batch
+        .dependencies
+        .system_requirements
+        .min_disk_space
+        .unwrap();
+    assert_eq!(asked.to_string(), "164MiB");
+}
+
+#[test]
+fn a_template_that_does_not_fit_names_the_one_that_does() {
+    let (_folder, flat) = machine(&[], "", ROOT);
+    let (_folder, rootfs) = machine(&[], "", ROOTFS);
+    assert_eq!(layout(&filled_in("debian-rootfs", &rootfs))[0], "/: @ /");
+    assert!(refusal("debian-rootfs", &flat).contains("use --template flat-to-subvolumes"));
+    assert!(refusal("flat-to-subvolumes", &rootfs).contains("use --template debian-rootfs"));
+    let (_folder, done) = machine(&[], "", &ROOTFS.replace("@rootfs", "@"));
+    assert!(refusal("debian-rootfs", &done).contains("@ already"));
+    let (_folder, ext4) = machine(&[], "", &ROOT.replace("btrfs", "ext4"));
+    assert!(refusal("flat-to-subvolumes", &ext4).contains("the root is ext4, not btrfs"));
+    assert!(refusal("ml-workstation", &flat).contains("use --template flat-to-subvolumes"));
+    for (name, part) in [
+        ("ext4-in-place", "ext4-in-place: not supported yet"),
+        ("ext4-to-disk", "ext4-to-disk: not supported yet"),
+        ("debian-rotfs", "did you mean debian-rootfs?"),
+    ] {
+        let refused = Template::named(name).unwrap_err().to_string();
+        assert!(refused.contains(part), "{refused}");
+    }
+}
+
+#[test]
+fn models_and_data_sets_get_subvolumes_where_they_lie() {
+    let fstab = "UUID=a / btrfs defaults 0 0\nUUID=b /data btrfs defaults 0 0\n\
+                 UUID=c /ml btrfs defaults 0 0\n";
+    let mounts = format!(
+        "{ROOT}2 1 0:2 / /data rw - btrfs /dev/vdb rw\n3 1 0:3 /@ml /ml rw - btrfs /dev/vdc rw\n\
+         4 1 0:4 / /media/stick rw - btrfs /dev/sdz rw\n5 1 0:2 / /mnt rw - btrfs /dev/vdb rw\n"
+    );
+    let files = [
+        "models/",
+        "srv/Datasets/a",
+        "data/datasets/",
+        "data/checkpoints/",
+        "data/models",
+        "data/other/models/",
+        "ml/models/",
+        "media/stick/models/",
+        "mnt/",
+    ];
+    let (_folder, survey) = machine(&files, fstab, &mounts);
+    let batch = filled_in("ml-workstation", &survey);
+    assert_eq!(
+        layout(&batch),
+        [
+            "/: @ /",
+            "/: @home /home",
+            "/: @var_log /var/log",
+            "/: @srv /srv",
+            "/: @models /models",
+            "/: @srv_Datasets /srv/Datasets",
+            "/data: @data /data",
+            "/data: @checkpoints /data/checkpoints",
+            "/data: @datasets /data/datasets",
+        ],
+        "a file, a stick, and what has a subvolume already are left out"
+    );
+    let options = |filesystem: usize| {
+        let filesystem = &batch.layout.filesystems[filesystem];
+        let each = filesystem
+            .subvolumes
+            .iter()
+            .map(|one| one.options.join(","));
+        each.collect::<Vec<_>>()
+    };
+    let wanted = [
+        "compress=zstd:3",
+        "compress=zstd:3",
+        "noatime,compress=zstd:3",
+    ];
+    assert_eq!(options(1), wanted, "one option for all of a file system");
+    assert_eq!(options(0), ["", "", "", "", "noatime", "noatime"]);
+}
