@@ -3,7 +3,7 @@
 
 use super::place::{self, Place};
 use super::{CheckContext, Error, Outcome};
-use crate::documents::check::{Size, SpaceParameters};
+use crate::documents::check::{PlaceParameters, Size, SpaceParameters};
 use crate::sys::btrfs::{self, ERROR_KINDS, Space};
 use crate::sys::{Root, btrfs::DeviceErrors};
 
@@ -67,7 +67,7 @@ fn megabytes(bytes: u64) -> u64 {
 
 pub(super) fn device_statistics(
     context: &CheckContext,
-    wanted: &SpaceParameters,
+    wanted: &PlaceParameters,
 ) -> Result<Outcome, Error> {
     let at = wanted.at.as_deref().unwrap_or("/");
     let devices = match place::open(context, at, wanted.optional)? {

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
-use crate::documents::check::{KernelParameter, Size, SpaceParameters};
+use crate::documents::check::{KernelParameter, Size};
 use crate::sys::network;
 
-pub(super) fn memory(context: &CheckContext, wanted: &SpaceParameters) -> Result<Outcome, Error> {
-    let minimum = wanted.minimum.unwrap_or(Size(0));
+pub(super) fn memory(context: &CheckContext, minimum: Size) -> Result<Outcome, Error> {
     let text = context.system.read_text(Path::new("proc/meminfo"))?;
     let total = text
         .lines()

@@ -164,7 +164,7 @@ impl<'a> Looker<'a> {
             CheckSpec::InitramfsTools {} => initramfs_tools::look(context),
             CheckSpec::Commands(wanted) => names::commands(context, wanted),
             CheckSpec::KernelFilesystems(wanted) => names(Kind::Filesystem, wanted),
-            CheckSpec::Memory(wanted) => machine::memory(context, wanted),
+            CheckSpec::Memory { minimum } => machine::memory(context, *minimum),
             CheckSpec::BootChain {} => boot_chain::look(context),
             CheckSpec::FstabNamesLayout {} => fstab::look(context),
             CheckSpec::SubvolumesInPlace {} => subvolumes::look(context),

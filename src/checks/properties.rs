@@ -41,6 +41,9 @@ pub(super) fn subvolume(context: &CheckContext, wanted: &Properties) -> Result<O
 }
 
 pub(super) fn property(context: &CheckContext, wanted: &Properties) -> Result<Outcome, Error> {
+    if wanted.read_only.is_some() {
+        return subvolume(context, wanted);
+    }
     let path = Path::new(&wanted.path);
     match context.system.resolved_status(path)? {
         None => Ok(absent(wanted)),

@@ -25,6 +25,8 @@ pub(super) enum Slot<'a> {
     MaybeFlag(&'a mut Option<bool>),
     /// A number.
     MaybeNumber(&'a mut Option<u32>),
+    /// A size that must be given.
+    Size(&'a mut Size),
     /// A size.
     MaybeSize(&'a mut Option<Size>),
     /// What a path leads to.
@@ -42,6 +44,7 @@ impl<'de> DeserializeSeed<'de> for Slot<'_> {
             Self::Flag(slot) => *slot = bool::deserialize(deserializer)?,
             Self::MaybeFlag(slot) => *slot = Option::deserialize(deserializer)?,
             Self::MaybeNumber(slot) => *slot = Option::deserialize(deserializer)?,
+            Self::Size(slot) => *slot = Size::deserialize(deserializer)?,
             Self::MaybeSize(slot) => *slot = Option::deserialize(deserializer)?,
             Self::MaybeKind(slot) => *slot = Option::deserialize(deserializer)?,
         }
@@ -58,7 +61,9 @@ impl Slot<'_> {
             Self::Flag(flag) if *flag => map.serialize_entry(key, flag),
             Self::MaybeFlag(Some(flag)) => map.serialize_entry(key, flag),
             Self::MaybeNumber(Some(number)) => map.serialize_entry(key, number),
-            Self::MaybeSize(Some(size)) => map.serialize_entry(key, &size.to_string()),
+            Self::Size(size) | Self::MaybeSize(Some(size)) => {
+                map.serialize_entry(key, &size.to_string())
+            }
             Self::MaybeKind(Some(kind)) => map.serialize_entry(key, kind),
             _ => Ok(()),
         }

@@ -140,10 +140,7 @@ fn required_by(batch: &Batch) -> Vec<NamedCheck> {
         checks.push(NamedCheck::required(name, check));
     };
     if let Some(minimum) = requirements.min_memory {
-        add(
-            "enough memory (min_memory)",
-            CheckSpec::Memory(SpaceParameters::at_least(minimum)),
-        );
+        add("enough memory (min_memory)", CheckSpec::Memory { minimum });
     }
     if let Some(minimum) = requirements.min_disk_space {
         add(

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::CheckSpec;
+use super::{CheckSpec, Size};
 use crate::documents::record::{Fill, Record, Shown};
 
 /// Names, and what each is with nothing asked.
@@ -33,7 +33,7 @@ kinds! {
     "initramfs-tools" CheckSpec::InitramfsTools {};
     "commands" CheckSpec::Commands(Default::default());
     "kernel-filesystems" CheckSpec::KernelFilesystems(Default::default());
-    "memory" CheckSpec::Memory(Default::default());
+    "memory" CheckSpec::Memory { minimum: Size(0) };
     "boot-chain" CheckSpec::BootChain {};
     "fstab-names-layout" CheckSpec::FstabNamesLayout {};
     "subvolumes-in-place" CheckSpec::SubvolumesInPlace {};
@@ -74,7 +74,9 @@ impl CheckSpec {
     /// Its parameters, if it has any.
     fn record(&mut self) -> Option<&mut dyn Record> {
         Some(match self {
-            Self::FreeSpace(asked) | Self::DeviceStatistics(asked) | Self::Memory(asked) => asked,
+            Self::FreeSpace(asked) => asked,
+            Self::DeviceStatistics(asked) => asked,
+            Self::Memory { minimum } => minimum,
             Self::Commands(asked)
             | Self::KernelFilesystems(asked)
             | Self::Ports(asked)

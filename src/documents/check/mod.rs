@@ -6,12 +6,14 @@
 
 mod kinds;
 mod parameters;
+#[cfg(feature = "schema")]
+mod schema;
 mod sense;
 
 pub use super::size::Size;
 pub use parameters::{
-    CommandOutput, FileKind, FileParameters, KernelParameter, MountParameters, Names, Properties,
-    ServiceParameters, SocketParameters, SpaceParameters, Words,
+    CommandOutput, FileKind, FileParameters, KernelParameter, MountParameters, Names,
+    PlaceParameters, Properties, ServiceParameters, SocketParameters, SpaceParameters, Words,
 };
 
 /// One thing to look at; nothing is ever changed by it.
@@ -31,7 +33,7 @@ pub enum CheckSpec {
     /// There is room: for what the plan needs where no number is given.
     FreeSpace(SpaceParameters),
     /// The btrfs has counted no write, read, flush, corruption or generation error on its devices.
-    DeviceStatistics(SpaceParameters),
+    DeviceStatistics(PlaceParameters),
     /// No swap device holds a hibernated system.
     NoHibernationImage {},
     /// Nothing that must be changed is immutable or append-only.
@@ -48,8 +50,11 @@ pub enum CheckSpec {
     Commands(Names),
     /// The running kernel can mount these file systems.
     KernelFilesystems(Names),
-    /// There is this much memory (`minimum`); a tenth less is enough, the kernel keeps a part.
-    Memory(SpaceParameters),
+    /// There is this much memory; a tenth less is enough, the kernel keeps a part.
+    Memory {
+        /// As `512MB`.
+        minimum: Size,
+    },
     /// The new system can be found by the boot loader: every link of the chain, in the new tree.
     BootChain {},
     /// The new fstab names the layout, each line with a subvolume that exists.
@@ -64,6 +69,7 @@ pub enum CheckSpec {
     /// field, not the option's text.
     Mount(MountParameters),
     /// The file system that a path lies on.
+    #[cfg_attr(feature = "schema", schemars(extend("allOf" = schema::asks("filesystem", &["source", "filesystem", "subvolume", "options", "as_in_layout"]))))]
     Filesystem(MountParameters),
     /// A line of /etc/fstab.
     FstabEntry(MountParameters),
@@ -72,17 +78,22 @@ pub enum CheckSpec {
     Subvolume(Properties),
     /// How what is written to a file or directory from now on is stored: by its flags, its btrfs
     /// property and the mount's options, in btrfs's own order.
+    #[cfg_attr(feature = "schema", schemars(extend("allOf" = schema::asks("property", &["read_only", "compression", "no_copy_on_write"]))))]
     Property(Properties),
     /// A file, directory or anything else with a path.
+    #[cfg_attr(feature = "schema", schemars(extend("allOf" = schema::asks("file", &["exists", "type", "mode", "owner", "group", "minimum_size", "contains", "target"]))))]
     File(FileParameters),
     /// A menu entry of /boot/grub/grub.cfg, the default one or the one of this title: its kernel, its
     /// initrds, the kernel's arguments.
+    #[cfg_attr(feature = "schema", schemars(extend("allOf" = schema::asks("grub-entry", &["title", "contains", "lacks"]))))]
     GrubEntry(Words),
     /// What the running kernel was started with, word by word: `quiet` is the argument with a value
     /// or without, `rootflags=subvol=@` also one of several values.
+    #[cfg_attr(feature = "schema", schemars(extend("allOf" = schema::asks("kernel-command-line", &["contains", "lacks"]))))]
     KernelCommandLine(Words),
     /// Files in every initramfs image in /boot, by `lsinitramfs`; `sbin/init` also is
     /// `usr/sbin/init`.
+    #[cfg_attr(feature = "schema", schemars(extend("allOf" = schema::asks("initramfs", &["contains", "lacks"]))))]
     Initramfs(Words),
     /// A systemd unit: that it exists, is active, is enabled.
     Service(ServiceParameters),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Size;
-use crate::documents::record::record;
+use crate::documents::record::{Record, Slot, record};
 
 /// Names that all must be there, or must all be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,7 +11,10 @@ use crate::documents::record::record;
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Names {
     /// The names; at least one.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1), inner(regex(pattern = r"^\S+$")))
+    )]
     pub names: Vec<String>,
     /// None of them may be there.
     #[cfg_attr(feature = "schema", schemars(default))]
@@ -35,6 +38,7 @@ impl Names {
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct MountParameters {
     /// The mount point, or for `filesystem` any path.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
     pub at: String,
     /// The device in any spelling: `/dev/sda2`, `UUID=…`, `LABEL=…`.
     pub source: Option<String>,
@@ -60,6 +64,7 @@ pub struct MountParameters {
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct SpaceParameters {
     /// A path on it; the root file system when missing.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
     pub at: Option<String>,
     /// Unused bytes that there must be, as `50GB`.
     pub minimum: Option<Size>,
@@ -82,12 +87,26 @@ impl SpaceParameters {
     }
 }
 
+/// A file system.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
+pub struct PlaceParameters {
+    /// A path on it; the root file system when missing.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
+    pub at: Option<String>,
+    /// Skipped when `at` is no mount point and fstab does not name it.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub optional: bool,
+}
+
 /// A subvolume, or how a file or directory is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Properties {
     /// Its path.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub path: String,
     /// Whether the subvolume is read-only.
     pub read_only: Option<bool>,
@@ -106,6 +125,7 @@ pub struct Properties {
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct FileParameters {
     /// Its path.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
     pub path: String,
     /// Whether there is such a file; true as soon as anything else is asked.
     pub exists: Option<bool>,
@@ -113,6 +133,7 @@ pub struct FileParameters {
     #[cfg_attr(feature = "schema", schemars(rename = "type"))]
     pub kind: Option<FileKind>,
     /// Permission bits in octal, as `0644`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[0-7]{1,4}$")))]
     pub mode: Option<String>,
     /// The owner's name or number.
     pub owner: Option<String>,
@@ -121,7 +142,7 @@ pub struct FileParameters {
     /// The least size.
     pub minimum_size: Option<Size>,
     /// Texts that must occur in it.
-    #[cfg_attr(feature = "schema", schemars(default))]
+    #[cfg_attr(feature = "schema", schemars(default, inner(length(min = 1))))]
     pub contains: Vec<String>,
     /// What a symlink holds, as written in it.
     pub target: Option<String>,
@@ -154,10 +175,10 @@ pub enum FileKind {
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Words {
     /// All of these.
-    #[cfg_attr(feature = "schema", schemars(default))]
+    #[cfg_attr(feature = "schema", schemars(default, inner(length(min = 1))))]
     pub contains: Vec<String>,
     /// None of these.
-    #[cfg_attr(feature = "schema", schemars(default))]
+    #[cfg_attr(feature = "schema", schemars(default, inner(length(min = 1))))]
     pub lacks: Vec<String>,
     /// The menu entry's title; for `grub-entry` alone.
     pub title: Option<String>,
@@ -169,6 +190,10 @@ pub struct Words {
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct ServiceParameters {
     /// As `docker.service`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = r"^(?![-.])[^/ ]*\.[^/ ]*$"))
+    )]
     pub unit: String,
     /// Whether it is active.
     pub active: Option<bool>,
@@ -185,6 +210,7 @@ pub struct ServiceParameters {
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct SocketParameters {
     /// Its path.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^/")))]
     pub path: String,
     /// Skipped when this unit is not installed.
     pub unit: Option<String>,
@@ -196,8 +222,10 @@ pub struct SocketParameters {
 #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct KernelParameter {
     /// As sysctl(8) takes it: `vm.swappiness` or `vm/swappiness`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[^./]+([./][^./]+)*$")))]
     pub name: String,
     /// Its value; blanks and tabs between numbers are the same.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"\S")))]
     pub value: String,
 }
 
@@ -210,14 +238,15 @@ pub struct CommandOutput {
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub argv: Vec<String>,
     /// It is killed after this many seconds (10).
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 3600)))]
     pub timeout_seconds: Option<u32>,
     /// The exit status that it must have (0).
     pub status: Option<u32>,
     /// Texts that must be in its standard output.
-    #[cfg_attr(feature = "schema", schemars(default))]
+    #[cfg_attr(feature = "schema", schemars(default, inner(length(min = 1))))]
     pub contains: Vec<String>,
     /// Texts that must not.
-    #[cfg_attr(feature = "schema", schemars(default))]
+    #[cfg_attr(feature = "schema", schemars(default, inner(length(min = 1))))]
     pub lacks: Vec<String>,
 }
 
@@ -227,6 +256,7 @@ record!(MountParameters: "at" at Text; "source" source MaybeText, "filesystem" f
     "optional" optional Flag);
 record!(SpaceParameters: ; "at" at MaybeText, "minimum" minimum MaybeSize,
     "metadata" metadata MaybeSize, "optional" optional Flag);
+record!(PlaceParameters: ; "at" at MaybeText, "optional" optional Flag);
 record!(Properties: "path" path Text; "read_only" read_only MaybeFlag,
     "compression" compression MaybeText, "no_copy_on_write" no_copy_on_write MaybeFlag,
     "optional" optional Flag);
@@ -240,3 +270,18 @@ record!(SocketParameters: "path" path Text; "unit" unit MaybeText);
 record!(KernelParameter: "name" name Text, "value" value Text; );
 record!(CommandOutput: "argv" argv Texts; "timeout_seconds" timeout_seconds MaybeNumber,
     "status" status MaybeNumber, "contains" contains Texts, "lacks" lacks Texts);
+
+/// `memory` has one key, which is its value.
+impl Record for Size {
+    fn keys(&self) -> &'static [&'static str] {
+        &["minimum"]
+    }
+
+    fn required(&self) -> usize {
+        1
+    }
+
+    fn slot(&mut self, _index: usize) -> Option<Slot<'_>> {
+        Some(Slot::Size(self))
+    }
+}

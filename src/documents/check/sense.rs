@@ -24,9 +24,8 @@ impl CheckSpec {
             Self::Mount(mount) | Self::FstabEntry(mount) => in_mount(mount, false),
             Self::Filesystem(mount) => in_mount(mount, true),
             Self::FreeSpace(space) => in_free_space(space),
-            Self::DeviceStatistics(space) => in_statistics(space),
-            Self::Memory(space) => in_memory(space),
-            Self::Subvolume(subvolume) => blank("path", &subvolume.path),
+            Self::DeviceStatistics(place) => relative("at", place.at.as_deref()?),
+            Self::Subvolume(subvolume) => empty("path", &subvolume.path),
             Self::Property(property) => in_property(property),
             Self::File(file) => in_file(file),
             Self::GrubEntry(words) => in_words(words, words.title.is_some()),
@@ -92,29 +91,14 @@ fn in_free_space(space: &SpaceParameters) -> Option<String> {
     }
 }
 
-fn in_memory(memory: &SpaceParameters) -> Option<String> {
-    let only = memory.at.is_none() && memory.metadata.is_none() && !memory.optional;
-    if only && memory.minimum.is_some() {
-        return None;
-    }
-    Some("it takes \"minimum\" and nothing else".into())
-}
-
-fn in_statistics(space: &SpaceParameters) -> Option<String> {
-    if space.minimum.is_some() || space.metadata.is_some() {
-        return Some("minimum, metadata: these are for free-space".into());
-    }
-    relative("at", space.at.as_deref()?)
-}
-
 fn in_property(property: &Properties) -> Option<String> {
-    if property.read_only.is_some() {
-        return Some("read_only: this is for subvolume".into());
-    }
-    if property.compression.is_none() && property.no_copy_on_write.is_none() {
+    let asks = property.read_only.is_some()
+        || property.compression.is_some()
+        || property.no_copy_on_write.is_some();
+    if !asks {
         return Some(format!("it asks for nothing: {ALWAYS}"));
     }
-    relative("path", &property.path)
+    empty("path", &property.path)
 }
 
 fn in_file(file: &FileParameters) -> Option<String> {
@@ -166,7 +150,7 @@ fn in_parameter(parameter: &KernelParameter) -> Option<String> {
             parameter.name
         ));
     }
-    blank("value", &parameter.value)
+    empty("value", parameter.value.trim())
 }
 
 fn in_command(command: &CommandOutput) -> Option<String> {
@@ -187,8 +171,8 @@ fn empty_text(texts: &[String]) -> Option<String> {
     empty.then(|| "an empty text is in everything".into())
 }
 
-fn blank(key: &str, text: &str) -> Option<String> {
-    text.trim().is_empty().then(|| format!("{key} is empty"))
+fn empty(key: &str, text: &str) -> Option<String> {
+    text.is_empty().then(|| format!("{key} is empty"))
 }
 
 fn relative(key: &str, path: &str) -> Option<String> {
