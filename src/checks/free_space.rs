@@ -4,8 +4,8 @@
 use super::place::{self, Place};
 use super::{CheckContext, Error, Outcome};
 use crate::documents::check::{PlaceParameters, Size, SpaceParameters};
-use crate::sys::btrfs::{self, ERROR_KINDS, Space};
-use crate::sys::{Root, btrfs::DeviceErrors};
+use crate::sys::Root;
+use crate::sys::btrfs::{self, DeviceErrors, ERROR_KINDS, Space};
 
 /// Bytes of metadata a migration must find free: snapshots and renames touch a few hundred tree
 /// nodes of 16 KiB, twice with DUP; the rest is reserve, because btrfs refuses late and badly.
@@ -15,12 +15,26 @@ pub(super) fn look(context: &CheckContext, wanted: &SpaceParameters) -> Result<O
     let Some(at) = &wanted.at else {
         let top = context.top.unwrap_or(context.system);
         let metadata = wanted.metadata.unwrap_or(METADATA);
-        return enough(top, "the root file system", wanted.minimum, Some(metadata));
+        let outcome = enough(top, "/", wanted.minimum, Some(metadata))?;
+        return match outcome {
+            Outcome::Pass => elsewhere(context, metadata),
+            outcome => Ok(outcome),
+        };
     };
     match place::open(context, at, wanted.optional)? {
         Place::There(root) => enough(&root, at, wanted.minimum, wanted.metadata),
         Place::Not(outcome) => Ok(outcome),
     }
+}
+
+/// The layout's other file systems get snapshots, too.
+fn elsewhere(context: &CheckContext, metadata: Size) -> Result<Outcome, Error> {
+    for other in context.others {
+        if let Some(problem) = little_metadata(&other.top, &other.mounted_at, metadata)? {
+            return Ok(problem);
+        }
+    }
+    Ok(Outcome::Pass)
 }
 
 fn enough(
@@ -39,18 +53,22 @@ fn enough(
             ));
         }
     }
-    let Some(needed) = metadata else {
-        return Ok(Outcome::Pass);
-    };
-    let free = free_metadata(&btrfs::space(root)?);
-    if free < needed.0 {
-        let (free, needed) = (megabytes(free), megabytes(needed.0));
-        return Ok(Outcome::fail(
-            format!("{free} MiB of metadata space are free on {name}, {needed} MiB are needed"),
-            "delete something, then run `btrfs balance start -dusage=20` on it",
-        ));
+    match metadata {
+        Some(needed) => Ok(little_metadata(root, name, needed)?.unwrap_or(Outcome::Pass)),
+        None => Ok(Outcome::Pass),
     }
-    Ok(Outcome::Pass)
+}
+
+fn little_metadata(root: &Root, name: &str, needed: Size) -> Result<Option<Outcome>, Error> {
+    let free = free_metadata(&btrfs::space(root)?);
+    if free >= needed.0 {
+        return Ok(None);
+    }
+    let (free, needed) = (megabytes(free), megabytes(needed.0));
+    Ok(Some(Outcome::fail(
+        format!("{free} MiB of metadata space are free on {name}, {needed} MiB are needed"),
+        format!("delete something, then run `btrfs balance start -dusage=20 {name}`"),
+    )))
 }
 
 /// What metadata can still grow into: its own chunks' rest, less what the kernel keeps for

@@ -4,12 +4,20 @@
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
+use crate::documents::layout::FilesystemLayout;
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
-    let Some(layout) = context.layout.root() else {
-        return Ok(Outcome::Pass);
-    };
-    let device = context.mount_at("/").map(|mount| mount.source.as_str());
+    for layout in &context.layout.filesystems {
+        if let Some(problem) = not_mounted(context, layout) {
+            return Ok(problem);
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+fn not_mounted(context: &CheckContext, layout: &FilesystemLayout) -> Option<Outcome> {
+    let main = context.mount_at(&layout.mounted_at);
+    let device = main.map(|mount| mount.source.as_str());
     for subvolume in &layout.subvolumes {
         let at = &subvolume.mount_point;
         let problem = match context.mount_at(at) {
@@ -22,10 +30,10 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
             }
             Some(_) => continue,
         };
-        return Ok(Outcome::fail(
+        return Some(Outcome::fail(
             format!("{at} is not the subvolume {}: {problem}", subvolume.name),
             format!("look at the line of {at} in /etc/fstab"),
         ));
     }
-    Ok(Outcome::Pass)
+    None
 }

@@ -30,7 +30,7 @@ mod subvolumes;
 mod swap_file;
 mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::Error;
 pub use fstab::names_layout as fstab_names_layout;
@@ -38,6 +38,7 @@ pub use hibernation::hibernated_device;
 
 use names::{Kind, Known};
 
+use crate::documents::layout::FilesystemLayout;
 use crate::documents::plan::FilesystemIdentity;
 use crate::documents::{CheckSpec, Layout};
 use crate::sys::Root;
@@ -58,6 +59,41 @@ pub struct CheckContext<'a> {
     pub layout: &'a Layout,
     /// How the root file system is known.
     pub identity: Option<&'a FilesystemIdentity>,
+    /// The layout's other file systems, as far as they could be mounted.
+    pub others: &'a [MountedFilesystem],
+}
+
+/// A file system that is not the root's, with its top level mounted.
+#[derive(Debug)]
+pub struct MountedFilesystem {
+    /// Where it is mounted in the old system.
+    pub mounted_at: String,
+    /// How it is known.
+    pub identity: FilesystemIdentity,
+    /// Its top level.
+    pub top: Root,
+}
+
+/// One file system of the layout, as checks look at it.
+#[derive(Debug, Clone, Copy)]
+struct View<'a> {
+    layout: &'a FilesystemLayout,
+    top: &'a Root,
+    old_root: &'a str,
+}
+
+impl View<'_> {
+    /// The old root, without what is mounted over it.
+    fn old(&self) -> Result<Root, Error> {
+        Ok(self.top.within(Path::new(self.old_root))?)
+    }
+
+    /// A path of it as the old system sees it.
+    fn shown(&self, inside: &Path) -> PathBuf {
+        let inside = inside.strip_prefix("/").unwrap_or(inside);
+        let inside = inside.strip_prefix(".").unwrap_or(inside);
+        Path::new(&self.layout.mounted_at).join(inside)
+    }
 }
 
 impl<'a> CheckContext<'a> {
@@ -76,6 +112,40 @@ impl<'a> CheckContext<'a> {
         let mut subvolumes = filesystems.flat_map(|filesystem| &filesystem.subvolumes);
         let found = subvolumes.find(|known| known.mount_point == mount_point);
         found.map(|subvolume| subvolume.name.as_str())
+    }
+
+    /// All file systems of the layout, the root's first.
+    fn views(&self) -> Result<Vec<View<'a>>, Error> {
+        let root = self
+            .layout
+            .root()
+            .ok_or_else(|| Error::Malformed("the layout has no root file system".into()))?;
+        let mut views = vec![View {
+            layout: root,
+            top: self.top()?,
+            old_root: self.old_root,
+        }];
+        for layout in self.layout.others() {
+            let mut there = self.others.iter();
+            let there = there.find(|other| other.mounted_at == layout.mounted_at);
+            let there = there.ok_or_else(|| Error::Missing(layout.mounted_at.clone()))?;
+            views.push(View {
+                layout,
+                top: &there.top,
+                old_root: "",
+            });
+        }
+        Ok(views)
+    }
+
+    /// How a file system is known; none when it is missing.
+    fn identity_of(&self, layout: &FilesystemLayout) -> Option<&'a FilesystemIdentity> {
+        if layout.mounted_at == "/" {
+            return self.identity;
+        }
+        let mut others = self.others.iter();
+        let there = others.find(|other| other.mounted_at == layout.mounted_at)?;
+        Some(&there.identity)
     }
 
     fn top(&self) -> Result<&'a Root, Error> {

@@ -81,6 +81,7 @@ impl Sample {
             old_root: "",
             layout: &self.layout,
             identity: self.identity.as_ref(),
+            others: &[],
         }
     }
 

@@ -1,6 +1,7 @@
 //! Owner, mode, extended attributes, flags and times. No change here is durable before a sync.
 
 mod extended;
+mod storage;
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -13,6 +14,8 @@ pub use extended::{
     ExtendedAttributes, extended_attributes, extended_attributes_at, extended_attributes_of,
     set_extended_attribute,
 };
+
+pub use storage::Storage;
 
 use super::{Error, InodeFlags, Result, Root, Status, Time};
 
