@@ -232,6 +232,11 @@ impl ViScript {
         if script.steps.is_empty() && script.checks.is_empty() {
             return refuse("checks", "neither steps nor checks: it would always pass");
         }
+        for (index, named) in script.checks.iter().enumerate() {
+            if let Some(problem) = named.check.problem() {
+                return refuse(&format!("checks[{index}].check"), &problem);
+            }
+        }
         if script.kind != Kind::Core && !script.steps.is_empty() {
             return refuse(
                 "steps",

@@ -13,6 +13,7 @@ use super::{Error, Stage};
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::checks::CheckContext;
 use crate::documents::CheckSpec;
+use crate::documents::check::SpaceParameters;
 use crate::documents::plan::After;
 use crate::journal::Record;
 use crate::sys::Root;
@@ -126,7 +127,7 @@ fn look_again(migration: &Migration, context: &CheckContext) -> Result<(), Error
     let again = [
         CheckSpec::NamesFree {},
         CheckSpec::NestedSubvolumes {},
-        CheckSpec::FreeSpace { minimum: None },
+        CheckSpec::FreeSpace(SpaceParameters::default()),
         CheckSpec::NothingImmutable {},
     ];
     let checks = own_checks()

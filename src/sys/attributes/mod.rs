@@ -91,6 +91,23 @@ pub fn flags_of(file: impl AsFd, shown: &Path) -> Result<InodeFlags> {
     }
 }
 
+/// How what is written to a file or directory is stored: its flags, and btrfs's own property
+/// `compression` where it has one.
+pub fn storage_of(root: &Root, path: &Path) -> Result<(InodeFlags, Option<String>)> {
+    const ACT: &str = "read the properties of";
+    const LONGEST: usize = 32;
+    let shown = root.shown(path);
+    let file = root.open_entry(ACT, path, OFlags::RDONLY)?;
+    let mut value = [0; LONGEST];
+    let compression = match rustix::fs::fgetxattr(&file, "btrfs.compression", &mut value) {
+        Ok(length) => value.get(..length),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => None,
+        Err(cause) => return Err(Error::call(ACT, &shown, cause)),
+    };
+    let compression = compression.map(|value| String::from_utf8_lossy(value).into_owned());
+    Ok((flags_of(&file, &shown)?, compression))
+}
+
 /// Sets the flags of an open file or directory, all at once.
 pub fn set_flags_of(file: impl AsFd, shown: &Path, bits: u32) -> Result<()> {
     rustix::fs::ioctl_setflags(file, IFlags::from_bits_retain(bits))

@@ -9,7 +9,7 @@ use qemu_tests::machine::{self, Accelerator, Machine};
 use qemu_tests::task::Task;
 use qemu_tests::testing::{Selection, Tier};
 use qemu_tests::workspace::Workspace;
-use qemu_tests::{demo, documents, image, package, setup, testing};
+use qemu_tests::{bench, demo, documents, image, package, setup, testing};
 
 /// The project's own commands.
 #[derive(FromArgs)]
@@ -28,6 +28,7 @@ enum Command {
     Size(Size),
     Image(Image),
     Boot(Boot),
+    Bench(Bench),
     Schema(Schema),
 }
 
@@ -77,6 +78,11 @@ struct Boot {
     script: Vec<String>,
 }
 
+/// time 1,000 checks of mixed kinds in one viScript on this machine
+#[derive(FromArgs)]
+#[argh(subcommand, name = "bench")]
+struct Bench {}
+
 /// write JSON Schemas and docs/reference.md as the program's types say
 #[derive(FromArgs)]
 #[argh(subcommand, name = "schema")]
@@ -118,6 +124,7 @@ fn dispatch(command: Command) -> Result<()> {
             println!("{}", image::flat_btrfs(&workspace, &tools)?.display());
             Ok(())
         }
+        Command::Bench(_) => bench::run(&workspace),
         Command::Boot(Boot { script }) => boot(&workspace, &script.join(" ")),
         Command::Schema(Schema { check: true }) => documents::check(workspace.root()),
         Command::Schema(Schema { check: false }) => documents::write(workspace.root()),
