@@ -255,8 +255,12 @@ impl Disk {
     pub fn plan(&self, top: &Root, after: After) -> Plan {
         let shipped = self.documents().join("batches/flat-to-subvolumes.json");
         let batch = self.batch.as_ref().unwrap_or(&shipped);
-        let folder = batch.parent().unwrap().to_str().unwrap();
-        run("chmod", &["-R", "go-w", folder]);
+        // Not all of the folder: the disk may be mounted in it.
+        run("chmod", &["go-w", batch.to_str().unwrap()]);
+        let viscripts = batch.parent().unwrap().join("viscripts");
+        if viscripts.exists() {
+            run("chmod", &["-R", "go-w", viscripts.to_str().unwrap()]);
+        }
         let survey = Survey::of(top.path()).unwrap();
         let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
         let root = self.kind.root();
@@ -780,8 +784,9 @@ fn two_filesystems_batch(folder: &Path) -> PathBuf {
         .as_array_mut()
         .unwrap()
         .push(ml);
+    let folder = folder.join("batch");
     let viscripts = folder.join("viscripts");
-    fs::create_dir(&viscripts).unwrap();
+    fs::create_dir_all(&viscripts).unwrap();
     for entry in fs::read_dir(repository().join("viscripts")).unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, viscripts.join(path.file_name().unwrap())).unwrap();
