@@ -1,13 +1,14 @@
 //! The journal: its frames, and what its records amount to.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use rootshift::documents::{json, parse};
 use rootshift::engine::State;
 use rootshift::journal::{Error, Journal, Record, frame};
 use rootshift::sys::Root;
+use tempfile::TempDir;
 
 const TAGS: [u64; 2] = [42, 43];
 
@@ -45,22 +46,15 @@ fn journals() -> &'static [Vec<Vec<u8>>; 2] {
     })
 }
 
-/// A folder of this process, in memory where there is such a place.
-fn folder() -> &'static PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let memory = Path::new("/dev/shm");
-        let base = if memory.is_dir() {
-            memory.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
-        tempfile::Builder::new()
-            .prefix("rootshift-fuzz-")
-            .tempdir_in(base)
-            .unwrap()
-            .keep()
-    })
+/// A folder of its own, in memory where there is such a place; it goes with the value.
+fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    made.unwrap()
 }
 
 /// The data spoils a journal, as a small program of operations on its bytes. Whatever comes out of
@@ -68,11 +62,12 @@ fn folder() -> &'static PathBuf {
 pub fn journal(data: &[u8]) {
     let [ours, other] = journals();
     let bytes = spoilt(&ours.concat(), &other.concat(), data);
-    let name = format!("{:?}", std::thread::current().id());
-    let file = folder().join(&name);
+    let folder = folder();
+    let name = Path::new("journal");
+    let file = folder.path().join(name);
     fs::write(&file, &bytes).unwrap();
-    let root = Root::open(folder()).unwrap();
-    match Journal::open(&root, Path::new(&name)) {
+    let root = Root::open(folder.path()).unwrap();
+    match Journal::open(&root, name) {
         Ok(mut journal) => {
             let records: Vec<Record> = journal
                 .entries()
@@ -88,7 +83,7 @@ pub fn journal(data: &[u8]) {
             // What was dropped is overwritten by the next record, and does not come back.
             journal.append(Record::Disarmed).unwrap();
             drop(journal);
-            let journal = Journal::open(&root, Path::new(&name)).unwrap();
+            let journal = Journal::open(&root, name).unwrap();
             let again: Vec<&Record> = journal
                 .entries()
                 .iter()
@@ -111,7 +106,6 @@ pub fn journal(data: &[u8]) {
         }
         Err(error) => panic!("{error}"),
     }
-    fs::remove_file(file).unwrap();
 }
 
 /// Where a record after the bad one stands whole in its place, the bad one was durable: the journal
