@@ -783,8 +783,9 @@ fn two_filesystems_batch(folder: &Path) -> PathBuf {
         .as_array_mut()
         .unwrap()
         .push(ml);
+    let folder = folder.join("batch");
     let viscripts = folder.join("viscripts");
-    fs::create_dir(&viscripts).unwrap();
+    fs::create_dir_all(&viscripts).unwrap();
     for entry in fs::read_dir(repository().join("viscripts")).unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, viscripts.join(path.file_name().unwrap())).unwrap();
