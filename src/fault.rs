@@ -6,6 +6,23 @@
 //! virtual machine's power, before it kills the program. It must not exit: that would unmount, and
 //! unmounting commits what a power cut loses.
 
+/// Bugs on purpose: a cut sweep that does not find them is worth nothing. Features of the same
+/// names bring them about; a release build with one of them does not compile.
+pub mod mutant {
+    /// No `syncfs` between a step and the record that it is done, nor before the boot path changes.
+    pub const SKIP_SYNC: bool = cfg!(feature = "mutate-skip-sync");
+    /// The boot path is switched before the commit is recorded.
+    pub const FLIP_EARLY: bool = cfg!(feature = "mutate-flip-early");
+    /// Files are overwritten where they are, instead of written beside and renamed.
+    pub const WRITE_IN_PLACE: bool = cfg!(feature = "mutate-write-in-place");
+
+    #[cfg(not(debug_assertions))]
+    const _: () = assert!(
+        !(SKIP_SYNC || FLIP_EARLY || WRITE_IN_PLACE),
+        "a program with a bug on purpose is never shipped"
+    );
+}
+
 /// Every fault point, in the order of a migration's life. Tests loop over this list.
 pub const POINTS: &[&str] = &[
     "attempt-recorded",

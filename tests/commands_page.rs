@@ -88,3 +88,23 @@ fn every_option_is_named_and_every_named_one_exists() {
         assert!(PAGE.contains(&format!("`{option}`")), "{option}");
     }
 }
+
+#[test]
+fn a_bad_command_line_is_one_line_and_status_2() {
+    for (words, said) in [
+        (&["nonsense"][..], "nonsense"),
+        (&["plan", "--bogus"], "--bogus"),
+        (&["arm", "--batch"], "--batch"),
+        (&[], "lint"),
+    ] {
+        let binary = env!("CARGO_BIN_EXE_rootshift");
+        let output = Command::new(binary).args(words).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {stderr}");
+        assert!(
+            stderr.contains(said) && stderr.contains("--help"),
+            "{stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}

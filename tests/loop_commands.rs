@@ -219,7 +219,10 @@ fn a_full_disk_is_refused() {
         file.set_modified(std::time::SystemTime::now()).unwrap();
         file.sync_all().unwrap();
     });
-    assert_refused(&disk, &["MiB of metadata space are free", "btrfs balance"]);
+    assert_refused(
+        &disk,
+        &["MiB of metadata space are free on /", "btrfs balance"],
+    );
 }
 
 #[test]
@@ -285,11 +288,14 @@ fn a_typo_in_a_batch_is_named_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("typo.json");
     let text = fs::read_to_string(common::repository().join("batches/flat-to-subvolumes.json"));
-    fs::write(
-        &file,
-        text.unwrap().replace("rollback_enabled", "rolback_enabled"),
-    )
-    .unwrap();
+    let text = text.unwrap().replace("rollback_enabled", "rolback_enabled");
+    fs::write(&file, &text).unwrap();
+    let line = text
+        .lines()
+        .position(|line| line.contains("rolback"))
+        .unwrap()
+        + 1;
+    let place = format!("/run/typo.json:{line}:");
     disk.batch = Some(file);
     for command in ["check", "plan", "arm --yes"] {
         let ran = disk.run_inside(&format!("{command} --batch /run/typo.json"));
@@ -297,7 +303,7 @@ fn a_typo_in_a_batch_is_named_with_its_place() {
         assert_one_line(
             &ran,
             &[
-                "/run/typo.json:9:",
+                &place,
                 "rolback_enabled",
                 "did you mean `rollback_enabled`?",
             ],

@@ -15,7 +15,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Disk, Kind, assert_same};
+use common::{Disk, Kind, assert_same, assert_same_but_for_properties};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 use rootshift::engine::home::Migration;
@@ -89,8 +89,18 @@ fn a_cut_anywhere_in_the_migration_of_a_subvolume_ends_in_the_new_system() {
     cut_everywhere(Kind::Rootfs);
 }
 
+#[test]
+fn a_cut_anywhere_in_a_migration_of_two_disks_ends_in_the_new_system() {
+    cut_everywhere_on(Disk::with_two_filesystems(Kind::Flat));
+}
+
 fn cut_everywhere(kind: Kind) {
-    let mut disk = Disk::with_system_of(kind);
+    cut_everywhere_on(Disk::with_system_of(kind));
+}
+
+fn cut_everywhere_on(mut disk: Disk) {
+    let thorough = disk.kind == Kind::Flat && disk.other.is_none();
+    let old_other = disk.other.as_ref().map(|other| other.old_manifest());
     let old = disk.old_manifest();
     let steps = disk.arm(After::Reboot).steps().len();
     let armed = disk.keep_copy("armed.img");
@@ -98,10 +108,10 @@ fn cut_everywhere(kind: Kind) {
     for point in POINTS.iter().filter(|point| !is_of_rollback(point)) {
         let before = cuts;
         for at in passages(point) {
-            disk.restore(&armed);
-            if kind == Kind::Rootfs && !is_sampled(&at, steps) {
+            if !thorough && !is_sampled(&at, steps) {
                 continue;
             }
+            disk.restore(&armed);
             if !disk.cut_at(&at) {
                 break;
             }
@@ -110,22 +120,27 @@ fn cut_everywhere(kind: Kind) {
             boot_to_the_end(&disk, &at);
             assert_same(&old, &disk.new_manifest());
             disk.check();
+            if let Some(old) = &old_other {
+                assert_same(old, &disk.other().old_manifest());
+                assert_same_but_for_properties(old, &disk.new_other_manifest());
+                disk.other().check();
+            }
         }
         assert!(cuts > before, "the fault point {point} was never reached");
     }
-    let least = if kind == Kind::Flat { 60 } else { 30 };
+    let least = if thorough { 60 } else { 25 };
     assert!(cuts > least, "only {cuts} cuts");
     println!("{cuts} cuts");
 }
 
-/// All kinds of old systems are prepared by the same steps: of those every third is enough for the
-/// second kind, but the last two (the last name, the boot path) in any case.
+/// All kinds of machines are prepared by the same kinds of steps: of those every fourth is enough
+/// for the others, but the last two (the last name, the boot path) in any case.
 fn is_sampled(at: &str, steps: usize) -> bool {
     let passage = at
         .rsplit(':')
         .next()
         .and_then(|number| number.parse::<usize>().ok());
-    passage.is_some_and(|passage| passage % 3 == 1 || passage + 1 >= steps)
+    passage.is_some_and(|passage| passage % 4 == 1 || passage + 1 >= steps)
 }
 
 #[test]
@@ -203,12 +218,18 @@ fn is_of_rollback(point: &str) -> bool {
 #[test]
 fn a_cut_anywhere_in_a_rollback_ends_in_the_old_system() {
     for kind in Kind::ALL {
-        cut_the_rollback_everywhere(kind);
+        cut_the_rollback_everywhere(Disk::with_system_of(kind), 3);
     }
 }
 
-fn cut_the_rollback_everywhere(kind: Kind) {
-    let mut disk = Disk::with_system_of(kind);
+#[test]
+fn a_cut_anywhere_in_a_rollback_of_two_disks_ends_in_the_old_system() {
+    cut_the_rollback_everywhere(Disk::with_two_filesystems(Kind::Rootfs), 6);
+}
+
+fn cut_the_rollback_everywhere(mut disk: Disk, kept: usize) {
+    let kind = disk.kind;
+    let old_other = disk.other.as_ref().map(|other| other.old_manifest());
     let old = disk.old_manifest();
     disk.arm(After::Reboot);
     disk.boot();
@@ -239,8 +260,16 @@ fn cut_the_rollback_everywhere(kind: Kind) {
                 "{at}"
             );
             assert_eq!(disk.stage(), Stage::RolledBack, "{at}");
-            assert_eq!(disk.state().kept.len(), 3, "{at}: {:?}", disk.state().kept);
+            assert_eq!(
+                disk.state().kept.len(),
+                kept,
+                "{at}: {:?}",
+                disk.state().kept
+            );
             assert_same(&old, &disk.old_manifest());
+            if let Some(old) = &old_other {
+                assert_same(old, &disk.other().old_manifest());
+            }
         }
     }
     assert!(cuts > 10, "only {cuts} cuts");

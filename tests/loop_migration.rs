@@ -54,6 +54,20 @@ fn a_root_in_one_subvolume_becomes_subvolumes_with_every_file() {
     });
 }
 
+#[test]
+fn what_is_backed_up_leaves_the_times_of_its_directory_for_every_kind_of_root() {
+    for kind in Kind::ALL {
+        let mut disk = Disk::with_system_of(kind);
+        disk.use_batch(&common::batch("{}", common::ROLLBACK));
+        let old = disk.old_manifest();
+        disk.arm(After::Reboot);
+        assert_eq!(disk.boot(), WOULD_REBOOT);
+        assert_same(&old, &disk.new_manifest());
+        let copy = format!("@/etc/fstab{}", common::BACKUP);
+        assert!(disk.mounted(|top| top.join(copy).is_file()));
+    }
+}
+
 fn becomes_subvolumes(kind: Kind) -> Disk {
     let disk = Disk::with_system_of(kind);
     let old = disk.old_manifest();
@@ -199,6 +213,7 @@ fn leave_half_prepared(disk: &Disk) {
             let context = rootshift::steps::StepContext {
                 top: &top,
                 plan: &plan,
+                filesystem: "/",
             };
             migration
                 .record(Record::Begun {

@@ -1,4 +1,4 @@
-# Runs inside the new system. $1: UUID of its root file system.
+# Runs inside the new system. $1: UUID of its root file system, $2: options of its line in fstab.
 echo debian > /etc/hostname
 echo '127.0.0.1 localhost debian' > /etc/hosts
 # A fixed id: "uninitialized" makes systemd set up presets for seconds in the first boot.
@@ -9,7 +9,7 @@ cat > /etc/fstab <<FSTAB
 #
 # Use 'blkid' to print the universally unique identifier for a device.
 # <file system> <mount point>   <type>  <options>       <dump>  <pass>
-UUID=$1	/	btrfs	defaults,noatime	0	1
+UUID=$1	/	btrfs	$2	0	1
 
 tmpfs           /tmp            tmpfs   nosuid,nodev,size=256m 0 0
    # an indented comment, kept as somebody left it: LABEL=old /mnt ext4 defaults

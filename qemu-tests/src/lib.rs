@@ -4,6 +4,7 @@
 //! disks, `task` composes what a guest shall do, `machine` runs a guest to a named end,
 //! `write_log` and `power_cut` rebuild the disk as a power cut leaves it.
 
+pub mod bench;
 pub mod demo;
 #[cfg(feature = "documents")]
 pub mod documents;

@@ -1,6 +1,7 @@
 //! The kernel command line.
 
 use super::mount_options;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -89,18 +90,25 @@ impl fmt::Display for CommandLine {
 /// One value for `rootflags=` (without that name) that mounts the subvolume: `subvol=…` first, then
 /// what the existing values hold, in order, without their own choice of a subvolume, without
 /// options that only ext file systems know, without repetitions. A leading `-o `, as initramfs-tools
-/// keeps in `ROOTFLAGS`, is dropped.
+/// keeps in `ROOTFLAGS`, is dropped. A quote that is left open is closed at the end of its value, as
+/// the kernel takes it, so that it does not close in the next one.
 ///
 /// Write the result in place of *all* existing `rootflags=`: initramfs-tools obeys only the last.
 pub fn merge_root_flags(existing: &[&str], subvolume: &str) -> String {
     let bare = existing.iter().map(|flags| {
         let flags = flags.trim();
-        flags
+        let bare = flags
             .strip_prefix("-o")
             .filter(|rest| rest.starts_with(is_space))
-            .unwrap_or(flags)
+            .unwrap_or(flags);
+        match mount_options::is_balanced(bare) {
+            true => Cow::Borrowed(bare),
+            false => Cow::Owned(format!("{bare}\"")),
+        }
     });
-    let options = bare.flat_map(mount_options::split).map(str::trim);
+    let bare: Vec<Cow<'_, str>> = bare.collect();
+    let options = bare.iter().flat_map(|flags| mount_options::split(flags));
+    let options = options.map(str::trim);
     mount_options::with_subvolume_first(options.filter(|option| !option.is_empty()), subvolume)
 }
 
@@ -173,6 +181,11 @@ mod tests {
                 "subvol=@,commit=30",
             ),
             (&["", ",,"], "subvol=@"),
+            (
+                &["a,b\"c,d", "e\"f,d,\"g"],
+                "subvol=@,a,b\"c,d\",e\"f,d,\"g",
+            ),
+            (&["a\"b", "c\"d,a"], "subvol=@,a\"b\",c\"d,a\""),
         ];
         for (existing, expected) in cases {
             assert_eq!(merge_root_flags(existing, "@"), *expected, "{existing:?}");
@@ -187,8 +200,8 @@ mod tests {
         }
 
         #[test]
-        fn merging_is_idempotent(flags in "[a-z=,@ ]{0,40}") {
-            let once = merge_root_flags(&[&flags], "@");
+        fn merging_is_idempotent(flags in "[ab=,@ \"]{0,40}", more in "[ab=,@ \"]{0,40}") {
+            let once = merge_root_flags(&[&flags, &more], "@");
             prop_assert_eq!(merge_root_flags(&[&once], "@"), once);
         }
     }

@@ -6,16 +6,16 @@
 /// it. Line numbers count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The `/` line of fstab names another device than the file system that is migrated.
+    /// The main line of fstab names another device than the file system that is migrated.
     #[error(
-        "line {line}: `/` is mounted from {device}, which is not {expected}; \
+        "line {line}: {mount}, which is not {expected}; \
          correct the device of that line, or remove the line if it is stale"
     )]
     ForeignRoot {
         /// The line of the entry.
         line: usize,
-        /// The device as the line spells it, decoded.
-        device: String,
+        /// The mount point and the device as the line spells it, in words.
+        mount: String,
         /// The device that was expected, as `UUID=…`.
         expected: String,
     },

@@ -69,6 +69,11 @@ fn value_edits(
     }
     let mut edits = Vec::new();
     if let Some((first, merged)) = merged_flags(&flags, subvolume) {
+        // Each may stand in quotes of its own kind.
+        if flags.len() > 1 && !merged.chars().all(is_plain) {
+            let reason = "several of them hold signs that a shell reads";
+            return Err(opaque(word, variable, reason));
+        }
         if first.text != merged {
             edits.push(Edit::new(first.span.clone(), merged));
         }
@@ -121,6 +126,11 @@ fn kind(text: &str, token: &Token) -> Kind {
     };
     let plain = plain && bare == token.text;
     if plain { kind } else { Kind::Opaque }
+}
+
+/// Means the same to a shell in every kind of quotes, and without.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "@_-.+:/=,%".contains(c)
 }
 
 fn mentions_root_options(text: &str) -> bool {

@@ -17,6 +17,9 @@ pub enum Error {
     /// The root file system's top level is not mounted.
     #[error("the top level of the root file system could not be looked at")]
     NoTopLevel,
+    /// Another file system of the layout is not there.
+    #[error("the file system of {0} is missing")]
+    Missing(String),
     /// A file of the kernel's does not say what it always says.
     #[error("{0}")]
     Malformed(String),

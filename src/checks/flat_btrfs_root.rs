@@ -30,7 +30,53 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
             "not supported yet; nothing was changed",
         ));
     }
-    Ok(separate_system_directory(context).unwrap_or(Outcome::Pass))
+    if let Some(problem) = separate_system_directory(context) {
+        return Ok(problem);
+    }
+    for layout in context.layout.others() {
+        if let Some(problem) = other_not_flat(context, &layout.mounted_at)? {
+            return Ok(problem);
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+/// Another file system of the layout has to be a whole, flat btrfs of its own.
+fn other_not_flat(context: &CheckContext, place: &str) -> Result<Option<Outcome>, Error> {
+    let refuse = |problem: String| {
+        Ok(Some(Outcome::fail(
+            problem,
+            "mount it, or take it out of the batch's layout",
+        )))
+    };
+    let Some(mount) = context.mount_at(place) else {
+        return refuse(format!(
+            "nothing is mounted at {place}, which the layout names"
+        ));
+    };
+    if mount.fstype != "btrfs" {
+        return refuse(format!("{place} is {}, not btrfs", mount.fstype));
+    }
+    if mount.root != Path::new("/") {
+        let subvolume = mount.root.display();
+        return refuse(format!(
+            "{place} is the subvolume {subvolume}, not a whole file system"
+        ));
+    }
+    let there = context
+        .others
+        .iter()
+        .find(|other| other.mounted_at == place);
+    let Some(there) = there else {
+        return refuse(format!("{place} is not a file system of its own"));
+    };
+    let devices = btrfs::filesystem(&there.top)?.devices;
+    if devices > 1 {
+        return refuse(format!(
+            "the file system of {place} spans {devices} devices"
+        ));
+    }
+    Ok(None)
 }
 
 /// A root that is neither the top level nor one subvolume in it that can get out of the way.

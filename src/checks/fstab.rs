@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
 use crate::bootcfg::fstab::{Entry, Fstab};
+use crate::documents::plan::FilesystemIdentity;
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     let path = Path::new(context.main()).join("etc/fstab");
@@ -14,13 +15,13 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
 #[must_use]
 pub fn names_layout(context: &CheckContext, text: &str) -> Outcome {
     let fstab = Fstab::parse(text);
-    let Some(layout) = context.layout.root() else {
-        return Outcome::Pass;
-    };
-    for subvolume in &layout.subvolumes {
+    let layouts = context.layout.filesystems.iter();
+    let all = layouts.flat_map(|layout| layout.subvolumes.iter().map(move |one| (layout, one)));
+    for (layout, subvolume) in all {
+        let identity = context.identity_of(layout);
         let wrong = match fstab.entry_for(&subvolume.mount_point) {
             None => Some("there is no line for it".to_owned()),
-            Some(entry) => wrong_entry(context, entry, &subvolume.name),
+            Some(entry) => wrong_entry(identity, entry, &subvolume.name),
         };
         if let Some(wrong) = wrong {
             return Outcome::fail(
@@ -35,7 +36,11 @@ pub fn names_layout(context: &CheckContext, text: &str) -> Outcome {
     Outcome::Pass
 }
 
-fn wrong_entry(context: &CheckContext, entry: &Entry, subvolume: &str) -> Option<String> {
+fn wrong_entry(
+    identity: Option<&FilesystemIdentity>,
+    entry: &Entry,
+    subvolume: &str,
+) -> Option<String> {
     let names = [
         format!("subvol={subvolume}"),
         format!("subvol=/{subvolume}"),
@@ -46,7 +51,7 @@ fn wrong_entry(context: &CheckContext, entry: &Entry, subvolume: &str) -> Option
     if !entry.options.iter().any(|option| names.contains(option)) {
         return Some(format!("its options are {}", entry.options.join(",")));
     }
-    let identity = context.identity?;
+    let identity = identity?; // of one that is missing it is not known
     let ours = format!("UUID={}", identity.uuid);
     let known =
         entry.source.eq_ignore_ascii_case(&ours) || identity.aliases.contains(&entry.source);

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CheckContext, Error, Outcome};
+use super::{CheckContext, Error, Outcome, View};
 use crate::sys::{InodeFlags, Root};
 
 const WRITTEN: [&str; 7] = [
@@ -19,42 +19,50 @@ const WRITTEN: [&str; 7] = [
 ];
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
-    let old = context.old()?;
-    if context.top()?.flags(Path::new("."))?.bits & InodeFlags::LOCKS != 0 {
-        return Ok(Outcome::fail(
-            "the top level of the root file system is immutable or append-only",
-            "mount it (mount -o subvolid=5 DEVICE /mnt) and run `chattr -i -a /mnt`",
-        ));
-    }
-    for path in touched(context, &old)? {
-        if !old.exists(&path)? {
-            continue;
+    for view in context.views()? {
+        if view.top.flags(Path::new("."))?.bits & InodeFlags::LOCKS != 0 {
+            let place = &view.layout.mounted_at;
+            return Ok(Outcome::fail(
+                format!("the top level of the file system of {place} is immutable or append-only"),
+                "mount it (mount -o subvolid=5 DEVICE /mnt) and run `chattr -i -a /mnt`",
+            ));
         }
-        let flags = old.flags(&path)?;
-        let attribute = match (flags.immutable, flags.append_only) {
-            (true, _) => ("immutable", "-i"),
-            (_, true) => ("append-only", "-a"),
-            _ => continue,
-        };
-        let shown = Path::new("/").join(path.strip_prefix(".").unwrap_or(&path));
-        return Ok(Outcome::fail(
-            format!("{} is {}", shown.display(), attribute.0),
-            format!("run `chattr {} {}`", attribute.1, shown.display()),
-        ));
+        let old = view.old()?;
+        for path in touched(&view, &old)? {
+            if let Some(problem) = locked(&view, &old, &path)? {
+                return Ok(problem);
+            }
+        }
     }
     Ok(Outcome::Pass)
 }
 
-fn touched(context: &CheckContext, old: &Root) -> Result<Vec<PathBuf>, Error> {
-    let mut paths: Vec<PathBuf> = WRITTEN.iter().map(PathBuf::from).collect();
+fn locked(view: &View, old: &Root, path: &Path) -> Result<Option<Outcome>, Error> {
+    if !old.exists(path)? {
+        return Ok(None);
+    }
+    let flags = old.flags(path)?;
+    let attribute = match (flags.immutable, flags.append_only) {
+        (true, _) => ("immutable", "-i"),
+        (_, true) => ("append-only", "-a"),
+        _ => return Ok(None),
+    };
+    let shown = view.shown(path);
+    Ok(Some(Outcome::fail(
+        format!("{} is {}", shown.display(), attribute.0),
+        format!("run `chattr {} {}`", attribute.1, shown.display()),
+    )))
+}
+
+fn touched(view: &View, old: &Root) -> Result<Vec<PathBuf>, Error> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    if view.layout.mounted_at == "/" {
+        paths.extend(WRITTEN.iter().map(PathBuf::from));
+    }
     paths.extend(old.list(Path::new("."))?.into_iter().map(PathBuf::from));
-    for subvolume in context
-        .layout
-        .root()
-        .iter()
-        .flat_map(|layout| layout.split_off())
-    {
-        let directory = Path::new(subvolume.mount_point.trim_start_matches('/'));
+    for subvolume in view.layout.split_off() {
+        let inside = view.layout.inside(&subvolume.mount_point);
+        let directory = Path::new(inside.trim_start_matches('/'));
         paths.extend(
             directory
                 .ancestors()

@@ -44,7 +44,7 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     Ok(Outcome::Pass)
 }
 
-fn images(system: &Root) -> Result<Vec<(String, u64)>, Error> {
+pub(super) fn images(system: &Root) -> Result<Vec<(String, u64)>, Error> {
     let mut images = Vec::new();
     for name in system.list(Path::new("boot"))? {
         let name = name.to_string_lossy().into_owned();

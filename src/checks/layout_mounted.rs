@@ -1,16 +1,23 @@
-//! `layout-mounted`, `mounted`: what the kernel says is mounted. A remount with a wrong `subvol=`
+//! `layout-mounted`: what the kernel says is mounted. A remount with a wrong `subvol=`
 //! succeeds silently (facts boot.md 4.1), so only the mount table's own root field proves it.
 
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
-use crate::bootcfg::fstab::Fstab;
+use crate::documents::layout::FilesystemLayout;
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
-    let Some(layout) = context.layout.root() else {
-        return Ok(Outcome::Pass);
-    };
-    let device = context.mount_at("/").map(|mount| mount.source.as_str());
+    for layout in &context.layout.filesystems {
+        if let Some(problem) = not_mounted(context, layout) {
+            return Ok(problem);
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+fn not_mounted(context: &CheckContext, layout: &FilesystemLayout) -> Option<Outcome> {
+    let main = context.mount_at(&layout.mounted_at);
+    let device = main.map(|mount| mount.source.as_str());
     for subvolume in &layout.subvolumes {
         let at = &subvolume.mount_point;
         let problem = match context.mount_at(at) {
@@ -23,32 +30,10 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
             }
             Some(_) => continue,
         };
-        return Ok(Outcome::fail(
+        return Some(Outcome::fail(
             format!("{at} is not the subvolume {}: {problem}", subvolume.name),
             format!("look at the line of {at} in /etc/fstab"),
         ));
     }
-    Ok(Outcome::Pass)
-}
-
-pub(super) fn mounted(
-    context: &CheckContext,
-    at: &str,
-    filesystem: &str,
-) -> Result<Outcome, Error> {
-    let fstab = Fstab::parse(&context.system.read_text(Path::new("etc/fstab"))?);
-    match context.mount_at(at) {
-        Some(mount) if mount.fstype == filesystem => Ok(Outcome::Pass),
-        Some(mount) => Ok(Outcome::fail(
-            format!("{at} is {}, not {filesystem}", mount.fstype),
-            format!("look at the line of {at} in /etc/fstab"),
-        )),
-        None if fstab.entry_for(at).is_none() => {
-            Ok(Outcome::Skip(format!("this machine has no {at}")))
-        }
-        None => Ok(Outcome::fail(
-            format!("{at} is in /etc/fstab and not mounted"),
-            format!("run `mount {at}` and look at what it says"),
-        )),
-    }
+    None
 }

@@ -1,42 +1,10 @@
-//! `commands`, `kernel-filesystems`, `memory`: what the machine has.
+//! `memory`, `kernel-parameter`, `network`: what the machine has and how its kernel is set.
 
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
-use crate::documents::check::Size;
-use crate::sys::process::find_program;
-
-pub(super) fn commands(context: &CheckContext, names: &[String]) -> Result<Outcome, Error> {
-    let mut missing = Vec::new();
-    for name in names {
-        if find_program(context.system, name)?.is_none() {
-            missing.push(name.as_str());
-        }
-    }
-    if missing.is_empty() {
-        return Ok(Outcome::Pass);
-    }
-    Ok(Outcome::fail(
-        format!("not installed: {}", missing.join(", ")),
-        "install the packages that hold them (apt-file search bin/NAME)",
-    ))
-}
-
-pub(super) fn filesystems(context: &CheckContext, names: &[String]) -> Result<Outcome, Error> {
-    let text = context.system.read_text(Path::new("proc/filesystems"))?;
-    let known: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.split('\t').nth(1))
-        .collect();
-    let missing = names.iter().find(|name| !known.contains(&name.as_str()));
-    let Some(missing) = missing else {
-        return Ok(Outcome::Pass);
-    };
-    Ok(Outcome::fail(
-        format!("the running kernel does not know the file system {missing}"),
-        format!("run `modprobe {missing}`"),
-    ))
-}
+use crate::documents::check::{KernelParameter, Size};
+use crate::sys::network;
 
 pub(super) fn memory(context: &CheckContext, minimum: Size) -> Result<Outcome, Error> {
     let text = context.system.read_text(Path::new("proc/meminfo"))?;
@@ -58,5 +26,59 @@ pub(super) fn memory(context: &CheckContext, minimum: Size) -> Result<Outcome, E
             minimum.0 >> 20
         ),
         "add memory, or ask for less in the batch (min_memory)",
+    ))
+}
+
+pub(super) fn parameter(
+    context: &CheckContext,
+    wanted: &KernelParameter,
+) -> Result<Outcome, Error> {
+    let name = &wanted.name;
+    let path = Path::new("proc/sys").join(path_of(name));
+    if !context.system.exists(&path)? {
+        return Ok(Outcome::fail(
+            format!("the running kernel has no parameter {name}"),
+            "look at `sysctl -a`; a module may be missing",
+        ));
+    }
+    let found = one_blank_each(&context.system.read_text(&path)?);
+    if found == one_blank_each(&wanted.value) {
+        return Ok(Outcome::Pass);
+    }
+    Ok(Outcome::fail(
+        format!("{name} is {found}, not {}", wanted.value),
+        format!(
+            "run `sysctl -w {name}=\"{}\"`, and write it to a file in /etc/sysctl.d",
+            wanted.value
+        ),
+    ))
+}
+
+/// Where the first separator is a slash, dots belong to the names (sysctl.d(5)).
+fn path_of(name: &str) -> String {
+    let separator = name.find(['.', '/']).and_then(|at| name.get(at..));
+    if separator.is_some_and(|rest| rest.starts_with('/')) {
+        return name.to_owned();
+    }
+    let swap = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    name.chars().map(swap).collect()
+}
+
+fn one_blank_each(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
+pub(super) fn network(context: &CheckContext) -> Result<Outcome, Error> {
+    if network::has_default_route(&context.system.within(Path::new("proc"))?)? {
+        return Ok(Outcome::Pass);
+    }
+    Ok(Outcome::fail(
+        "there is no default route: no network",
+        "look at `ip route`; start the network",
     ))
 }

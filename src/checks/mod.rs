@@ -5,7 +5,10 @@
 
 mod boot_chain;
 mod boot_loader;
+mod command_output;
+mod docker;
 mod error;
+mod file;
 mod flat_btrfs_root;
 mod free_space;
 mod fstab;
@@ -15,19 +18,27 @@ mod immutable;
 mod initramfs_tools;
 mod layout_mounted;
 mod machine;
+mod mounts;
+mod names;
 mod names_free;
 mod nested_subvolumes;
+mod place;
+mod properties;
 mod root_flags;
 mod services;
 mod subvolumes;
 mod swap_file;
+mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::Error;
 pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
 
+use names::{Kind, Known};
+
+use crate::documents::layout::FilesystemLayout;
 use crate::documents::plan::FilesystemIdentity;
 use crate::documents::{CheckSpec, Layout};
 use crate::sys::Root;
@@ -48,6 +59,41 @@ pub struct CheckContext<'a> {
     pub layout: &'a Layout,
     /// How the root file system is known.
     pub identity: Option<&'a FilesystemIdentity>,
+    /// The layout's other file systems, as far as they could be mounted.
+    pub others: &'a [MountedFilesystem],
+}
+
+/// A file system that is not the root's, with its top level mounted.
+#[derive(Debug)]
+pub struct MountedFilesystem {
+    /// Where it is mounted in the old system.
+    pub mounted_at: String,
+    /// How it is known.
+    pub identity: FilesystemIdentity,
+    /// Its top level.
+    pub top: Root,
+}
+
+/// One file system of the layout, as checks look at it.
+#[derive(Debug, Clone, Copy)]
+struct View<'a> {
+    layout: &'a FilesystemLayout,
+    top: &'a Root,
+    old_root: &'a str,
+}
+
+impl View<'_> {
+    /// The old root, without what is mounted over it.
+    fn old(&self) -> Result<Root, Error> {
+        Ok(self.top.within(Path::new(self.old_root))?)
+    }
+
+    /// A path of it as the old system sees it.
+    fn shown(&self, inside: &Path) -> PathBuf {
+        let inside = inside.strip_prefix("/").unwrap_or(inside);
+        let inside = inside.strip_prefix(".").unwrap_or(inside);
+        Path::new(&self.layout.mounted_at).join(inside)
+    }
 }
 
 impl<'a> CheckContext<'a> {
@@ -58,6 +104,48 @@ impl<'a> CheckContext<'a> {
             .iter()
             .rev()
             .find(|mount| mount.mount_point == Path::new(mount_point))
+    }
+
+    /// Name of the subvolume that the layout mounts here.
+    fn subvolume_at(&self, mount_point: &str) -> Option<&'a str> {
+        let filesystems = self.layout.filesystems.iter();
+        let mut subvolumes = filesystems.flat_map(|filesystem| &filesystem.subvolumes);
+        let found = subvolumes.find(|known| known.mount_point == mount_point);
+        found.map(|subvolume| subvolume.name.as_str())
+    }
+
+    /// All file systems of the layout, the root's first.
+    fn views(&self) -> Result<Vec<View<'a>>, Error> {
+        let root = self
+            .layout
+            .root()
+            .ok_or_else(|| Error::Malformed("the layout has no root file system".into()))?;
+        let mut views = vec![View {
+            layout: root,
+            top: self.top()?,
+            old_root: self.old_root,
+        }];
+        for layout in self.layout.others() {
+            let mut there = self.others.iter();
+            let there = there.find(|other| other.mounted_at == layout.mounted_at);
+            let there = there.ok_or_else(|| Error::Missing(layout.mounted_at.clone()))?;
+            views.push(View {
+                layout,
+                top: &there.top,
+                old_root: "",
+            });
+        }
+        Ok(views)
+    }
+
+    /// How a file system is known; none when it is missing.
+    fn identity_of(&self, layout: &FilesystemLayout) -> Option<&'a FilesystemIdentity> {
+        if layout.mounted_at == "/" {
+            return self.identity;
+        }
+        let mut others = self.others.iter();
+        let there = others.find(|other| other.mounted_at == layout.mounted_at)?;
+        Some(&there.identity)
     }
 
     fn top(&self) -> Result<&'a Root, Error> {
@@ -101,33 +189,81 @@ impl Outcome {
     }
 }
 
-/// Looks.
+/// Looks at one thing.
 ///
 /// # Errors
 /// When it could not look.
 pub fn look(check: &CheckSpec, context: &CheckContext) -> Result<Outcome, Error> {
-    match check {
-        CheckSpec::FlatBtrfsRoot {} => flat_btrfs_root::look(context),
-        CheckSpec::NamesFree {} => names_free::look(context),
-        CheckSpec::NestedSubvolumes {} => nested_subvolumes::look(context),
-        CheckSpec::FreeSpace { minimum } => free_space::look(context, *minimum),
-        CheckSpec::NoHibernationImage {} => hibernation::look(context),
-        CheckSpec::NothingImmutable {} => immutable::look(context),
-        CheckSpec::NoStraddlingLinks {} => hard_links::look(context),
-        CheckSpec::NoSwapFile {} => swap_file::look(context),
-        CheckSpec::BootLoader {} => boot_loader::look(context),
-        CheckSpec::InitramfsTools {} => initramfs_tools::look(context),
-        CheckSpec::Commands { names } => machine::commands(context, names),
-        CheckSpec::KernelFilesystems { names } => machine::filesystems(context, names),
-        CheckSpec::Memory { minimum } => machine::memory(context, *minimum),
-        CheckSpec::BootChain {} => boot_chain::look(context),
-        CheckSpec::FstabNamesLayout {} => fstab::look(context),
-        CheckSpec::SubvolumesInPlace {} => subvolumes::look(context),
-        CheckSpec::LayoutMounted {} => layout_mounted::look(context),
-        CheckSpec::RootFlags {} => root_flags::look(context),
-        CheckSpec::Mounted { at, filesystem } => layout_mounted::mounted(context, at, filesystem),
-        CheckSpec::UnitActive { unit } => services::unit_active(context, unit),
-        CheckSpec::NoFailedUnits {} => services::no_failed_units(),
-        CheckSpec::Socket { path, unit } => services::socket(context, path, unit),
+    Looker::new(*context).look(check)
+}
+
+/// Looks at many things at one moment: what is read for one check serves the others. To be made
+/// anew once something may have changed.
+#[derive(Debug)]
+pub struct Looker<'a> {
+    context: CheckContext<'a>,
+    known: Known,
+}
+
+impl<'a> Looker<'a> {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(context: CheckContext<'a>) -> Self {
+        let known = Known::default();
+        Self { context, known }
+    }
+
+    /// Looks.
+    ///
+    /// # Errors
+    /// When it could not look.
+    pub fn look(&self, check: &CheckSpec) -> Result<Outcome, Error> {
+        let context = &self.context;
+        let names = |kind, wanted| names::look(context, &self.known, kind, wanted);
+        match check {
+            CheckSpec::FlatBtrfsRoot {} => flat_btrfs_root::look(context),
+            CheckSpec::NamesFree {} => names_free::look(context),
+            CheckSpec::NestedSubvolumes {} => nested_subvolumes::look(context),
+            CheckSpec::FreeSpace(wanted) => free_space::look(context, wanted),
+            CheckSpec::DeviceStatistics(wanted) => free_space::device_statistics(context, wanted),
+            CheckSpec::NoHibernationImage {} => hibernation::look(context),
+            CheckSpec::NothingImmutable {} => immutable::look(context),
+            CheckSpec::NoStraddlingLinks {} => hard_links::look(context),
+            CheckSpec::NoSwapFile {} => swap_file::look(context),
+            CheckSpec::BootLoader {} => boot_loader::look(context),
+            CheckSpec::InitramfsTools {} => initramfs_tools::look(context),
+            CheckSpec::Commands(wanted) => names::commands(context, wanted),
+            CheckSpec::KernelFilesystems(wanted) => names(Kind::Filesystem, wanted),
+            CheckSpec::Memory { minimum } => machine::memory(context, *minimum),
+            CheckSpec::BootChain {} => boot_chain::look(context),
+            CheckSpec::FstabNamesLayout {} => fstab::look(context),
+            CheckSpec::SubvolumesInPlace {} => subvolumes::look(context),
+            CheckSpec::LayoutMounted {} => layout_mounted::look(context),
+            CheckSpec::RootFlags {} => root_flags::look(context),
+            CheckSpec::Mount(wanted) => mounts::mount(context, wanted),
+            CheckSpec::Filesystem(wanted) => mounts::filesystem(context, wanted),
+            CheckSpec::FstabEntry(wanted) => mounts::fstab_entry(context, wanted),
+            CheckSpec::Subvolume(wanted) => properties::subvolume(context, wanted),
+            CheckSpec::Property(wanted) => properties::property(context, wanted),
+            CheckSpec::File(wanted) => file::look(context, wanted),
+            CheckSpec::GrubEntry(wanted) => words::grub_entry(context, wanted),
+            CheckSpec::KernelCommandLine(wanted) => words::command_line(context, wanted),
+            CheckSpec::Initramfs(wanted) => words::initramfs(context, wanted),
+            CheckSpec::Service(wanted) => services::service(context, wanted),
+            CheckSpec::NoFailedUnits {} => services::no_failed_units(context),
+            CheckSpec::Socket(wanted) => services::socket(context, wanted),
+            CheckSpec::Ports(wanted) => names(Kind::Port, wanted),
+            CheckSpec::Processes(wanted) => names(Kind::Process, wanted),
+            CheckSpec::Users(wanted) => names(Kind::User, wanted),
+            CheckSpec::Groups(wanted) => names(Kind::Group, wanted),
+            CheckSpec::Packages(wanted) => names(Kind::Package, wanted),
+            CheckSpec::KernelParameter(wanted) => machine::parameter(context, wanted),
+            CheckSpec::Network {} => machine::network(context),
+            CheckSpec::CommandOutput(wanted) => command_output::look(context, wanted),
+            CheckSpec::DockerStorage {} => docker::look(context),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,72 +2,72 @@
 
 use std::path::Path;
 
-use super::{CheckContext, Error, Outcome};
-use crate::documents::layout::FilesystemLayout;
+use super::{CheckContext, Error, Outcome, View};
 use crate::documents::plan::{OldSystem, STAGING, TRASH};
 use crate::sys::{Root, btrfs};
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
-    let top = context.top()?;
-    let Some(layout) = context.layout.root() else {
-        return Err(Error::Malformed(
-            "the layout has no root file system".into(),
-        ));
-    };
-    if let Some(taken) = taken_name(context, top, layout)? {
-        return Ok(taken);
-    }
-    let old = context.old()?;
-    if old.exists(Path::new(TRASH))? {
-        return Ok(Outcome::fail(
-            format!("/{TRASH} exists already"),
-            format!("rename it (mv /{TRASH} /trash.old)"),
-        ));
-    }
-    for subvolume in layout.split_off() {
-        if let Some(problem) = not_to_be_split(context, &old, &subvolume.mount_point)? {
+    for view in context.views()? {
+        if let Some(problem) = look_at(context, &view)? {
             return Ok(problem);
         }
-    }
-    Ok(Outcome::Pass)
-}
-
-fn taken_name(
-    context: &CheckContext,
-    top: &Root,
-    layout: &FilesystemLayout,
-) -> Result<Option<Outcome>, Error> {
-    for subvolume in &layout.subvolumes {
-        let path = Path::new(&subvolume.name);
-        let prepared = Path::new(STAGING).join(path);
-        if !top.exists(path)? || top.exists(&prepared)? {
-            continue;
-        }
-        let kind = if btrfs::is_subvolume(top, path)? {
-            "subvolume"
-        } else {
-            "file or directory"
-        };
-        return Ok(Some(Outcome::fail(
-            format!(
-                "a {kind} named {} is at the top level already",
-                subvolume.name
-            ),
-            format!(
-                "rename it (mv /{0} /{0}.old), or take it out of the layout",
-                subvolume.name
-            ),
-        )));
     }
     let old = OldSystem {
         root: context.old_root.to_owned(),
         ..OldSystem::default()
     };
     let [_, _, kept] = old.boot_switch(context.main());
-    if top.exists(Path::new(&kept))? {
-        return Ok(Some(Outcome::fail(
+    if context.top()?.exists(Path::new(&kept))? {
+        return Ok(Outcome::fail(
             format!("{kept} is at the top level already"),
             "look whether a migration of before has left it, and rename it",
+        ));
+    }
+    Ok(Outcome::Pass)
+}
+
+fn look_at(context: &CheckContext, view: &View) -> Result<Option<Outcome>, Error> {
+    if let Some(taken) = taken_name(view)? {
+        return Ok(Some(taken));
+    }
+    let old = view.old()?;
+    if old.exists(Path::new(TRASH))? {
+        let trash = view.shown(Path::new(TRASH));
+        let trash = trash.display();
+        return Ok(Some(Outcome::fail(
+            format!("{trash} exists already"),
+            format!("rename it (mv {trash} {trash}.old)"),
+        )));
+    }
+    for subvolume in view.layout.split_off() {
+        let problem = not_to_be_split(context, view, &old, &subvolume.mount_point)?;
+        if problem.is_some() {
+            return Ok(problem);
+        }
+    }
+    Ok(None)
+}
+
+fn taken_name(view: &View) -> Result<Option<Outcome>, Error> {
+    for subvolume in &view.layout.subvolumes {
+        let path = Path::new(&subvolume.name);
+        let prepared = Path::new(STAGING).join(path);
+        if !view.top.exists(path)? || view.top.exists(&prepared)? {
+            continue;
+        }
+        let kind = if btrfs::is_subvolume(view.top, path)? {
+            "subvolume"
+        } else {
+            "file or directory"
+        };
+        let shown = view.shown(path);
+        let shown = shown.display();
+        return Ok(Some(Outcome::fail(
+            format!(
+                "a {kind} named {} is at the top level already",
+                subvolume.name
+            ),
+            format!("rename it (mv {shown} {shown}.old), or take it out of the layout"),
         )));
     }
     Ok(None)
@@ -75,10 +75,11 @@ fn taken_name(
 
 fn not_to_be_split(
     context: &CheckContext,
+    view: &View,
     old: &Root,
     mount_point: &str,
 ) -> Result<Option<Outcome>, Error> {
-    let path = Path::new(mount_point);
+    let path = Path::new(view.layout.inside(mount_point));
     let remedy = "take it out of the batch's layout";
     if context.mount_at(mount_point).is_some() {
         let problem = format!("{mount_point} is a file system of its own");
@@ -100,7 +101,7 @@ fn not_to_be_split(
     }
     let trash = path.join(TRASH);
     if old.exists(&trash)? {
-        let problem = format!("{} exists already", trash.display());
+        let problem = format!("{} exists already", view.shown(&trash).display());
         return Ok(Some(Outcome::fail(problem, "rename it")));
     }
     Ok(None)

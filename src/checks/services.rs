@@ -1,38 +1,98 @@
-//! `unit-active`, `no-failed-units`, `socket`: what systemd and services say.
+//! `service`, `no-failed-units`, `socket`: what systemd and services say.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{CheckContext, Error, Outcome};
-use crate::sys::Root;
-use crate::sys::process::run;
+use crate::documents::check::{ServiceParameters, SocketParameters};
+use crate::sys::process::run_within;
+use crate::sys::{self, Root};
 
-const UNIT_FOLDERS: [&str; 4] = [
+/// Where systemd finds units, generated ones too (systemd.unit(5)).
+const UNIT_FOLDERS: [&str; 9] = [
     "etc/systemd/system",
     "run/systemd/system",
+    "run/systemd/transient",
+    "run/systemd/generator.early",
+    "run/systemd/generator",
+    "run/systemd/generator.late",
+    "usr/local/lib/systemd/system",
     "usr/lib/systemd/system",
     "lib/systemd/system",
 ];
+const ANSWER: Duration = Duration::from_secs(10);
 
-pub(super) fn unit_active(context: &CheckContext, unit: &str) -> Result<Outcome, Error> {
+pub(super) fn service(
+    context: &CheckContext,
+    wanted: &ServiceParameters,
+) -> Result<Outcome, Error> {
+    let unit = &wanted.unit;
     if !is_installed(context.system, unit)? {
-        return Ok(Outcome::Skip(format!("{unit} is not installed")));
+        let problem = format!("{unit} is not installed");
+        return Ok(if wanted.optional {
+            Outcome::Skip(problem)
+        } else {
+            Outcome::fail(problem, "install the package that holds it")
+        });
     }
-    if run("systemctl", &["is-active", "--quiet", unit], false)?.status == 0 {
+    if wanted.active.is_none() && wanted.enabled.is_none() {
         return Ok(Outcome::Pass);
     }
+    let text = ask_systemd(
+        context.system,
+        &["show", "--property=ActiveState,UnitFileState", "--", unit],
+    )?;
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+            .ok_or_else(|| Error::Malformed(format!("systemctl does not tell {key} of {unit}")))
+    };
+    let (active, starts) = (value("ActiveState")?, value("UnitFileState")?);
+    let problem = if wanted
+        .active
+        .is_some_and(|wanted| wanted != is_active(active))
+    {
+        format!("{unit} is {active}")
+    } else if wanted
+        .enabled
+        .is_some_and(|wanted| wanted != is_enabled(starts))
+    {
+        format!("{unit} is {starts}")
+    } else {
+        return Ok(Outcome::Pass);
+    };
     Ok(Outcome::fail(
-        format!("{unit} is not active"),
+        problem,
         format!("run `systemctl status {unit}`"),
     ))
 }
 
-pub(super) fn no_failed_units() -> Result<Outcome, Error> {
-    let listed = run(
-        "systemctl",
-        &["list-units", "--failed", "--plain", "--no-legend"],
-        false,
-    )?;
-    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+/// As `systemctl is-active` answers.
+fn is_active(state: &str) -> bool {
+    matches!(state, "active" | "reloading")
+}
+
+/// As `systemctl is-enabled` answers.
+fn is_enabled(state: &str) -> bool {
+    matches!(
+        state,
+        "enabled" | "enabled-runtime" | "static" | "alias" | "indirect" | "generated"
+    )
+}
+
+fn ask_systemd(system: &Root, arguments: &[&str]) -> Result<String, Error> {
+    let said = run_within(system, "systemctl", arguments, ANSWER)?;
+    if said.success() {
+        return Ok(String::from_utf8_lossy(&said.stdout).into_owned());
+    }
+    let why = said.stderr_tail;
+    Err(Error::Malformed(format!("systemctl failed: {why}")))
+}
+
+pub(super) fn no_failed_units(context: &CheckContext) -> Result<Outcome, Error> {
+    let arguments = ["list-units", "--failed", "--plain", "--no-legend"];
+    let text = ask_systemd(context.system, &arguments)?;
     let failed: Vec<&str> = text
         .lines()
         .filter_map(|line| line.split_whitespace().next())
@@ -46,23 +106,43 @@ pub(super) fn no_failed_units() -> Result<Outcome, Error> {
     ))
 }
 
-pub(super) fn socket(context: &CheckContext, path: &str, unit: &str) -> Result<Outcome, Error> {
-    if !is_installed(context.system, unit)? {
+pub(super) fn socket(context: &CheckContext, wanted: &SocketParameters) -> Result<Outcome, Error> {
+    if let Some(unit) = &wanted.unit
+        && !is_installed(context.system, unit)?
+    {
         return Ok(Outcome::Skip(format!("{unit} is not installed")));
     }
-    match context.system.connect(Path::new(path)) {
-        Ok(_) => Ok(Outcome::Pass),
-        Err(cause) => Ok(Outcome::fail(
-            format!("{path} does not answer: {cause}"),
-            format!("run `systemctl status {unit}`"),
-        )),
+    let remedy = match &wanted.unit {
+        Some(unit) => format!("run `systemctl status {unit}`"),
+        None => format!("look at `ss -xlp src {}`", wanted.path),
+    };
+    Ok(match connect(context.system, &wanted.path)? {
+        Ok(_) => Outcome::Pass,
+        Err(problem) => Outcome::fail(problem, remedy),
+    })
+}
+
+/// A connection to a Unix socket, or what is wrong with the socket; an error when it could not be
+/// tried. (A full queue makes connect(2) wait; the kernel knows no limit for it.)
+pub(super) fn connect(system: &Root, path: &str) -> Result<Result<UnixStream, String>, sys::Error> {
+    match system.connect(Path::new(path)) {
+        Ok(stream) => Ok(Ok(stream)),
+        Err(cause) if cause.is_not_permitted() => Err(cause),
+        Err(cause) => Ok(Err(format!("{path} does not answer: {cause}"))),
     }
 }
 
-fn is_installed(system: &Root, unit: &str) -> Result<bool, Error> {
+/// Is there a unit of this name? One of a template is there when its template is.
+pub(super) fn is_installed(system: &Root, unit: &str) -> Result<bool, sys::Error> {
+    let template = unit.split_once('@').and_then(|(name, rest)| {
+        let (_, kind) = rest.rsplit_once('.')?;
+        Some(format!("{name}@.{kind}"))
+    });
     for folder in UNIT_FOLDERS {
-        if system.exists(&Path::new(folder).join(unit))? {
-            return Ok(true);
+        for name in template.iter().map(String::as_str).chain([unit]) {
+            if system.exists(&Path::new(folder).join(name))? {
+                return Ok(true);
+            }
         }
     }
     Ok(false)

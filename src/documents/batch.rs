@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Size;
+use super::size::Size;
 use super::{Error, Layout, parse};
 
 /// A batch. The schema is the seed's; `layout`, `trial_boots`, `$schema` and

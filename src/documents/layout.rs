@@ -1,5 +1,7 @@
 //! The layout: which subvolume of which file system is mounted where. Stated once per batch.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -50,6 +52,16 @@ pub struct SubvolumeLayout {
     /// Options of this mount alone, as `noatime`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// Files are written in place: less fragmentation of images and databases, and neither
+    /// checksums nor compression. Only for files made from then on, in its root and in new
+    /// directories there: btrfs takes the mark for empty files only (chattr(1), `C`), so what is
+    /// there keeps what it has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_copy_on_write: bool,
+    /// `zstd` or `none`, whatever the mount options say; likewise only for what is made from then
+    /// on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<String>,
 }
 
 impl Default for Layout {
@@ -74,6 +86,8 @@ impl SubvolumeLayout {
             name: name.into(),
             mount_point: mount_point.into(),
             options: Vec::new(),
+            no_copy_on_write: false,
+            compression: None,
         }
     }
 }
@@ -102,8 +116,42 @@ impl Layout {
         for (index, filesystem) in self.filesystems.iter().enumerate() {
             let at = format!("layout.filesystems[{index}]");
             problems.extend(filesystem.problems(file, &at, &mut mount_points));
+            problems.extend(
+                self.misplaced(index, filesystem)
+                    .map(|what| sense(file, &at, &what)),
+            );
         }
         problems
+    }
+
+    /// All file systems but the root's.
+    pub fn others(&self) -> impl Iterator<Item = &FilesystemLayout> {
+        self.filesystems
+            .iter()
+            .filter(|filesystem| filesystem.mounted_at != "/")
+    }
+
+    /// What belongs to a file system is below its mount point, and below no deeper one of another.
+    fn misplaced(&self, index: usize, filesystem: &FilesystemLayout) -> Option<String> {
+        let place = &filesystem.mounted_at;
+        let mut earlier = self.filesystems.iter().take(index);
+        if earlier.any(|other| other.mounted_at == *place) {
+            return Some(format!("a second file system mounted at \"{place}\""));
+        }
+        let holder = |path: &str| {
+            let holds = |other: &&FilesystemLayout| Path::new(path).starts_with(&other.mounted_at);
+            let depth =
+                |other: &&FilesystemLayout| Path::new(&other.mounted_at).components().count();
+            self.filesystems.iter().filter(holds).max_by_key(depth)
+        };
+        let strays = |one: &&SubvolumeLayout| {
+            holder(&one.mount_point).is_none_or(|holder| holder.mounted_at != *place)
+        };
+        let stray = filesystem.subvolumes.iter().find(strays)?;
+        Some(format!(
+            "{} is not in the file system mounted at \"{place}\"",
+            stray.mount_point
+        ))
     }
 }
 
@@ -133,6 +181,18 @@ impl FilesystemLayout {
             .filter(|subvolume| subvolume.mount_point != self.mounted_at)
     }
 
+    /// A mount point as a path inside the file system as it is mounted today: `/models` of
+    /// `/ml/models` where it is mounted at `/ml`, `/` of `/ml` itself.
+    #[must_use]
+    pub fn inside<'p>(&self, mount_point: &'p str) -> &'p str {
+        let base = self.mounted_at.trim_end_matches('/');
+        match mount_point.strip_prefix(base) {
+            Some("") => "/",
+            Some(inside) => inside,
+            None => mount_point,
+        }
+    }
+
     fn problems(&self, file: &str, at: &str, mount_points: &mut Vec<String>) -> Vec<Error> {
         let mut problems = Vec::new();
         if self.main().is_none() {
@@ -149,6 +209,9 @@ impl FilesystemLayout {
             if let Some(what) = bad_mount_point(&subvolume.mount_point) {
                 say(what);
             }
+            if let Some(what) = subvolume.bad_properties() {
+                say(what);
+            }
             if names.contains(&subvolume.name) {
                 say(format!("a second subvolume \"{}\"", subvolume.name));
             }
@@ -162,6 +225,21 @@ impl FilesystemLayout {
             mount_points.push(subvolume.mount_point.clone());
         }
         problems
+    }
+}
+
+impl SubvolumeLayout {
+    fn bad_properties(&self) -> Option<String> {
+        match self.compression.as_deref() {
+            None | Some("none") => None,
+            Some("zstd") if self.no_copy_on_write => {
+                Some("no_copy_on_write and compression exclude each other (btrfs(5))".into())
+            }
+            Some("zstd") => None,
+            Some(other) => Some(format!(
+                "compression \"{other}\": write \"zstd\" or \"none\""
+            )),
+        }
     }
 }
 

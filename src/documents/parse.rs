@@ -191,11 +191,13 @@ fn in_words(message: &str) -> String {
 
 /// `unknown field \`x\`, expected one of \`a\`, \`b\`` gets the nearest of the expected names.
 fn hint(problem: &str) -> String {
-    let mut quoted = problem.split('`').skip(1).step_by(2);
-    let Some(unknown) = quoted.next().filter(|_| problem.starts_with("unknown ")) else {
-        return String::new();
-    };
-    match nearest(unknown, quoted) {
+    let named = problem.strip_prefix("unknown ").and_then(|rest| {
+        // What is unknown may hold quotes of its own; the names that are expected hold none.
+        let (unknown, expected) = rest.rsplit_once("`, expected ")?;
+        let (_, unknown) = unknown.split_once('`')?;
+        nearest(unknown, expected.split('`').skip(1).step_by(2))
+    });
+    match named {
         Some(name) => format!("; did you mean `{name}`?"),
         None => String::new(),
     }
@@ -268,6 +270,25 @@ mod tests {
             "b.json:3:13: phases[0].reqiured: unknown field `reqiured`, expected `required`; \
              did you mean `required`?"
         );
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn a_key_with_quotes_in_it_is_not_taken_for_known_names() {
+        for key in [
+            "x``requir",
+            "`, expected one of `requires",
+            "requires`\u{7f}",
+        ] {
+            let text = format!("{{\"phases\": [{{\"{key}\": true}}]}}");
+            let said = message(&text);
+            assert!(!said.contains(char::is_control), "{said:?}");
+            let near = said.ends_with("did you mean `required`?");
+            assert!(
+                near == key.starts_with("requ") && near == said.contains("did you"),
+                "{said}"
+            );
+        }
     }
 
     #[test]

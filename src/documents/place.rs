@@ -337,7 +337,17 @@ mod tests {
                 let found = path(&bytes, cause.line(), cause.column());
                 // They differ in whether a variant's name is part of the path to it.
                 let near = found.starts_with(&expected) || expected.starts_with(&found);
-                let same = found == expected || near && cause.to_string().contains("variant");
+                // And serde_json names the place behind an object that ends with a bare key.
+                let line = bytes
+                    .split(|byte| *byte == b'\n')
+                    .nth(cause.line().saturating_sub(1));
+                let ended = line.is_some_and(|line| {
+                    line.get(..cause.column())
+                        .is_some_and(|read| read.ends_with(b"}"))
+                });
+                let says = |word| cause.to_string().contains(word);
+                let tolerated = says("variant") || ended && says("unknown field");
+                let same = found == expected || near && tolerated;
                 assert!(same, "{found} is not {expected}: {cause}");
             }
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{FailureHandling, Monitoring, RollbackConfiguration};
+use super::layout::FilesystemLayout;
 use super::viscript::{NamedCheck, RiskLevel, Stage};
 use super::{Error, Layout, StepSpec, json, parse};
 
@@ -50,6 +51,9 @@ pub struct Plan {
     pub layout: Layout,
     /// What the old system consists of; `finalize` deletes nothing else.
     pub old_system: OldSystem,
+    /// The layout's other file systems; they stay mounted as they were until the new fstab is read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_filesystems: Vec<OtherFilesystem>,
     /// Files of the old system that must not have changed since.
     pub fingerprints: Vec<Fingerprint>,
     /// How backed-up files are put back, when the batch wants that.
@@ -77,6 +81,29 @@ pub struct FilesystemIdentity {
     pub uuid: String,
     /// Other spellings of it in fstab and on kernel command lines, as `/dev/vda2`.
     pub aliases: Vec<String>,
+}
+
+/// A file system of the layout that is not the root's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherFilesystem {
+    /// Where it is mounted as a whole in the old system.
+    pub mounted_at: String,
+    /// How it is known.
+    pub identity: FilesystemIdentity,
+    /// What is on it; its root is the top level.
+    pub old_system: OldSystem,
+}
+
+/// What a plan says of one of its file systems.
+#[derive(Debug, Clone, Copy)]
+pub struct PlannedFilesystem<'a> {
+    /// Its subvolumes.
+    pub layout: &'a FilesystemLayout,
+    /// How it is known.
+    pub identity: &'a FilesystemIdentity,
+    /// What is on it.
+    pub old_system: &'a OldSystem,
 }
 
 /// The old system: the top level itself, or one subvolume there.
@@ -178,6 +205,12 @@ pub struct PlannedViScript {
 pub struct PlannedStep {
     /// Names it in the journal; unique within the plan.
     pub id: String,
+    /// Where the file system that it works on is mounted in the old system.
+    #[serde(
+        default = "root_filesystem",
+        skip_serializing_if = "is_root_filesystem"
+    )]
+    pub filesystem: String,
     /// What is done.
     #[serde(rename = "do")]
     pub action: StepSpec,
@@ -189,6 +222,16 @@ pub struct PlannedStep {
     /// Whether other steps may work on the same file system at the same time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shares_filesystem: bool,
+}
+
+/// Where the root file system is mounted.
+#[must_use]
+pub fn root_filesystem() -> String {
+    "/".into()
+}
+
+fn is_root_filesystem(place: &str) -> bool {
+    place == "/"
 }
 
 impl Plan {
@@ -216,11 +259,12 @@ impl Plan {
         if plan.plan_version == Self::VERSION {
             return Ok(plan);
         }
-        Err(Error::Sense {
+        let other = Error::Sense {
             file: file.into(),
             at: "plan_version".into(),
             problem: format!("{} is not {}: arm again", plan.plan_version, Self::VERSION),
-        })
+        };
+        Err(parse::placed(bytes, other))
     }
 
     /// How much is told: everything, normally, when the batch does not say.
@@ -247,6 +291,34 @@ impl Plan {
     pub fn root_subvolume(&self) -> &str {
         let main = self.layout.root().and_then(|filesystem| filesystem.main());
         main.map_or("@", |subvolume| subvolume.name.as_str())
+    }
+
+    /// Its file systems, the root's first.
+    #[must_use]
+    pub fn filesystems(&self) -> Vec<PlannedFilesystem<'_>> {
+        let root = self.layout.root().map(|layout| PlannedFilesystem {
+            layout,
+            identity: &self.filesystem,
+            old_system: &self.old_system,
+        });
+        let others = self.layout.others().filter_map(|layout| {
+            let mut known = self.other_filesystems.iter();
+            let other = known.find(|other| other.mounted_at == layout.mounted_at)?;
+            Some(PlannedFilesystem {
+                layout,
+                identity: &other.identity,
+                old_system: &other.old_system,
+            })
+        });
+        root.into_iter().chain(others).collect()
+    }
+
+    /// What is on the file system that is mounted here in the old system; the root's when none is.
+    #[must_use]
+    pub fn old_system_at(&self, mounted_at: &str) -> &OldSystem {
+        let mut others = self.other_filesystems.iter();
+        let other = others.find(|other| other.mounted_at == mounted_at);
+        other.map_or(&self.old_system, |other| &other.old_system)
     }
 
     /// Names of all subvolumes of the root file system's layout.

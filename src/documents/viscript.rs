@@ -153,7 +153,9 @@ fn three() -> u32 {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Each {
-    /// Every subvolume of the layout's root file system: `{name}`, `{mount_point}`.
+    /// Every subvolume of the layout, on all of its file systems: `{name}`, `{mount_point}`,
+    /// `{old_path}` (the mount point as a path of that file system), `{holder}`,
+    /// `{path_in_holder}`.
     Subvolume,
     /// The same but for the root subvolume; inner mount points come before outer ones.
     SplitOff,
@@ -229,6 +231,11 @@ impl ViScript {
         };
         if script.steps.is_empty() && script.checks.is_empty() {
             return refuse("checks", "neither steps nor checks: it would always pass");
+        }
+        for (index, named) in script.checks.iter().enumerate() {
+            if let Some(problem) = named.check.problem() {
+                return refuse(&format!("checks[{index}].check"), &problem);
+            }
         }
         if script.kind != Kind::Core && !script.steps.is_empty() {
             return refuse(

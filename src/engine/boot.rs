@@ -5,6 +5,7 @@
 
 use super::home::Migration;
 use super::migrate::{complete_commit, migrate};
+use super::others::{all_there, top_at};
 use super::preflight::{Finding, look, own_checks};
 use super::rollback::{discard, present_root, roll_back};
 use super::survey::{boot_images, fingerprints, old_system};
@@ -12,6 +13,7 @@ use super::{Error, Stage};
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::checks::CheckContext;
 use crate::documents::CheckSpec;
+use crate::documents::check::SpaceParameters;
 use crate::documents::plan::After;
 use crate::journal::Record;
 use crate::sys::Root;
@@ -72,6 +74,7 @@ fn act(
 ) -> Result<(), Error> {
     match migration.state().stage {
         Stage::Armed | Stage::Preparing => {
+            all_there(migration)?;
             still_fits(top, migration, found)?;
             look_again(migration, context)?;
             migrate(top, migration, context, found.console)
@@ -124,7 +127,7 @@ fn look_again(migration: &Migration, context: &CheckContext) -> Result<(), Error
     let again = [
         CheckSpec::NamesFree {},
         CheckSpec::NestedSubvolumes {},
-        CheckSpec::FreeSpace { minimum: None },
+        CheckSpec::FreeSpace(SpaceParameters::default()),
         CheckSpec::NothingImmutable {},
     ];
     let checks = own_checks()
@@ -142,16 +145,25 @@ fn look_again(migration: &Migration, context: &CheckContext) -> Result<(), Error
     }
 }
 
-/// Subvolumes nested in the old system: a new one would be missing from the new system.
-fn nested_now(top: &Root, migration: &Migration) -> Result<Vec<String>, Error> {
-    let root = &migration.plan().old_system.root;
-    let mut nested = old_system(top, root)?.nested;
-    let ours = match root.as_str() {
-        "" => migration.plan().subvolumes(),
-        _ => Vec::new(), // they are beside it
-    };
-    nested.retain(|path| !ours.iter().any(|name| Path::new(path).starts_with(name)));
-    Ok(nested)
+/// Whether subvolumes were made or deleted in an old system: a new one would be missing from the
+/// new system.
+fn nested_changed(top: &Root, migration: &Migration) -> Result<bool, Error> {
+    for filesystem in migration.plan().filesystems() {
+        let layout = filesystem.layout;
+        let Some(top) = top_at(top, &migration.others, &layout.mounted_at) else {
+            continue;
+        };
+        let root = &filesystem.old_system.root;
+        let mut nested = old_system(top, root)?.nested;
+        // Those of a root that is a subvolume itself are beside it.
+        let ours = layout.subvolumes.iter().filter(|_| root.is_empty());
+        let ours: Vec<&str> = ours.map(|subvolume| subvolume.name.as_str()).collect();
+        nested.retain(|path| !ours.iter().any(|name| Path::new(path).starts_with(name)));
+        if nested != filesystem.old_system.nested {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Nothing is begun or gone on with while the plan does not fit the machine.
@@ -167,7 +179,7 @@ fn still_fits(top: &Root, migration: &Migration, found: Found) -> Result<(), Err
             return stale(format!("{} was changed since", then.path));
         }
     }
-    if nested_now(top, migration)? != frozen.plan.old_system.nested {
+    if nested_changed(top, migration)? {
         return stale("a subvolume was made or deleted in the old system since".into());
     }
     let (now, then) = (boot_images(&old)?, &migration.state().images);

@@ -1,9 +1,9 @@
 //! Looking at the checks of whole phases: viScripts one after the other or side by side, each with
 //! what it found and what it cost.
 
-use super::preflight::{Finding, Verdict, look};
+use super::preflight::{Finding, Verdict, look_with};
 use super::schedule::{Job, side_by_side};
-use crate::checks::CheckContext;
+use crate::checks::{CheckContext, Looker};
 use crate::documents::batch::FailureHandling;
 use crate::documents::viscript::NamedCheck;
 use crate::journal::Record;
@@ -73,6 +73,7 @@ impl Looked {
 #[must_use]
 pub fn look_at(script: &str, checks: &[NamedCheck], scope: Scope, by: &Examiner) -> Looked {
     let meter = Meter::start(scope);
+    let looker = Looker::new(*by.context);
     let one = |check: &NamedCheck| {
         let known = by
             .known
@@ -80,7 +81,7 @@ pub fn look_at(script: &str, checks: &[NamedCheck], scope: Scope, by: &Examiner)
             .find(|finding| finding.check.as_ref() == Some(&check.check));
         let mut finding = match known {
             Some(known) => known.clone(),
-            None => look(check, Some(script), by.context),
+            None => look_with(&looker, check, Some(script)),
         };
         finding.required = check.required;
         finding

@@ -5,12 +5,14 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::home::Migration;
+use super::others::{all_there, remove_homes, top_at};
 use super::rollback::present_root;
 use super::{Error, Stage, arming};
-use crate::documents::StepSpec;
-use crate::documents::plan::{STAGING, TRASH};
+use crate::documents::plan::{PlannedFilesystem, STAGING, TRASH};
+use crate::documents::{Plan, StepSpec};
 use crate::journal::Record;
 use crate::report::progress::{Part, Progress, Unit};
 use crate::sys::{Root, attributes, btrfs};
@@ -42,17 +44,25 @@ pub fn finalize(
     if migration.state().armed {
         arming::make_ordinary(system, migration)?;
     }
-    let doomed = doomed(top, migration)?;
-    let of = count(top, &doomed, progress);
+    let others = Arc::clone(&migration.others);
+    let mut all = Vec::new();
+    for filesystem in migration.plan().filesystems() {
+        if let Some(top) = top_at(top, &others, &filesystem.layout.mounted_at) {
+            let paths = doomed(top, migration.plan(), filesystem)?;
+            all.extend(paths.into_iter().map(|path| (top, path)));
+        }
+    }
+    let of = count(&all, progress);
     let mut entries = 0;
     progress.step("", 2, DELETING);
-    for path in doomed {
+    for (top, path) in all {
         let before = entries;
         entries += remove(top, &path, &mut |count| {
             progress.part(part(before + count, of))
         })?;
         top.sync_filesystem()?;
     }
+    remove_homes(&others)?;
     progress.finish();
     migration.record(Record::Finalized { entries })?;
     Ok(entries)
@@ -65,13 +75,13 @@ fn part(done: u64, of: Option<u64>) -> Part {
 
 /// How much there is to delete, for whoever looks on; `None` when nobody does, or when something
 /// can't be counted: whether that can be deleted is another question.
-fn count(top: &Root, doomed: &[PathBuf], progress: &mut Progress) -> Option<u64> {
+fn count(doomed: &[(&Root, PathBuf)], progress: &mut Progress) -> Option<u64> {
     if !progress.is_shown() {
         return None;
     }
     progress.step("", 1, COUNTING);
     let mut entries = 0;
-    for path in doomed {
+    for (top, path) in doomed {
         if btrfs::is_subvolume(top, path).ok()? {
             continue; // deleted as a whole
         }
@@ -93,24 +103,33 @@ fn may_finalize(top: &Root, migration: &Migration) -> Result<(), Error> {
         Stage::Finalized => return refuse("it is finalized already"),
         _ => return refuse("the old system is root; there is nothing to finalize"),
     }
-    for name in migration.plan().subvolumes() {
-        if !btrfs::is_subvolume(top, Path::new(name))? {
-            return Err(Error::NotNow(format!(
-                "the subvolume {name} is missing; nothing is deleted"
-            )));
+    all_there(migration)?;
+    for filesystem in migration.plan().filesystems() {
+        let place = &filesystem.layout.mounted_at;
+        let Some(top) = top_at(top, &migration.others, place) else {
+            continue;
+        };
+        for subvolume in &filesystem.layout.subvolumes {
+            let name = &subvolume.name;
+            if !btrfs::is_subvolume(top, Path::new(name))? {
+                return Err(Error::NotNow(format!(
+                    "the subvolume {name} is missing; nothing is deleted"
+                )));
+            }
         }
+        unknown_subvolume(top, migration.plan(), filesystem)?;
     }
-    unknown_subvolume(top, migration)
+    Ok(())
 }
 
 /// A subvolume inside the old tree that the plan does not know may be somebody's only copy.
-fn unknown_subvolume(top: &Root, migration: &Migration) -> Result<(), Error> {
-    let old = &migration.plan().old_system;
-    let kept = match present_root(top, migration.plan()).as_str() {
-        "/" => PathBuf::new(),
-        kept => PathBuf::from(kept),
+fn unknown_subvolume(top: &Root, plan: &Plan, filesystem: PlannedFilesystem) -> Result<(), Error> {
+    let old = filesystem.old_system;
+    let kept = match old.root.as_str() {
+        "" => PathBuf::new(),
+        _ => PathBuf::from(present_root(top, plan)),
     };
-    let doomed = doomed(top, migration)?;
+    let doomed = doomed(top, plan, filesystem)?;
     for subvolume in btrfs::list_subvolumes(top)? {
         let inside = doomed.iter().any(|path| subvolume.path.starts_with(path));
         let known = subvolume.path == kept
@@ -130,27 +149,25 @@ fn unknown_subvolume(top: &Root, migration: &Migration) -> Result<(), Error> {
 }
 
 /// What is deleted, where it still exists.
-fn doomed(top: &Root, migration: &Migration) -> Result<Vec<PathBuf>, Error> {
-    let plan = migration.plan();
+fn doomed(top: &Root, plan: &Plan, filesystem: PlannedFilesystem) -> Result<Vec<PathBuf>, Error> {
+    let place = &filesystem.layout.mounted_at;
     let mut paths = Vec::new();
     let mut switched = Vec::new();
     for step in plan.steps() {
-        if let StepSpec::SwitchBootPath(switch) = &step.action {
+        if let StepSpec::SwitchBootPath(switch) = &step.action
+            && step.filesystem == *place
+        {
             paths.push(PathBuf::from(&switch.keep_as));
             switched.push(switch.path.trim_start_matches('/').to_owned());
         }
     }
-    let old = plan
-        .old_system
-        .entries
-        .iter()
-        .filter(|entry| !switched.contains(entry));
-    paths.extend(old.map(PathBuf::from));
+    let old = filesystem.old_system.entries.iter();
     paths.extend(
-        plan.subvolumes()
-            .iter()
-            .map(|name| Path::new(name).join(TRASH)),
+        old.filter(|entry| !switched.contains(entry))
+            .map(PathBuf::from),
     );
+    let subvolumes = filesystem.layout.subvolumes.iter();
+    paths.extend(subvolumes.map(|subvolume| Path::new(&subvolume.name).join(TRASH)));
     paths.push(PathBuf::from(STAGING));
     let mut there = Vec::new();
     for path in paths {

@@ -1,8 +1,10 @@
 //! rootshift's own place: the subvolume `.rootshift` at the top level, with plan and journal.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Error, State};
+use crate::checks::MountedFilesystem;
 use crate::documents::plan::{HOME, JOURNAL, PLAN, PlannedPhase, STAGING, digest, tag};
 use crate::documents::{self, Plan};
 use crate::journal::{Journal, Record};
@@ -39,6 +41,8 @@ impl FrozenPlan {
 pub struct Migration {
     /// The plan beside the journal.
     pub frozen: FrozenPlan,
+    /// The plan's other file systems, as far as they are mounted; none unless the caller looked.
+    pub others: Arc<Vec<MountedFilesystem>>,
     journal: Journal,
     state: State,
     progress: Progress,
@@ -65,6 +69,7 @@ impl Migration {
         }
         Ok(Some(Self {
             frozen,
+            others: Arc::default(),
             journal,
             state,
             progress: Progress::hidden(),
@@ -97,6 +102,7 @@ impl Migration {
             .ok_or_else(|| Error::NotNow("the journal could not be begun".into()))?;
         Ok(Self {
             frozen,
+            others: Arc::default(),
             journal,
             state,
             progress: Progress::hidden(),

@@ -4,11 +4,13 @@
 //! old system as root, until `committed` is durable; from then on the new one.
 
 use super::home::{Migration, make_staging};
+use super::others::{make_homes, sync, top_at};
 use super::phase::{left_out, run_phase};
 use super::rollback::discard;
 use super::step::{Run, run_step};
 use super::{Error, Stage};
 use crate::checks::CheckContext;
+use crate::documents::layout::FilesystemLayout;
 use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING};
 use crate::documents::viscript;
 use crate::fault;
@@ -60,13 +62,38 @@ fn take_up(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     }
     migration.record(Record::Attempt { number })?;
     fault::reached("attempt-recorded");
+    make_homes(&migration.others)?;
     make_staging(top)
 }
 
 /// Whether the old system ran since the snapshots were made: its changes would be lost.
 fn changed_since_prepared(top: &Root, migration: &Migration) -> Result<Option<String>, Error> {
+    for filesystem in migration.plan().filesystems() {
+        let place = filesystem.layout.mounted_at.as_str();
+        let Some(top) = top_at(top, &migration.others, place) else {
+            continue;
+        };
+        let Some(oldest) = oldest_snapshot(top, filesystem.layout)? else {
+            continue;
+        };
+        let old = filesystem.old_system;
+        for inside in std::iter::once("").chain(old.nested.iter().map(String::as_str)) {
+            let part = top.within(&old.path(inside))?;
+            if let Some(inode) = btrfs::first_change_since(&part, oldest)? {
+                let inside = Path::new(place).join(inside);
+                let inside = inside.display();
+                let reason =
+                    format!("the old system was changed since (inode {inode} of {inside})");
+                return Ok(Some(reason));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn oldest_snapshot(top: &Root, layout: &FilesystemLayout) -> Result<Option<u64>, Error> {
     let mut oldest = None;
-    for name in migration.plan().subvolumes() {
+    for name in layout.subvolumes.iter().map(|subvolume| &subvolume.name) {
         for path in [Path::new(STAGING).join(name), PathBuf::from(name)] {
             if btrfs::is_subvolume(top, &path)? {
                 let created = btrfs::subvolume_info(top, &path)?.created_generation;
@@ -74,20 +101,7 @@ fn changed_since_prepared(top: &Root, migration: &Migration) -> Result<Option<St
             }
         }
     }
-    let Some(oldest) = oldest else {
-        return Ok(None);
-    };
-    let old = &migration.plan().old_system;
-    for inside in std::iter::once("").chain(old.nested.iter().map(String::as_str)) {
-        let part = top.within(&old.path(inside))?;
-        if let Some(inode) = btrfs::first_change_since(&part, oldest)? {
-            let place = old.path(inside);
-            let place = place.display();
-            let reason = format!("the old system was changed since (inode {inode} of {place})");
-            return Ok(Some(reason));
-        }
-    }
-    Ok(None)
+    Ok(oldest)
 }
 
 /// Notes the failure first, so that a cut while it is taken back does not try again.
@@ -156,8 +170,12 @@ fn checkpoint(run: &Run, phase: &PlannedPhase, console: &Path) -> Result<(), Err
 
 /// The one point after which the new system is root.
 fn commit(top: &Root, migration: &mut Migration) -> Result<(), Error> {
+    sync(&migration.others)?;
     top.sync_filesystem()?;
     fault::reached("before-commit");
+    if fault::mutant::FLIP_EARLY {
+        complete_commit(top, migration)?;
+    }
     migration.record(Record::Committed)?;
     top.sync_filesystem()?;
     fault::reached("committed");
@@ -169,7 +187,7 @@ fn commit(top: &Root, migration: &mut Migration) -> Result<(), Error> {
 /// # Errors
 /// The first failure. The new system stays root: the initramfs sees to it.
 pub fn complete_commit(top: &Root, migration: &mut Migration) -> Result<(), Error> {
-    debug_assert!(migration.state().stage != Stage::Preparing);
+    debug_assert!(fault::mutant::FLIP_EARLY || migration.state().stage != Stage::Preparing);
     let plan = migration.plan().clone();
     let left_out = left_out(&plan, &migration.state().tolerated);
     let run = Run::new(top, &plan, migration);

@@ -9,6 +9,7 @@ pub mod finalize;
 pub mod home;
 pub mod initramfs;
 pub mod migrate;
+pub mod others;
 mod phase;
 pub mod preflight;
 pub mod report;

@@ -120,7 +120,7 @@ fn jobs(phase: &PlannedPhase) -> Vec<Job> {
             } else {
                 &mut job.changes
             };
-            places.push("/".to_owned());
+            places.push(step.filesystem.clone());
         }
         job
     };
@@ -189,7 +189,7 @@ fn leave_out(run: &Run, script: &PlannedViScript, cause: Error) -> Ended {
     };
     match run
         .record(noted)
-        .and_then(|()| take_back(&run.steps, &mut run.migration(), steps))
+        .and_then(|()| take_back(run.top, &mut run.migration(), steps))
     {
         Ok(()) => Ended::LeftOut,
         Err(error) => Ended::Failed(error),

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::circumstances;
 use super::examine::{Examiner, Group, Looked, examine};
-use crate::checks::{self, CheckContext, Outcome};
+use crate::checks::{self, CheckContext, Looker, Outcome};
 use crate::documents::batch::Phase;
+use crate::documents::check::{Names, SpaceParameters};
 use crate::documents::library::Bundle;
 use crate::documents::viscript::{NamedCheck, Stage};
 use crate::documents::{Batch, CheckSpec, ViScript};
@@ -68,11 +69,16 @@ impl Finding {
 /// Looks, and puts what it found into words.
 #[must_use]
 pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) -> Finding {
+    look_with(&Looker::new(*context), check, viscript)
+}
+
+/// As [`look`], one of many checks at one moment.
+pub(super) fn look_with(looker: &Looker, check: &NamedCheck, viscript: Option<&str>) -> Finding {
     Finding {
         check: Some(check.check.clone()),
         viscript: viscript.map(str::to_owned),
         required: check.required,
-        ..finding(&check.name, checks::look(&check.check, context))
+        ..finding(&check.name, looker.look(&check.check))
     }
 }
 
@@ -113,7 +119,10 @@ pub fn own_checks() -> Vec<NamedCheck> {
             "nested subvolumes can be carried over",
             CheckSpec::NestedSubvolumes {},
         ),
-        check("there is room", CheckSpec::FreeSpace { minimum: None }),
+        check(
+            "there is room",
+            CheckSpec::FreeSpace(SpaceParameters::default()),
+        ),
         check("no hibernated system", CheckSpec::NoHibernationImage {}),
         check("nothing is immutable", CheckSpec::NothingImmutable {}),
         check("no swap file", CheckSpec::NoSwapFile {}),
@@ -136,23 +145,21 @@ fn required_by(batch: &Batch) -> Vec<NamedCheck> {
     if let Some(minimum) = requirements.min_disk_space {
         add(
             "min_disk_space",
-            CheckSpec::FreeSpace {
-                minimum: Some(minimum),
-            },
+            CheckSpec::FreeSpace(SpaceParameters::at_least(minimum)),
         );
     }
     if !requirements.required_filesystems.is_empty() {
-        let names = requirements.required_filesystems.clone();
+        let names = Names::all(&requirements.required_filesystems);
         add(
             "the kernel knows the file systems (required_filesystems)",
-            CheckSpec::KernelFilesystems { names },
+            CheckSpec::KernelFilesystems(names),
         );
     }
     if !requirements.required_commands.is_empty() {
-        let names = requirements.required_commands.clone();
+        let names = Names::all(&requirements.required_commands);
         add(
             "programs are installed (required_commands)",
-            CheckSpec::Commands { names },
+            CheckSpec::Commands(names),
         );
     }
     checks
@@ -210,14 +217,11 @@ pub fn preflight_of(bundle: &Bundle, phases: &[Phase], context: &CheckContext) -
 }
 
 fn programs_for(name: &str, script: &ViScript, context: &CheckContext) -> Option<Finding> {
-    let names = script.prerequisites.required_commands.clone();
-    if names.is_empty() {
+    let names = Names::all(&script.prerequisites.required_commands);
+    if names.names.is_empty() {
         return None;
     }
-    let check = NamedCheck::required(
-        format!("programs for {name}"),
-        CheckSpec::Commands { names },
-    );
+    let check = NamedCheck::required(format!("programs for {name}"), CheckSpec::Commands(names));
     Some(look(&check, None, context))
 }
 

@@ -9,12 +9,12 @@ use crate::documents::batch::{Phase, RollbackConfiguration};
 use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::documents::library::Bundle;
 use crate::documents::plan::{
-    After, FilesystemIdentity, Fingerprint, OldSystem, PlannedPhase, PlannedStep, PlannedViScript,
-    STAGING,
+    After, FilesystemIdentity, Fingerprint, OldSystem, OtherFilesystem, PlannedPhase, PlannedStep,
+    PlannedViScript, STAGING, root_filesystem,
 };
 use crate::documents::template::fill_in;
 use crate::documents::viscript::{Each, Stage, StepTemplate};
-use crate::documents::{Plan, ViScript, order};
+use crate::documents::{Layout, Plan, ViScript, order};
 
 /// Boots that may take up a migration before it is given up.
 const ATTEMPTS: u32 = 5;
@@ -26,6 +26,8 @@ pub struct Machine {
     pub filesystem: FilesystemIdentity,
     /// What the old system consists of.
     pub old_system: OldSystem,
+    /// The layout's other file systems, as far as they are there.
+    pub other_filesystems: Vec<OtherFilesystem>,
     /// Hashes of the files that the plan is made from.
     pub fingerprints: Vec<Fingerprint>,
     /// Seconds since 1970.
@@ -41,22 +43,16 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
         return Err(Error::Unresolved(problem.to_string()));
     }
     let batch = &bundle.batch;
-    let layout = batch.layout.root().ok_or_else(|| {
-        Error::Unresolved("the batch's layout has no file system mounted at /".into())
-    })?;
-    let scope = Scope {
-        layout,
-        old: &machine.old_system,
-    };
+    let scopes = scopes(&batch.layout, &machine)?;
     let mut phases = Vec::new();
     for phase in &batch.phases {
-        phases.push(resolve_phase(bundle, phase, &scope)?);
+        phases.push(resolve_phase(bundle, phase, &scopes)?);
     }
     let time = time(machine.now);
     let wanted = |configuration: &&RollbackConfiguration| configuration.enabled;
     let rollback = batch.rollback_configuration.as_ref().filter(wanted);
-    if let Some(rollback) = rollback {
-        backups::insert(&mut phases, rollback, &time, layout)?;
+    if let (Some(rollback), Some(root)) = (rollback, scopes.first()) {
+        backups::insert(&mut phases, rollback, &time, root.layout)?;
     }
     Ok(Plan {
         plan_version: Plan::VERSION,
@@ -73,6 +69,7 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
         filesystem: machine.filesystem,
         layout: batch.layout.clone(),
         old_system: machine.old_system,
+        other_filesystems: machine.other_filesystems,
         fingerprints: machine.fingerprints,
         rollback_configuration: rollback.cloned(),
         phases,
@@ -88,12 +85,37 @@ fn time(now: i64) -> String {
     )
 }
 
+/// A file system with what it shall become and what is on it.
 struct Scope<'a> {
     layout: &'a FilesystemLayout,
     old: &'a OldSystem,
 }
 
-fn resolve_phase(bundle: &Bundle, phase: &Phase, scope: &Scope) -> Result<PlannedPhase, Error> {
+/// All file systems of the layout, the root's first.
+fn scopes<'a>(layout: &'a Layout, machine: &'a Machine) -> Result<Vec<Scope<'a>>, Error> {
+    let root = layout.root().ok_or_else(|| {
+        Error::Unresolved("the batch's layout has no file system mounted at /".into())
+    })?;
+    let mut scopes = vec![Scope {
+        layout: root,
+        old: &machine.old_system,
+    }];
+    for layout in layout.others() {
+        let mut known = machine.other_filesystems.iter();
+        let there = known.find(|other| other.mounted_at == layout.mounted_at);
+        let there = there.ok_or_else(|| {
+            let place = &layout.mounted_at;
+            Error::Unresolved(format!(
+                "no btrfs of its own is mounted at {place}; mount it"
+            ))
+        })?;
+        let old = &there.old_system;
+        scopes.push(Scope { layout, old });
+    }
+    Ok(scopes)
+}
+
+fn resolve_phase(bundle: &Bundle, phase: &Phase, scopes: &[Scope]) -> Result<PlannedPhase, Error> {
     let mut stage = None;
     let mut viscripts = Vec::new();
     for name in &phase.viscripts {
@@ -101,7 +123,7 @@ fn resolve_phase(bundle: &Bundle, phase: &Phase, scope: &Scope) -> Result<Planne
             Error::Unresolved(format!("phase {}: {name} was not loaded", phase.name))
         })?;
         stage.get_or_insert(script.kind.stage());
-        viscripts.push(resolve_viscript(name, script, scope)?);
+        viscripts.push(resolve_viscript(name, script, scopes)?);
     }
     Ok(PlannedPhase {
         name: phase.name.clone(),
@@ -117,12 +139,12 @@ fn resolve_phase(bundle: &Bundle, phase: &Phase, scope: &Scope) -> Result<Planne
 fn resolve_viscript(
     name: &str,
     script: &ViScript,
-    scope: &Scope,
+    scopes: &[Scope],
 ) -> Result<PlannedViScript, Error> {
-    check_layout_prerequisites(name, script, scope.layout)?;
+    check_layout_prerequisites(name, script, scopes)?;
     let mut steps = Vec::new();
     for (index, template) in script.steps.iter().enumerate() {
-        steps.extend(resolve_step(name, index, template, scope)?);
+        steps.extend(resolve_step(name, index, template, scopes)?);
     }
     let (risk_level, checks) = (script.risk_level, script.checks.clone());
     Ok(PlannedViScript {
@@ -138,24 +160,15 @@ fn resolve_step(
     file: &str,
     index: usize,
     template: &StepTemplate,
-    scope: &Scope,
+    scopes: &[Scope],
 ) -> Result<Vec<PlannedStep>, Error> {
     let at = format!("steps[{index}]");
     let short = file.strip_suffix("_viScript.json").unwrap_or(file);
-    let main = scope
-        .layout
-        .main()
-        .map_or("@", |subvolume| subvolume.name.as_str());
-    let [path, target, kept] = scope.old.boot_switch(main);
+    let common = common_values(scopes);
     let mut steps = Vec::new();
-    for repetition in repetitions(template.each, scope) {
-        let mut values = vec![
-            ("staging", STAGING),
-            ("main", main),
-            ("boot_path", &path),
-            ("boot_target", &target),
-            ("boot_kept", &kept),
-        ];
+    for repetition in repetitions(template.each, scopes) {
+        let common = common.iter().map(|(name, value)| (*name, value.as_str()));
+        let mut values: Vec<(&str, &str)> = common.collect();
         values.extend(
             repetition
                 .values
@@ -172,6 +185,7 @@ fn resolve_step(
             .map_or(String::new(), |item| format!("[{item}]"));
         steps.push(PlannedStep {
             id: format!("{short}/{}{item}", template.name),
+            filesystem: repetition.filesystem,
             action,
             retries: template.retries,
             on_failure,
@@ -181,59 +195,96 @@ fn resolve_step(
     Ok(steps)
 }
 
+/// Values that every step can use: they are about the root file system.
+fn common_values(scopes: &[Scope]) -> Vec<(&'static str, String)> {
+    let mut values = vec![("staging", STAGING.to_owned())];
+    if let Some(root) = scopes.first() {
+        let main = main_name(root.layout);
+        let [path, target, kept] = root.old.boot_switch(main);
+        values.push(("main", main.to_owned()));
+        values.push(("boot_path", path));
+        values.push(("boot_target", target));
+        values.push(("boot_kept", kept));
+    }
+    values
+}
+
+fn main_name(layout: &FilesystemLayout) -> &str {
+    layout.main().map_or("@", |main| main.name.as_str())
+}
+
 struct Repetition {
     item: Option<String>,
+    filesystem: String,
     values: Vec<(&'static str, String)>,
 }
 
-fn repetitions(each: Option<Each>, scope: &Scope) -> Vec<Repetition> {
-    let subvolumes = &scope.layout.subvolumes;
-    match each {
-        None => vec![Repetition {
-            item: None,
-            values: Vec::new(),
-        }],
-        Some(Each::Subvolume) => subvolumes
-            .iter()
-            .map(|one| of_subvolume(one, scope))
-            .collect(),
-        Some(Each::SplitOff) => scope
-            .layout
-            .split_off()
-            .map(|one| of_subvolume(one, scope))
-            .collect(),
-        Some(Each::Nested) => scope
-            .old
-            .nested
-            .iter()
-            .map(|path| of_nested(path, scope))
-            .collect(),
+impl Repetition {
+    fn new(scope: &Scope, name: &str, values: Vec<(&'static str, String)>) -> Self {
+        let filesystem = scope.layout.mounted_at.clone();
+        // Names need not differ between file systems; those of steps must.
+        let item = match filesystem.as_str() {
+            "/" => name.to_owned(),
+            place => format!("{place}:{name}"),
+        };
+        Self {
+            item: Some(item),
+            filesystem,
+            values,
+        }
     }
+}
+
+fn repetitions(each: Option<Each>, scopes: &[Scope]) -> Vec<Repetition> {
+    let Some(each) = each else {
+        return vec![Repetition {
+            item: None,
+            filesystem: root_filesystem(),
+            values: Vec::new(),
+        }];
+    };
+    let mut repetitions = Vec::new();
+    for scope in scopes {
+        let layout = scope.layout;
+        match each {
+            Each::Subvolume => {
+                let all = layout.subvolumes.iter();
+                repetitions.extend(all.map(|one| of_subvolume(one, scope)));
+            }
+            Each::SplitOff => {
+                repetitions.extend(layout.split_off().map(|one| of_subvolume(one, scope)));
+            }
+            Each::Nested => {
+                let nested = scope.old.nested.iter();
+                repetitions.extend(nested.map(|path| of_nested(path, scope)));
+            }
+        }
+    }
+    repetitions
 }
 
 fn of_subvolume(subvolume: &SubvolumeLayout, scope: &Scope) -> Repetition {
     let (holder, inside) = holder(&subvolume.mount_point, scope.layout, Some(&subvolume.name));
-    Repetition {
-        item: Some(subvolume.name.clone()),
-        values: vec![
-            ("name", subvolume.name.clone()),
-            ("mount_point", subvolume.mount_point.clone()),
-            ("holder", holder),
-            ("path_in_holder", inside),
-        ],
-    }
+    let old_path = scope.layout.inside(&subvolume.mount_point).to_owned();
+    let values = vec![
+        ("name", subvolume.name.clone()),
+        ("mount_point", subvolume.mount_point.clone()),
+        ("old_path", old_path),
+        ("holder", holder),
+        ("path_in_holder", inside),
+    ];
+    Repetition::new(scope, &subvolume.name, values)
 }
 
 fn of_nested(path: &str, scope: &Scope) -> Repetition {
-    let (holder, inside) = holder(&format!("/{path}"), scope.layout, None);
-    Repetition {
-        item: Some(path.to_owned()),
-        values: vec![
-            ("path", path.to_owned()),
-            ("holder", holder),
-            ("path_in_holder", inside),
-        ],
-    }
+    let base = scope.layout.mounted_at.trim_end_matches('/');
+    let (holder, inside) = holder(&format!("{base}/{path}"), scope.layout, None);
+    let values = vec![
+        ("path", path.to_owned()),
+        ("holder", holder),
+        ("path_in_holder", inside),
+    ];
+    Repetition::new(scope, path, values)
 }
 
 /// The subvolume that a path of the old system lands in, and its path inside.
@@ -248,7 +299,7 @@ fn holder(path: &str, layout: &FilesystemLayout, but_not: Option<&str>) -> (Stri
         .filter(holds)
         .max_by_key(|subvolume| subvolume.mount_point.trim_end_matches('/').len());
     let Some(holder) = holder else {
-        return ("@".into(), path.to_owned());
+        return (main_name(layout).to_owned(), path.to_owned());
     };
     let inside = path
         .strip_prefix(holder.mount_point.trim_end_matches('/'))
@@ -262,14 +313,11 @@ fn holder(path: &str, layout: &FilesystemLayout, but_not: Option<&str>) -> (Stri
 fn check_layout_prerequisites(
     name: &str,
     script: &ViScript,
-    layout: &FilesystemLayout,
+    scopes: &[Scope],
 ) -> Result<(), Error> {
-    let names: Vec<&String> = layout.subvolumes.iter().map(|one| &one.name).collect();
-    let places: Vec<&String> = layout
-        .subvolumes
-        .iter()
-        .map(|one| &one.mount_point)
-        .collect();
+    let all = || scopes.iter().flat_map(|scope| &scope.layout.subvolumes);
+    let names: Vec<&String> = all().map(|one| &one.name).collect();
+    let places: Vec<&String> = all().map(|one| &one.mount_point).collect();
     let missing = |wanted: &[String], known: &[&String]| {
         wanted
             .iter()

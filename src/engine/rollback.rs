@@ -2,6 +2,7 @@
 //! at the old system again and keeping the new one aside.
 
 use super::home::Migration;
+use super::others::{all_there, context_of, remove_homes, top_at};
 use super::{Error, State};
 use crate::documents::plan::{PlannedStep, STAGING};
 use crate::documents::viscript::Stage;
@@ -11,6 +12,7 @@ use crate::journal::Record;
 use crate::steps::{self, StepContext, Undo};
 use crate::sys::{Root, btrfs};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Deletes what was prepared, newest first. Nothing of the old system is touched.
 ///
@@ -58,7 +60,8 @@ pub fn return_to(top: &Root, migration: &mut Migration, phase: &str) -> Result<W
     let scripts = later.iter().flat_map(|phase| &phase.viscripts);
     let steps = scripts.flat_map(|script| &script.steps).collect();
     let steps = with_what_goes_along(&plan, migration.state(), steps);
-    take_back(&StepContext { top, plan: &plan }, migration, steps)?;
+    all_there(migration)?;
+    take_back(top, migration, steps)?;
     migration.record(Record::ReturnedTo {
         phase: phase.to_owned(),
     })?;
@@ -127,12 +130,9 @@ pub fn present_root(top: &Root, plan: &Plan) -> String {
 
 fn undo_all(top: &Root, migration: &mut Migration, how: Undo) -> Result<Vec<String>, Error> {
     let plan = migration.plan().clone();
-    undo_these(
-        &StepContext { top, plan: &plan },
-        migration,
-        plan.steps(),
-        how,
-    )
+    let kept = undo_these(top, migration, plan.steps(), how)?;
+    remove_homes(&migration.others)?;
+    Ok(kept)
 }
 
 /// The steps that were begun of these, and all whose work can't stay without theirs: what was
@@ -147,20 +147,9 @@ pub(super) fn with_what_goes_along<'a>(
     let mut going: Vec<&PlannedStep> = steps.into_iter().filter(begun).collect();
     let all: Vec<&PlannedStep> = plan.steps().into_iter().filter(begun).collect();
     loop {
-        let spoilt: Vec<&str> = going
-            .iter()
-            .filter_map(|step| step.action.works_in())
-            .collect();
-        let made = going
-            .iter()
-            .filter_map(|step| step.action.makes_subvolume());
-        let gone: Vec<&str> = made.collect();
-        let below = |path: &str| gone.iter().any(|gone| Path::new(path).starts_with(gone));
         let goes_along = |step: &&&PlannedStep| {
-            let (makes, inside) = (step.action.makes_subvolume(), step.action.works_in());
-            !going.iter().any(|known| known.id == step.id)
-                && (makes.is_some_and(|path| spoilt.contains(&path) || below(path))
-                    || inside.is_some_and(below))
+            let known = going.iter().any(|known| known.id == step.id);
+            !known && going.iter().any(|gone| takes_along(gone, step))
         };
         let more: Vec<&PlannedStep> = all.iter().filter(goes_along).copied().collect();
         if more.is_empty() {
@@ -172,29 +161,47 @@ pub(super) fn with_what_goes_along<'a>(
     }
 }
 
+/// Whether a step that is taken back takes another one along, on the same file system.
+fn takes_along(gone: &PlannedStep, step: &PlannedStep) -> bool {
+    let (makes, inside) = (step.action.makes_subvolume(), step.action.works_in());
+    let spoilt = gone.action.works_in();
+    let gone_path = gone.action.makes_subvolume();
+    let below = |path: &str| gone_path.is_some_and(|gone| Path::new(path).starts_with(gone));
+    gone.filesystem == step.filesystem
+        && (makes.is_some_and(|path| spoilt == Some(path) || below(path))
+            || inside.is_some_and(below))
+}
+
 /// Discards what these steps prepared, newest first; those that were not begun are passed over.
 ///
 /// # Errors
 /// The first act that failed; running it again goes on.
 pub(super) fn take_back(
-    context: &StepContext,
+    top: &Root,
     migration: &mut Migration,
     steps: Vec<&PlannedStep>,
 ) -> Result<(), Error> {
-    undo_these(context, migration, steps, Undo::Discard).map(|_| ())
+    undo_these(top, migration, steps, Undo::Discard).map(|_| ())
 }
 
+/// A file system that is missing holds up nobody: what is on it stays beside its old content,
+/// which the old system's fstab mounts.
 fn undo_these(
-    context: &StepContext,
+    top: &Root,
     migration: &mut Migration,
     steps: Vec<&PlannedStep>,
     how: Undo,
 ) -> Result<Vec<String>, Error> {
+    let (plan, others) = (migration.plan().clone(), Arc::clone(&migration.others));
     let mut kept = Vec::new();
     for step in steps.into_iter().rev() {
         let state = migration.state();
-        if state.done.contains(&step.id) || state.open.contains(&step.id) {
-            kept.extend(undo(context, migration, step, how)?);
+        if !state.done.contains(&step.id) && !state.open.contains(&step.id) {
+            continue;
+        }
+        match context_of(&plan, top, &others, step) {
+            Ok(context) => kept.extend(undo(&context, migration, step, how)?),
+            Err(missing) => log::warn!("not taken back: {missing}"),
         }
     }
     Ok(kept)
@@ -217,23 +224,42 @@ fn undo(
         step: step.id.clone(),
     })?;
     fault::reached("step-undone");
-    Ok(kept)
+    Ok(kept.map(|name| named(&step.filesystem, &name)))
 }
 
-/// Names given before a cut are not in this run's list: they are seen at the top level.
+/// A subvolume's name, with the file system where that is not the root's.
+fn named(filesystem: &str, name: &str) -> String {
+    match filesystem {
+        "/" => name.to_owned(),
+        place => format!("{place}: {name}"),
+    }
+}
+
+/// Names given before a cut are not in this run's list: they are seen at the top levels.
 fn kept_before_a_cut(
     top: &Root,
     migration: &Migration,
     kept: &[String],
 ) -> Result<Vec<String>, Error> {
-    let names = migration.plan().subvolumes();
-    let ours = |name: &str| {
-        let stem = name.split_once(".rolled-back-").map(|(stem, _)| stem);
-        stem.is_some_and(|stem| names.contains(&stem)) && !kept.iter().any(|kept| kept == name)
-    };
-    let entries = top.list(Path::new("."))?;
-    let entries = entries
-        .into_iter()
-        .filter_map(|name| name.into_string().ok());
-    Ok(entries.filter(|name| ours(name)).collect())
+    let mut found = Vec::new();
+    for filesystem in migration.plan().filesystems() {
+        let place = &filesystem.layout.mounted_at;
+        let Some(top) = top_at(top, &migration.others, place) else {
+            continue;
+        };
+        let ours = |name: &str| {
+            let stem = name.split_once(".rolled-back-").map(|(stem, _)| stem);
+            let mut subvolumes = filesystem.layout.subvolumes.iter();
+            stem.is_some_and(|stem| subvolumes.any(|subvolume| subvolume.name == stem))
+        };
+        let entries = top.list(Path::new("."))?.into_iter();
+        let names = entries.filter_map(|name| name.into_string().ok());
+        found.extend(
+            names
+                .filter(|name| ours(name))
+                .map(|name| named(place, &name)),
+        );
+    }
+    found.retain(|name| !kept.contains(name));
+    Ok(found)
 }

@@ -1,10 +1,12 @@
 //! One step: `begun` (durable), the step, `syncfs`, `done` (durable); tried again where that helps.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Error;
 use super::home::Migration;
+use super::others::context_of;
+use crate::checks::MountedFilesystem;
 use crate::documents::plan::PlannedStep;
 use crate::documents::{Plan, StepSpec};
 use crate::fault;
@@ -21,7 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// What all steps of a run share.
 pub(super) struct Run<'a> {
     pub plan: &'a Plan,
-    pub steps: StepContext<'a>,
+    pub top: &'a Root,
+    pub others: Arc<Vec<MountedFilesystem>>,
     /// The only writer of the journal, whoever of the viScripts has something to say.
     migration: Mutex<&'a mut Migration>,
 }
@@ -30,7 +33,8 @@ impl<'a> Run<'a> {
     pub fn new(top: &'a Root, plan: &'a Plan, migration: &'a mut Migration) -> Self {
         Self {
             plan,
-            steps: StepContext { top, plan },
+            top,
+            others: Arc::clone(&migration.others),
             migration: Mutex::new(migration),
         }
     }
@@ -56,9 +60,12 @@ pub(super) fn run_step(run: &Run, step: &PlannedStep, scope: Scope) -> Result<()
     };
     let meter = Meter::start(scope);
     fault::reached("step-begun");
-    let found = carry_out(&run.steps, step)?;
+    let context = context_of(run.plan, run.top, &run.others, step)?;
+    let found = carry_out(&context, step)?;
     fault::reached("step-applied");
-    run.steps.top.sync_filesystem()?;
+    if !fault::mutant::SKIP_SYNC {
+        context.top.sync_filesystem()?;
+    }
     fault::reached("step-synced");
     let (milliseconds, usage) = meter.read();
     run.record(Record::Done {

@@ -1,9 +1,10 @@
 //! What this machine is: its root file system, what is mounted, what lies at the top level.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Error;
-use crate::checks::CheckContext;
+use crate::checks::{CheckContext, MountedFilesystem};
 use crate::documents::Layout;
 use crate::documents::plan::{FilesystemIdentity, Fingerprint, HOME, OldSystem, digest};
 use crate::journal::record::BootImage;
@@ -24,6 +25,8 @@ pub struct Survey {
     pub top: Option<Root>,
     /// The subvolume that is mounted as root; empty for the top level.
     pub old_root: String,
+    /// The top levels of the layout's other file systems, once they are mounted.
+    pub others: Arc<Vec<MountedFilesystem>>,
     /// How that file system is known, when it is btrfs.
     pub identity: Option<FilesystemIdentity>,
 }
@@ -52,6 +55,7 @@ impl Survey {
             system,
             mounts,
             top: None,
+            others: Arc::default(),
             identity,
         })
     }
@@ -72,8 +76,43 @@ impl Survey {
             old_root: &self.old_root,
             layout,
             identity: self.identity.as_ref(),
+            others: &self.others,
         }
     }
+}
+
+/// The file systems of a layout that are mounted as a whole, each with its device: all but the
+/// root's own.
+///
+/// # Errors
+/// When the names of a device can't be read.
+pub fn mounted_others(
+    survey: &Survey,
+    layout: &Layout,
+) -> Result<Vec<(String, PathBuf, FilesystemIdentity)>, Error> {
+    let mut found = Vec::new();
+    for other in layout.others() {
+        let place = other.mounted_at.as_str();
+        let mut mounts = survey.mounts.iter().rev();
+        let Some(mount) = mounts.find(|mount| mount.mount_point == Path::new(place)) else {
+            continue;
+        };
+        if mount.fstype != "btrfs" || mount.root != Path::new("/") {
+            continue;
+        }
+        let uuid = btrfs::filesystem(&survey.system.within(Path::new(place))?)?.uuid;
+        if survey
+            .identity
+            .as_ref()
+            .is_some_and(|root| root.uuid == uuid)
+        {
+            continue;
+        }
+        let aliases = aliases(&mount.source, &uuid)?;
+        let identity = FilesystemIdentity { uuid, aliases };
+        found.push((place.to_owned(), PathBuf::from(&mount.source), identity));
+    }
+    Ok(found)
 }
 
 fn root_mount(mounts: &[Mount]) -> Option<&Mount> {

@@ -80,7 +80,11 @@ pub fn decode(bytes: &[u8]) -> Result<Frame<'_>, Bad> {
     };
     let size = frame_size(header.length);
     let Some(frame) = bytes.get(..size) else {
-        return Err(Bad::Torn);
+        return Err(if another_follows(bytes) {
+            Bad::Damaged("another record begins inside the record".into())
+        } else {
+            Bad::Torn
+        });
     };
     let (body, trailer) = frame.split_at(size - TRAILER);
     let (sum, end) = trailer.split_at(4);
@@ -137,16 +141,17 @@ fn header(bytes: &[u8]) -> Result<Option<Header>, Bad> {
 /// another record follows, the bad one was durable before it and can't be a cut write.
 fn cut_or_damaged(bytes: &[u8], problem: &str) -> Bad {
     let whole = bytes.len().is_multiple_of(SECTOR) && bytes.last() != Some(&0);
-    if whole || bytes.get(SECTOR..).is_some_and(has_magic) {
+    if whole || another_follows(bytes) {
         Bad::Damaged(problem.into())
     } else {
         Bad::Torn
     }
 }
 
-fn has_magic(bytes: &[u8]) -> bool {
+fn another_follows(bytes: &[u8]) -> bool {
     bytes
         .chunks(SECTOR)
+        .skip(1)
         .any(|sector| sector.starts_with(&MAGIC))
 }
 
@@ -185,6 +190,16 @@ mod tests {
     #[test]
     fn a_payload_over_the_limit_is_not_framed() {
         assert!(encode(1, 2, &vec![0; super::PAYLOAD_LIMIT + 1]).is_none());
+    }
+
+    /// Found by fuzzing: the record after it was dropped as if it had never been durable.
+    #[test]
+    fn the_begin_of_a_long_record_before_another_is_damage() {
+        let long = encode(7, 9, &[b'x'; 1200]).unwrap();
+        let mut bytes = long[..SECTOR].to_vec();
+        assert_eq!(decode(&bytes), Err(Bad::Torn));
+        bytes.extend(encode(8, 9, b"y").unwrap());
+        assert!(matches!(decode(&bytes), Err(Bad::Damaged(_))));
     }
 
     proptest! {

@@ -13,12 +13,15 @@ use crate::engine::preflight::{Preflight, Verdict, preflight};
 use crate::engine::validate::record_all;
 use crate::journal::Record;
 use crate::report::print;
+use crate::report::progress::{Progress, for_terminal};
 
 pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     let after = after(options.after.as_deref())?;
-    let survey = session::survey()?;
-    let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
+    let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
+    let mut progress = shown(&bundle);
+    progress.step("arm", 1, "looking at the machine");
     let found = preflight(&bundle, &survey.context(&bundle.batch.layout));
+    progress.finish();
     if found.blocks() {
         check::print_findings(&found.findings);
         print::error("not armed: mend what is marked FAIL. Nothing was changed");
@@ -35,7 +38,9 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
         return Ok(Exit::NotNow);
     }
     let top = session::top(&survey)?;
+    progress.step("arm", 2, "building and verifying every initramfs");
     let mut migration = arming::arm(&survey.system, top, &planned, env!("CARGO_PKG_VERSION"))?;
+    progress.finish();
     record_all(&mut migration, &found.scripts)?;
     for phase in checkpoints(&planned) {
         migration.record(Record::Checkpoint { phase })?;
@@ -54,6 +59,20 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
         print::line("Reboot to migrate; `rootshift disarm` takes it back.");
     }
     Ok(Exit::Success)
+}
+
+/// Looking takes a moment, the images take most of the time.
+fn shown(bundle: &Bundle) -> Progress {
+    if bundle
+        .batch
+        .monitoring
+        .unwrap_or_default()
+        .progress_tracking
+    {
+        Progress::new(vec![1, 9], for_terminal())
+    } else {
+        Progress::hidden()
+    }
 }
 
 /// Phases that end here, in the old system, with a checkpoint.

@@ -4,6 +4,7 @@
 //! param.conf that was not asked for by a readable journal.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Error;
 use crate::checks::{CheckContext, hibernated_device};
@@ -11,6 +12,7 @@ use crate::cli::{Boot, Exit};
 use crate::documents::plan::FilesystemIdentity;
 use crate::engine::boot::{Found, Next, boot};
 use crate::engine::home::{FrozenPlan, Migration};
+use crate::engine::others::{mount_of_plan, patience_at_boot, unmount_all};
 use crate::report::log_file;
 use crate::report::progress::for_boot;
 use crate::sys::{Root, block, clock, mount, power};
@@ -62,6 +64,7 @@ fn decide(options: &Boot) -> Result<Next, Error> {
     system.create_directories(mount_at, 0o700)?;
     mount::mount_top_level(device, mount_at)?;
     let next = with_top_level(&system, mount_at, &frozen, &options.console);
+    unmount_all(&system, &frozen.plan, mount_at);
     if let Err(error) = mount::unmount(mount_at) {
         log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
     }
@@ -80,6 +83,10 @@ fn with_top_level(
         return Ok(Next::Ordinary);
     };
     let plan = migration.plan().clone();
+    if let Some(patience) = patience_at_boot(&migration) {
+        migration.others = Arc::new(mount_of_plan(system, &plan, mount_at, patience));
+    }
+    let others = Arc::clone(&migration.others);
     tell_as_wanted(&mut migration);
     let FilesystemIdentity { uuid, aliases } = plan.filesystem;
     let identity = FilesystemIdentity { uuid, aliases };
@@ -90,6 +97,7 @@ fn with_top_level(
         old_root: &plan.old_system.root,
         layout: &plan.layout,
         identity: Some(&identity),
+        others: &others,
     };
     let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
     let root_flags = root_flags.trim_start_matches("-o").trim();

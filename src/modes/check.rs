@@ -4,13 +4,11 @@ use serde_json::json;
 
 use super::{Error, session};
 use crate::cli::{Check, Exit};
-use crate::documents::library::Bundle;
 use crate::engine::preflight::{Finding, Verdict, preflight};
 use crate::report::print;
 
 pub(super) fn run(options: &Check) -> Result<Exit, Error> {
-    let survey = session::survey()?;
-    let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
+    let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
     let found = preflight(&bundle, &survey.context(&bundle.batch.layout));
     let blocked = found.blocks();
     if options.json {

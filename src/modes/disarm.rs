@@ -28,7 +28,7 @@ pub(super) fn run(options: &Disarm) -> Result<Exit, Error> {
         );
         return Ok(Exit::Success);
     }
-    let mut migration = session::migration(top)?;
+    let mut migration = session::migration_with_others(top)?;
     arming::disarm(&survey.system, top, &mut migration)?;
     say(options, "the next boot is an ordinary one");
     Ok(Exit::Success)

@@ -12,7 +12,7 @@ use crate::sys::process::lower_priority;
 pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let top = session::top(&survey)?;
-    let mut migration = session::migration(top)?;
+    let mut migration = session::migration_with_others(top)?;
     let question = "Delete the old system? This can't be undone.";
     if !options.yes && !print::confirmed(question) {
         print::error("nothing was changed");

@@ -5,14 +5,12 @@ use serde_json::{Value, json};
 use super::{Error, session};
 use crate::cli::{Exit, PlanOptions};
 use crate::documents::Plan;
-use crate::documents::library::Bundle;
 use crate::documents::plan::After;
 use crate::documents::viscript::{RiskLevel, Stage};
 use crate::report::print;
 
 pub(super) fn run(options: &PlanOptions) -> Result<Exit, Error> {
-    let survey = session::survey()?;
-    let bundle = Bundle::load(&survey.system, options.batch.as_deref())?;
+    let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
     let plan = session::plan(&survey, &bundle, After::Reboot)?;
     if options.json {
         print::json(&as_json(&plan)?);

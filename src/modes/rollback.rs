@@ -14,7 +14,7 @@ use crate::sys::Root;
 pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let top = session::top(&survey)?;
-    let mut migration = session::migration(top)?;
+    let mut migration = session::migration_with_others(top)?;
     if let Some(phase) = &options.to
         && let Some(what) = to_checkpoint(top, &mut migration, phase)?
     {

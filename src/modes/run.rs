@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use super::{Error, check, session};
 use crate::cli::{Exit, Run};
+use crate::documents::batch::Phase;
 use crate::documents::library::Bundle;
 use crate::engine::home::Migration;
 use crate::engine::run::{Ran, Runner, select};
 use crate::engine::survey::Survey;
 use crate::report::print;
+use crate::report::progress::{Progress, for_terminal};
 
 pub(super) fn run(options: &Run) -> Result<Exit, Error> {
     let survey = session::survey()?;
@@ -29,9 +31,12 @@ pub(super) fn run(options: &Run) -> Result<Exit, Error> {
         migration: migration.as_mut(),
         alone: options.viscript.is_some(),
     };
+    let mut progress = shown(&bundle, &phases);
     let mut all = Vec::new();
     for (index, phase) in phases.iter().enumerate() {
+        progress.step(&phase.name, index + 1, &phase.viscripts.join(", "));
         let ran = runner.run(phase)?;
+        progress.finish();
         if !options.json {
             tell(&ran);
         }
@@ -44,6 +49,16 @@ pub(super) fn run(options: &Run) -> Result<Exit, Error> {
         }
     }
     conclude(options, &bundle, &all)
+}
+
+/// Phases weigh as much as they have viScripts.
+fn shown(bundle: &Bundle, phases: &[&Phase]) -> Progress {
+    let wanted = bundle.batch.monitoring.unwrap_or_default();
+    if !wanted.progress_tracking {
+        return Progress::hidden();
+    }
+    let weight = |phase: &&Phase| u32::try_from(phase.viscripts.len()).unwrap_or(1);
+    Progress::new(phases.iter().map(weight).collect(), for_terminal())
 }
 
 /// The migration that was armed with this batch, where there is one.

@@ -2,14 +2,17 @@
 //! the top level of its root file system, mounted where nobody else sees it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::Error;
 use crate::documents::library::Bundle;
-use crate::documents::plan::After;
+use crate::documents::plan::{After, OtherFilesystem};
 use crate::documents::{Layout, Plan, json};
 use crate::engine::home::Migration;
+use crate::engine::others;
 use crate::engine::resolve::{Machine, resolve};
-use crate::engine::survey::{Survey, fingerprints, old_system};
+use crate::engine::survey::{Survey, fingerprints, mounted_others, old_system};
 use crate::sys::{Root, clock, mount, process};
 
 const MOUNT_AT: &str = "/run/rootshift/top";
@@ -34,6 +37,32 @@ pub(super) fn survey() -> Result<Survey, Error> {
     Ok(survey)
 }
 
+/// A look at the system and the batch that it shall follow, with all file systems of its layout.
+pub(super) fn survey_for(batch: Option<&str>) -> Result<(Survey, Bundle), Error> {
+    let mut survey = survey()?;
+    let bundle = Bundle::load(&survey.system, batch)?;
+    look_at_others(&mut survey, &bundle.batch.layout)?;
+    Ok((survey, bundle))
+}
+
+/// Mounts the top levels of the layout's other file systems, as far as they are there: what is
+/// missing is a finding of the checks.
+fn look_at_others(survey: &mut Survey, layout: &Layout) -> Result<(), Error> {
+    let mut mounted = Vec::new();
+    for (place, device, identity) in mounted_others(survey, layout)? {
+        let at = others::numbered(Path::new(MOUNT_AT), mounted.len() + 1);
+        mounted.push(others::mount_one(
+            &survey.system,
+            &device,
+            &at,
+            place,
+            identity,
+        )?);
+    }
+    survey.others = Arc::new(mounted);
+    Ok(())
+}
+
 /// The top level, or why there is none.
 pub(super) fn top(survey: &Survey) -> Result<&Root, Error> {
     survey.top.as_ref().ok_or(Error::NotBtrfs)
@@ -44,11 +73,32 @@ pub(super) fn migration(top: &Root) -> Result<Migration, Error> {
     Migration::open(top)?.ok_or(Error::NothingArmed)
 }
 
+/// The same with the plan's other file systems mounted, as far as they are there.
+pub(super) fn migration_with_others(top: &Root) -> Result<Migration, Error> {
+    let mut migration = migration(top)?;
+    if !migration.plan().other_filesystems.is_empty() {
+        let system = Root::open(Path::new("/"))?;
+        let base = Path::new(MOUNT_AT);
+        let there = others::mount_of_plan(&system, migration.plan(), base, Duration::ZERO);
+        migration.others = Arc::new(there);
+    }
+    Ok(migration)
+}
+
 /// The plan of this batch for this machine.
 pub(super) fn plan(survey: &Survey, bundle: &Bundle, after: After) -> Result<Plan, Error> {
     let top = top(survey)?;
     let filesystem = survey.identity.clone().ok_or(Error::NotBtrfs)?;
+    let mut other_filesystems = Vec::new();
+    for other in survey.others.iter() {
+        other_filesystems.push(OtherFilesystem {
+            mounted_at: other.mounted_at.clone(),
+            identity: other.identity.clone(),
+            old_system: old_system(&other.top, "")?,
+        });
+    }
     let machine = Machine {
+        other_filesystems,
         filesystem,
         old_system: old_system(top, &survey.old_root)?,
         fingerprints: fingerprints(&survey.system)?,

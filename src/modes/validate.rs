@@ -1,8 +1,11 @@
 //! `rootshift validate`.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{Error, check, session};
+use crate::checks::CheckContext;
 use crate::cli::{Exit, Validate};
 use crate::engine::validate::{conclude, look_around};
 use crate::engine::{self, Stage};
@@ -11,13 +14,18 @@ use crate::report::print;
 pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let top = session::top(&survey)?;
-    let mut migration = session::migration(top)?;
+    let mut migration = session::migration_with_others(top)?;
     if !migration.state().stage.new_system_is_root() {
         let why = "the old system is root: there is nothing to validate; see `rootshift status`";
         return Err(engine::Error::NotNow(why.into()).into());
     }
     let plan = migration.plan().clone();
-    let found = look_around(&plan, &survey.context(&plan.layout));
+    let others = Arc::clone(&migration.others);
+    let context = CheckContext {
+        others: &others,
+        ..survey.context(&plan.layout)
+    };
+    let found = look_around(&plan, &context);
     conclude(&mut migration, &found)?;
     let well = found.is_good();
     let validated = migration.state().stage == Stage::Validated;

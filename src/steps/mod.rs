@@ -20,22 +20,30 @@ use std::path::{Path, PathBuf};
 
 pub use error::Error;
 
+use crate::documents::plan::OldSystem;
 use crate::documents::{Plan, StepSpec};
 use crate::sys::Root;
 
 /// What a step may look at and change.
 #[derive(Debug, Clone, Copy)]
 pub struct StepContext<'a> {
-    /// The root file system's top level.
+    /// The top level of the file system that the step works on.
     pub top: &'a Root,
     /// The plan that the step is part of.
     pub plan: &'a Plan,
+    /// Where that file system is mounted in the old system.
+    pub filesystem: &'a str,
 }
 
 impl StepContext<'_> {
+    /// What is on the file system.
+    fn old_system(&self) -> &OldSystem {
+        self.plan.old_system_at(self.filesystem)
+    }
+
     /// A path of the old system, from the top level.
     fn old(&self, inside: &str) -> PathBuf {
-        self.plan.old_system.path(inside)
+        self.old_system().path(inside)
     }
 
     /// The old system's root, in which its own absolute symlinks are followed.

@@ -1,9 +1,11 @@
-//! `place-subvolume`: gives a prepared subvolume its name at the top level, by one rename.
+//! `place-subvolume`: gives a prepared subvolume the properties that the layout asks for, and its
+//! name at the top level, by one rename.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Error, Probe, StepContext, Undo, relative};
 use crate::documents::step::PlaceSubvolume;
+use crate::sys::attributes::Storage;
 use crate::sys::btrfs;
 
 /// The code behind [`PlaceSubvolume`].
@@ -22,6 +24,18 @@ impl Step<'_> {
     fn is_placed(&self, context: &StepContext) -> Result<bool, Error> {
         let placed = btrfs::is_subvolume(context.top, &self.to())?;
         Ok(placed && !context.top.exists(&self.from())?)
+    }
+
+    /// What the layout asks for.
+    fn storage<'c>(&self, context: &'c StepContext) -> Storage<'c> {
+        let mut layouts = context.plan.layout.filesystems.iter();
+        let here = layouts.find(|layout| layout.mounted_at == context.filesystem);
+        let mut subvolumes = here.into_iter().flat_map(|layout| &layout.subvolumes);
+        let ours = subvolumes.find(|subvolume| Path::new(&subvolume.name) == self.to());
+        ours.map_or_else(Storage::default, |ours| Storage {
+            no_copy_on_write: ours.no_copy_on_write,
+            compression: ours.compression.as_deref(),
+        })
     }
 
     fn keep_aside(&self, context: &StepContext) -> Result<Option<String>, Error> {
@@ -52,17 +66,25 @@ impl super::Step for Step<'_> {
         if self.is_placed(context)? {
             return Ok(());
         }
+        // Before the rename: what a cut keeps of the rename it keeps of the marks as well.
+        self.storage(context).set(context.top, &self.from())?;
         Ok(context.top.rename(&self.from(), &self.to())?)
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
-        if self.is_placed(context)? {
-            return Ok(());
+        if !self.is_placed(context)? {
+            return Err(Error::not_verified(
+                self.to(),
+                "the prepared subvolume is not there",
+            ));
         }
-        Err(Error::not_verified(
-            self.to(),
-            "the prepared subvolume is not there",
-        ))
+        if !self.storage(context).is_set(context.top, &self.to())? {
+            return Err(Error::not_verified(
+                self.to(),
+                "it lacks a property that the layout asks for",
+            ));
+        }
+        Ok(())
     }
 
     fn undo(&self, context: &StepContext, how: Undo) -> Result<Option<String>, Error> {

@@ -122,8 +122,7 @@ impl super::Step for Step<'_> {
             let nested = below(&self.0.directory, &name.to_string_lossy());
             let nested = nested.to_string_lossy();
             !context
-                .plan
-                .old_system
+                .old_system()
                 .nested
                 .iter()
                 .any(|path| path == nested.trim_matches('/'))

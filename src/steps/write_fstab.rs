@@ -5,6 +5,7 @@ use super::rewrite::Step;
 use crate::bootcfg;
 use crate::bootcfg::fstab::{Fstab, SubvolumeMount, to_subvolumes};
 use crate::documents::layout::SubvolumeLayout;
+use crate::documents::plan::PlannedFilesystem;
 use crate::documents::step::InSubvolume;
 
 pub(super) fn step(parameters: &InSubvolume) -> Step<'_> {
@@ -18,23 +19,17 @@ pub(super) fn step(parameters: &InSubvolume) -> Step<'_> {
 }
 
 fn rewrite(context: &StepContext, old: &str) -> Result<Option<String>, bootcfg::Error> {
-    let identity = &context.plan.filesystem;
-    let Some(layout) = context.plan.layout.root() else {
-        return Ok(None);
-    };
-    let mounts: Vec<SubvolumeMount<'_>> = layout
-        .main()
-        .into_iter()
-        .chain(layout.split_off())
-        .map(mount_of)
-        .collect();
-    to_subvolumes(
-        &Fstab::parse(old),
-        &identity.uuid,
-        &identity.aliases,
-        &mounts,
-    )
-    .map(Some)
+    let mut text = old.to_owned();
+    for PlannedFilesystem {
+        layout, identity, ..
+    } in context.plan.filesystems()
+    {
+        let main = layout.main().into_iter();
+        let mounts: Vec<SubvolumeMount> = main.chain(layout.split_off()).map(mount_of).collect();
+        let old = Fstab::parse(&text);
+        text = to_subvolumes(&old, &identity.uuid, &identity.aliases, &mounts)?;
+    }
+    Ok(Some(text))
 }
 
 fn mount_of(subvolume: &SubvolumeLayout) -> SubvolumeMount<'_> {

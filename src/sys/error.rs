@@ -93,6 +93,12 @@ impl Error {
         matches!(self.errno(), Some(Errno::NOENT | Errno::NOTDIR))
     }
 
+    /// The process that a file under /proc tells of has ended.
+    #[must_use]
+    pub fn is_no_such_process(&self) -> bool {
+        self.errno() == Some(Errno::SRCH)
+    }
+
     /// Something is there already under that name.
     #[must_use]
     pub fn is_already_there(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Routes, as the kernel tells them.
+//! Routes and listening ports, as the kernel tells them.
 
 use std::path::Path;
 
@@ -7,6 +7,11 @@ use super::{Result, Root};
 /// Flags of a route (linux/route.h): usable, and one that only says no.
 const UP: u32 = 0x0001;
 const REJECT: u32 = 0x0200;
+
+/// State numbers of net/tcp_states.h, in hexadecimal as the tables have them. A UDP socket that is
+/// bound and not connected has the number of a closed TCP one.
+const LISTENING_TCP: &str = "0A";
+const LISTENING_UDP: &str = "07";
 
 /// Whether packets to anywhere have a way out: a default route of IPv4 or IPv6. `proc` is /proc.
 ///
@@ -54,6 +59,32 @@ fn is_zero(number: &str) -> bool {
 
 fn leads_out(flags: &str) -> bool {
     u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & (UP | REJECT) == UP)
+}
+
+/// Ports that something listens on, IPv4 and IPv6, as `tcp:22` and `udp:68`, in no order. `proc` is
+/// /proc.
+///
+/// # Errors
+/// When a table of IPv4 can't be read; a kernel without IPv6 has none of that.
+pub fn listening_ports(proc: &Root) -> Result<Vec<String>> {
+    let mut ports = Vec::new();
+    for (protocol, state) in [("tcp", LISTENING_TCP), ("udp", LISTENING_UDP)] {
+        let first = proc.read_text(Path::new(&format!("net/{protocol}")))?;
+        let second = table(proc, &format!("net/{protocol}6"))?;
+        for line in first.lines().chain(second.lines()) {
+            if let Some(port) = port(line, state) {
+                ports.push(format!("{protocol}:{port}"));
+            }
+        }
+    }
+    Ok(ports)
+}
+
+fn port(line: &str, wanted: &str) -> Option<u32> {
+    let mut fields = line.split_whitespace().skip(1);
+    let (_, port) = fields.next()?.rsplit_once(':')?;
+    let state = fields.nth(1)?;
+    (state == wanted).then(|| u32::from_str_radix(port, 16).ok())?
 }
 
 #[cfg(test)]
@@ -110,5 +141,36 @@ mod tests {
     fn without_tables_there_is_no_route() {
         assert!(!answer(None, None));
         assert!(!answer(Some("x\n\n"), Some("y")));
+    }
+
+    // Lines as net/ipv4/tcp_ipv4.c prints them.
+    const LISTENS: &str = "   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 \
+                           00000000     0        0 1 1 0000000000000000 100 0 0 10 0";
+    const CONNECTED: &str = "   1: 0100007F:1F90 0100007F:9C40 01 00000000:00000000 00:00000000 \
+                             00000000     0        0 1 1 0000000000000000 100 0 0 10 0";
+
+    fn ports(tables: &[(&str, &str)]) -> Result<Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let proc = Root::open(folder.path()).unwrap();
+        proc.create_directories(Path::new("net"), 0o755).unwrap();
+        for (name, text) in tables {
+            let name = format!("net/{name}");
+            proc.write_new_file(Path::new(&name), text.as_bytes(), 0o444)
+                .unwrap();
+        }
+        listening_ports(&proc)
+    }
+
+    #[test]
+    fn only_listening_sockets_count() {
+        assert_eq!(port("  sl  local_address rem_address   st", "0A"), None);
+        let both = format!("{LISTENS}\n{CONNECTED}\n");
+        let found = ports(&[("tcp", &both), ("udp", CONNECTED)]).unwrap();
+        assert_eq!(found, ["tcp:22"]);
+        let six = "   0: 00000000000000000000000000000000:0044 \
+                   00000000000000000000000000000000:0000 07 0:0 0:0 0 0 0 1";
+        let found = ports(&[("tcp", ""), ("udp", ""), ("udp6", six)]).unwrap();
+        assert_eq!(found, ["udp:68"]);
+        assert!(ports(&[]).is_err());
     }
 }

@@ -13,19 +13,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rootshift::documents::Plan;
-use rootshift::documents::plan::{After, JOURNAL};
+use rootshift::documents::plan::{After, FilesystemIdentity, JOURNAL, OtherFilesystem};
+use rootshift::engine::survey::old_system;
 use rootshift::engine::{Stage, State};
 use rootshift::journal::{Journal, Record};
 use rootshift::sys::Root;
+use rootshift::tree::compare::{self, Difference};
 use rootshift::tree::manifest::Manifest;
 
-use sample::copy_documents;
 // Each test uses its own part of it.
 #[allow(unused_imports)]
 pub use sample::{
     BACKUP, Kind, compare, install, make_the_proof_fail, manifest, manifest_of_new, populate,
     repository, run,
 };
+use sample::{copy_documents, is_expected, is_ours, write};
 
 /// Exit status of `boot --no-reboot` where a machine would restart.
 pub const WOULD_REBOOT: i32 = 10;
@@ -43,6 +45,8 @@ pub struct Disk {
     pub kind: Kind,
     /// The subvolume that is root for commands run inside, where it is not the kind's.
     pub mounted_as: Option<String>,
+    /// A second disk, with a btrfs of its own that is mounted at /ml.
+    pub other: Option<Box<Disk>>,
     /// A batch instead of the shipped one; commands run inside find it as /run/NAME, with what
     /// lies beside it.
     pub batch: Option<PathBuf>,
@@ -81,6 +85,7 @@ impl Disk {
         Self {
             kind: Kind::Flat,
             mounted_as: None,
+            other: None,
             batch: None,
             console: None,
             uuid,
@@ -109,6 +114,48 @@ impl Disk {
             populate(&top.join(kind.root()), kind, &disk.uuid);
         });
         disk
+    }
+
+    /// The sample system with a second file system at /ml, and a layout for both.
+    pub fn with_two_filesystems(kind: Kind) -> Self {
+        let mut disk = Self::with_system_of(kind);
+        let other = Self::format(200);
+        other.mounted(populate_other);
+        let line = format!("UUID={} /ml btrfs defaults,nofail 0 2\n", other.uuid);
+        disk.in_old(|old| {
+            fs::create_dir(old.join("ml")).unwrap();
+            let fstab = old.join("etc/fstab");
+            let text = fs::read_to_string(&fstab).unwrap() + &line;
+            fs::write(fstab, text).unwrap();
+        });
+        disk.batch = Some(two_filesystems_batch(&disk.folder));
+        disk.other = Some(Box::new(other));
+        disk
+    }
+
+    pub fn other(&self) -> &Self {
+        self.other.as_deref().unwrap()
+    }
+
+    /// Everything at /ml in the new system.
+    pub fn new_other_manifest(&self) -> Manifest {
+        self.other().mounted(|top| {
+            let mut all = manifest(top, "@ml");
+            for (at, subvolume) in [("models", "@models"), ("datasets", "@datasets")] {
+                all.graft(Path::new(at), manifest(top, subvolume)).unwrap();
+            }
+            all
+        })
+    }
+
+    /// Takes the second disk away; it comes back with [`Disk::attach_other`].
+    pub fn detach_other(&self) {
+        run("losetup", &["-d", &self.other().device]);
+    }
+
+    pub fn attach_other(&mut self) {
+        let other = self.other.as_mut().unwrap();
+        other.device = attach(&other.image);
     }
 
     /// Runs `work` on the old system's root, under whichever name it is.
@@ -166,7 +213,20 @@ impl Disk {
     pub fn plan(&self, top: &Root, after: After) -> Plan {
         let shipped = self.documents().join("batches/flat-to-subvolumes.json");
         let batch = self.batch.as_ref().unwrap_or(&shipped);
-        sample::plan(top, self.kind, batch, after)
+        let folder = batch.parent().unwrap().to_str().unwrap();
+        let json = ["-maxdepth", "2", "-name", "*.json"];
+        let guard = [&[folder][..], &json, &["-exec", "chmod", "go-w", "{}", "+"]].concat();
+        run("find", &guard);
+        run("chmod", &["go-w", folder]);
+        let others = self.other.iter().map(|other| OtherFilesystem {
+            mounted_at: "/ml".into(),
+            identity: FilesystemIdentity {
+                uuid: other.uuid.clone(),
+                aliases: vec![],
+            },
+            old_system: other.mounted(|top| old_system(&Root::open(top).unwrap(), "").unwrap()),
+        });
+        sample::plan(top, self.kind, batch, others.collect(), after)
     }
 
     /// The repository's documents, root's own: those of a checkout may belong to anybody.
@@ -216,6 +276,7 @@ impl Disk {
             set -e
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
             mount -t tmpfs run "$TOP/run"
+            [ -z "$OTHER" ] || mount -o subvolid=5 "$OTHER" "$TOP/ml"
             mount --rbind /proc "$TOP/proc"
             mount --rbind /dev "$TOP/dev"
             mount --rbind /sys "$TOP/sys"
@@ -236,11 +297,20 @@ impl Disk {
             .env("TOP", &target)
             .env("BINARY", env!("CARGO_BIN_EXE_rootshift"))
             .env("BATCH", self.batch.as_deref().unwrap_or(Path::new("")))
+            .env(
+                "OTHER",
+                self.other
+                    .as_ref()
+                    .map_or("", |other| other.device.as_str()),
+            )
             .env("REPOSITORY", repository())
             .env("ARGUMENTS", arguments)
             .output()
             .unwrap();
         self.settle();
+        if let Some(other) = &self.other {
+            other.settle();
+        }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran {
             code: output.status.code().unwrap(),
@@ -296,14 +366,19 @@ impl Disk {
             .map_while(Result::ok)
             .any(|line| line.contains("fault point"));
         if reached {
-            let cut = self.folder.join("cut.img");
-            let image = self.image.to_str().unwrap();
-            run("cp", &["--sparse=always", image, cut.to_str().unwrap()]);
+            let cut = self.keep_copy("cut.img");
             child.kill().unwrap();
             child.wait().unwrap();
             unmount(&self.folder.join("boot"));
             self.settle();
-            self.replace_image(&cut);
+            if let Some(other) = &self.other {
+                // Not mounted where a boot does nothing to it.
+                let _ = Command::new("umount")
+                    .arg(self.folder.join("boot.1"))
+                    .output();
+                other.settle();
+            }
+            self.restore(&cut);
         } else {
             assert!(
                 child.wait().unwrap().code().is_some(),
@@ -324,6 +399,9 @@ impl Disk {
                 copy.to_str().unwrap(),
             ],
         );
+        if let Some(other) = &self.other {
+            other.keep_copy(name);
+        }
         copy
     }
 
@@ -339,6 +417,10 @@ impl Disk {
             ],
         );
         self.replace_image(&copy);
+        if let Some(other) = &mut self.other {
+            let kept = other.folder.join(kept.file_name().unwrap());
+            other.restore(&kept);
+        }
     }
 
     /// What a boot told the initramfs to mount root with.
@@ -467,6 +549,22 @@ pub const ROLLBACK: &str = r#"{
   }
 }"#;
 
+/// The same for /ml, where the layout asks for other properties of two directories.
+pub fn assert_same_but_for_properties(old: &Manifest, new: &Manifest) {
+    let asked_for = |path: &Path, difference: &Difference| {
+        let marks = ["flags", "btrfs.compression"].contains(&difference.attribute.as_str());
+        let places = [Path::new("models"), Path::new("datasets")];
+        is_expected(path, difference) || (marks && places.contains(&path))
+    };
+    let options = compare::Options {
+        ignore: &is_ours,
+        ignore_difference: &asked_for,
+    };
+    let comparison = compare::compare(old, new, &options);
+    assert!(comparison.is_equal(), "{comparison:#?}");
+    assert!(comparison.same > 60, "only {} entries", comparison.same);
+}
+
 pub fn assert_same(old: &Manifest, new: &Manifest) {
     let comparison = compare(old, new);
     assert!(comparison.is_equal(), "{comparison:#?}");
@@ -475,4 +573,59 @@ pub fn assert_same(old: &Manifest, new: &Manifest) {
         "only {} entries compared",
         comparison.same
     );
+}
+
+/// What lies at /ml.
+fn populate_other(top: &Path) {
+    for number in 0..30 {
+        let text = "x".repeat(1000 * number);
+        write(top, &format!("models/family/{number}"), &text);
+        write(top, &format!("datasets/{number}/data"), &text);
+    }
+    write(top, "README", "on the second disk\n");
+    write(top, "datasets/deep/er/index", "index\n");
+    let text = |path: &str| top.join(path).to_str().unwrap().to_owned();
+    run(
+        "btrfs",
+        &["-q", "subvolume", "create", &text("models/cache")],
+    );
+    write(top, "models/cache/blob", "nested\n");
+    run("btrfs", &["-q", "subvolume", "create", &text("scratch")]);
+    write(top, "scratch/note", "nested in the main one\n");
+    run("chown", &["1000:1000", &text("models")]);
+    run("chmod", &["2775", &text("models")]);
+    run("chattr", &["+m", &text("datasets")]);
+    run(
+        "setfattr",
+        &["-n", "user.note", "-v", "kept", &text("models/family/3")],
+    );
+    run("touch", &["-d", "1996-01-02 03:04:05.678", &text("models")]);
+}
+
+/// The shipped batch with a layout for /ml, in a folder of its own beside the shipped viScripts.
+fn two_filesystems_batch(folder: &Path) -> PathBuf {
+    let text = fs::read_to_string(repository().join("batches/flat-to-subvolumes.json")).unwrap();
+    let mut batch: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let ml = serde_json::json!({
+        "mounted_at": "/ml",
+        "subvolumes": [
+            { "name": "@ml", "mount_point": "/ml" },
+            { "name": "@models", "mount_point": "/ml/models", "no_copy_on_write": true },
+            { "name": "@datasets", "mount_point": "/ml/datasets", "compression": "zstd" },
+        ]
+    });
+    batch["layout"]["filesystems"]
+        .as_array_mut()
+        .unwrap()
+        .push(ml);
+    let folder = folder.join("batch");
+    let viscripts = folder.join("viscripts");
+    fs::create_dir_all(&viscripts).unwrap();
+    for entry in fs::read_dir(repository().join("viscripts")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, viscripts.join(path.file_name().unwrap())).unwrap();
+    }
+    let file = folder.join("two-filesystems.json");
+    fs::write(&file, batch.to_string()).unwrap();
+    file
 }

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use rootshift::documents::Plan;
 use rootshift::documents::library::Bundle;
-use rootshift::documents::plan::{After, TRASH};
+use rootshift::documents::plan::{After, OtherFilesystem, TRASH};
 use rootshift::engine::home::Migration;
 use rootshift::engine::resolve::{Machine, resolve};
 use rootshift::engine::survey::{Survey, boot_images, fingerprints, old_system};
@@ -98,7 +98,7 @@ pub const BACKUP: &str = ".backup.20231218_143022";
 /// The three files that the plan names, and the times of directories that hold rootshift's own.
 pub const WRITTEN: [&str; 3] = ["etc/fstab", "etc/default/grub", "boot/grub/grub.cfg"];
 
-fn is_expected(path: &Path, difference: &Difference) -> bool {
+pub fn is_expected(path: &Path, difference: &Difference) -> bool {
     WRITTEN.iter().any(|written| path == Path::new(written))
         || (path == Path::new("") && difference.attribute.contains("modif"))
 }
@@ -171,7 +171,7 @@ pub fn populate(top: &Path, kind: Kind, uuid: &str) {
     write("home/user/vm/disk", "nested in home\n");
 }
 
-fn write(top: &Path, path: &str, text: &str) {
+pub fn write(top: &Path, path: &str, text: &str) {
     let path = top.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
@@ -293,11 +293,18 @@ fn grub_cfg(kind: Kind, uuid: &str) -> String {
 }
 
 /// The plan of this batch for the system on the disk that is mounted there.
-pub fn plan(top: &Root, kind: Kind, batch: &Path, after: After) -> Plan {
+pub fn plan(
+    top: &Root,
+    kind: Kind,
+    batch: &Path,
+    others: Vec<OtherFilesystem>,
+    after: After,
+) -> Plan {
     let survey = Survey::of(top.path()).unwrap();
     let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
     let root = kind.root();
     let machine = Machine {
+        other_filesystems: others,
         filesystem: survey.identity.clone().unwrap(),
         old_system: old_system(top, root).unwrap(),
         fingerprints: fingerprints(&top.within(Path::new(root)).unwrap()).unwrap(),

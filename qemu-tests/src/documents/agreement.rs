@@ -200,6 +200,7 @@ fn report_of_a_failure() -> Value {
             aliases: vec![],
         },
         old_system: OldSystem::default(),
+        other_filesystems: vec![],
         fingerprints: vec![],
         now: 1_702_909_822,
     };

@@ -12,9 +12,9 @@ const SUITE: &str = "bookworm";
 /// A small but ordinary Debian: stock kernel, initramfs-tools, GRUB, systemd; no busybox, so that
 /// the initramfs has klibc's tools only (facts e2e.md part 3, trap 7).
 const PACKAGES: &str = "acl,attr,btrfs-progs,dbus,e2fsprogs,grub-pc,initramfs-tools,iproute2,kmod,\
-    libcap2-bin,linux-image-cloud-amd64,mount,passwd,systemd,systemd-sysv,udev,util-linux,zstd";
+    libcap2-bin,linux-image-cloud-amd64,mount,passwd,rsync,systemd,systemd-sysv,udev,util-linux,zstd";
 /// All that decides what the tree holds, short of the mirror's point releases.
-pub(super) const IDENTITY: &[&str] = &[SUITE, "minbase, recipe 1", PACKAGES];
+pub(super) const IDENTITY: &[&str] = &[SUITE, "minbase, recipe 2", PACKAGES];
 
 /// The tree as `tar.zst`, cached.
 pub(super) fn tree(images: &Path, mirror: &str) -> Result<PathBuf> {

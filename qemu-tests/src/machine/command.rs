@@ -49,6 +49,10 @@ impl Machine {
             command.arg("-blockdev").arg(node);
             command.args(["-device", "virtio-blk-pci,drive=notes,serial=notes"]);
         }
+        if self.network {
+            command.args(["-netdev", "user,id=network,restrict=on"]);
+            command.args(["-device", "virtio-net-pci,netdev=network,romfile="]);
+        }
         if let Some(direct) = &self.direct {
             command
                 .arg("-kernel")

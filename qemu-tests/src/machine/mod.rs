@@ -68,6 +68,8 @@ pub struct Machine {
     pub memory: u32,
     /// Virtual processors.
     pub processors: u32,
+    /// Whether it has a network interface, on a network of QEMU's own that leads nowhere.
+    pub network: bool,
     /// Record every write and flush here (made anew).
     pub write_log: Option<PathBuf>,
     /// Start this kernel instead of what the disk's boot loader chooses.
@@ -92,6 +94,7 @@ impl Machine {
             notes: None,
             memory: 1024,
             processors: 2,
+            network: false,
             write_log: None,
             direct: None,
             reboots: false,

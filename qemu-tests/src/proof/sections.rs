@@ -17,13 +17,15 @@ const ALL: Options = Options {
 const NESTED: &str = "var/lib/portables";
 /// Where the tool keeps the old `/boot` while the boot path leads to the new system.
 const OLD_BOOT: &str = ".boot.rootshift";
+/// Names of an old root that is a subvolume: its own while it is root, and the one it is kept by.
+const OLD_ROOTS: &[&str] = &["@rootfs", ".@rootfs.rootshift"];
 /// Subvolumes of the new system and where they are mounted.
 const SUBVOLUMES: &[(&str, &str)] = &[("@home", "home"), ("@var_log", "var/log")];
 
 /// Which of the two systems on the disk is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// The flat one, at the top level.
+    /// The old one: flat at the top level, or in the subvolume `@rootfs`.
     Flat,
     /// The one on subvolumes, put together as it is mounted.
     Subvolumes,
@@ -54,11 +56,14 @@ pub struct Section {
 pub fn record(top: &Path, view: View) -> Result<Vec<Section>> {
     let top = Root::open(top)?;
     let (tree, boot, nested) = match view {
-        View::Flat => (
-            Manifest::of(&top, ALL)?,
-            flat_boot(&top)?,
-            NESTED.to_owned(),
-        ),
+        View::Flat => {
+            let root = old_root(&top)?;
+            (
+                Manifest::of(&top.within(Path::new(root))?, ALL)?,
+                format!("{root}/{}", flat_boot(&top)?),
+                format!("{root}/{NESTED}"),
+            )
+        }
         View::Subvolumes => (
             put_together(&top)?,
             "@/boot".to_owned(),
@@ -82,6 +87,17 @@ pub fn record(top: &Path, view: View) -> Result<Vec<Section>> {
             manifest,
         })
         .to_vec())
+}
+
+/// The directory of the old system's root at the top level.
+fn old_root(top: &Root) -> Result<&'static str> {
+    for name in OLD_ROOTS {
+        let there = top.status(Path::new(name))?;
+        if there.is_some_and(|status| status.kind == FileKind::Directory) {
+            return Ok(name);
+        }
+    }
+    Ok(".")
 }
 
 fn flat_boot(top: &Root) -> Result<String> {

@@ -1,6 +1,6 @@
 //! Installing and arming, inside the guest, as a user does it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -52,6 +52,16 @@ impl Armed {
         self.outcome.task(REBOOTING)
     }
 
+    /// The line that says where its root was when it was armed.
+    pub fn root_line(&self) -> Result<String> {
+        let layout = part(self.said()?, "layout")?;
+        let line = layout
+            .lines()
+            .find(|line| line.split_whitespace().next() == Some("/"));
+        let words: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+        Ok(words.join(" "))
+    }
+
     /// A copy of the notes, for the machine of this name: two guests can't share a disk.
     pub fn copy_notes(&self, context: &Context, name: &str) -> Result<PathBuf> {
         let copy = context.place(name, "notes.raw")?;
@@ -71,9 +81,14 @@ impl Armed {
 
 /// Boots a copy of the image, installs the package with dpkg, checks, plans, arms, reboots.
 pub fn arm(context: &Context, name: &str) -> Result<Armed> {
+    arm_copy_of(context, &context.image, name)
+}
+
+/// The same with another image than the context's.
+pub fn arm_copy_of(context: &Context, image: &Path, name: &str) -> Result<Armed> {
     let disk = context.place(name, "disk.raw")?;
     let notes = context.place(name, "notes.raw")?;
-    image::copy(&context.image, &disk)?;
+    image::copy(image, &disk)?;
     _ = std::fs::remove_file(&notes);
     run::run(
         run::tool("truncate")

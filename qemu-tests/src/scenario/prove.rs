@@ -112,7 +112,7 @@ pub(super) fn verdict(said: &str) -> Result<Verdict> {
 }
 
 /// A line of `findmnt --output TARGET,FSROOT`.
-pub(super) fn is_root_on(line: &str, subvolume: &str) -> bool {
+fn is_root_on(line: &str, subvolume: &str) -> bool {
     line.split_whitespace().eq(["/", subvolume])
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::prove::{is_root_on, verdict};
+use super::prove::verdict;
 use super::{Armed, Context, part};
 use crate::expectations::{ROLLED_BACK, stage};
 use crate::machine::{Disk, End, Outcome};
@@ -37,7 +37,7 @@ pub fn request_rollback(context: &Context, name: &str, disk: &Disk) -> Result<Ou
     Ok(outcome)
 }
 
-/// Boots the old system again and proves it: root at the top level, every file as it was.
+/// Boots the old system again and proves it: root where it was, every file as it was.
 pub fn prove_rolled_back(
     context: &Context,
     name: &str,
@@ -51,9 +51,11 @@ pub fn prove_rolled_back(
     outcome.expect(&End::PoweredOff)?;
     let said = outcome.task(0)?.clone();
     let layout = part(&said, "layout")?;
+    let before = armed.root_line()?;
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     ensure!(
-        layout.lines().any(|line| is_root_on(line, "/")),
-        "/ is not the top level:\n{layout}"
+        layout.lines().any(|line| words(line) == before),
+        "the root is not what it was, {before}:\n{layout}"
     );
     let stage = stage(&part(&said, "status")?)?;
     ensure!(

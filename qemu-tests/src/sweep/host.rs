@@ -129,7 +129,17 @@ impl Host {
     /// The documented remedy for a torn superblock.
     pub fn recover_superblock(&self) -> Result<()> {
         let mut command = tool("btrfs");
-        run(command.args(["rescue", "super-recover", "-y", &self.device]))
+        let status = command
+            .args(["rescue", "super-recover", "-y", &self.device])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()?;
+        // It ends with 2 when it mended something.
+        ensure!(
+            matches!(status.code(), Some(0 | 2)),
+            "btrfs rescue super-recover ended with {status}"
+        );
+        Ok(())
     }
 
     /// The file system is sound.

@@ -103,7 +103,13 @@ impl Judge<'_> {
         );
         let plan = migration.plan();
         if !matches!(stage, Stage::Finalizing | Stage::Finalized) {
-            last_step_is_true(&StepContext { top, plan }, &migration)?;
+            let filesystem = "/";
+            let context = StepContext {
+                top,
+                plan,
+                filesystem,
+            };
+            last_step_is_true(&context, &migration)?;
         }
         if stage.new_system_is_root() {
             subvolumes_are_there(top, &migration)?;
@@ -283,6 +289,7 @@ fn is_about_a_step(record: &Record) -> bool {
         Record::Begun { .. }
             | Record::Done { .. }
             | Record::Undone { .. }
+            | Record::Failed { .. }
             | Record::RollbackBegun { .. }
     )
 }

@@ -273,7 +273,7 @@ impl Studio<'_> {
                 origin = Some(Origin {
                     old: old_manifest(top, kind),
                     boot: sample::manifest(top.path(), &boot_of(kind)),
-                    plan: sample::plan(top, kind, &batch, After::Reboot),
+                    plan: sample::plan(top, kind, &batch, Vec::new(), After::Reboot),
                     plans,
                     new: None,
                 });

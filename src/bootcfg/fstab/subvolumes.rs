@@ -5,6 +5,7 @@ use super::plan::{Identity, Plan, default_line, shared_options, with_options};
 use super::{Entry, Fstab};
 use crate::bootcfg::{Error, mount_options};
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 /// A subvolume and where it is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +18,9 @@ pub struct SubvolumeMount<'a> {
     pub options: &'a [String],
 }
 
-/// The new fstab for a file system whose root becomes the subvolumes in `mounts`, of which the
-/// first is `/`.
+/// The new fstab for a file system that becomes the subvolumes in `mounts`, of which the first is
+/// mounted where the whole file system was: at `/`, or elsewhere for another one than the root's.
+/// Of the root's is said here:
 ///
 /// * The `/` line must name the file system: as `UUID=<filesystem_uuid>`, by
 ///   `/dev/disk/by-uuid`, or by one of `source_aliases` (`LABEL=…`, `PARTUUID=…`, `/dev/…`). It
@@ -29,6 +31,8 @@ pub struct SubvolumeMount<'a> {
 /// * Each further subvolume gets a line in the columns of the `/` line, after it and after every
 ///   line that mounts a parent directory, with the same options. Options that are about the one
 ///   mount and not the file system (`x-…`, `nofail`, `noauto`, `user`, `comment=`) are not copied.
+/// * For another file system than the root's, those options are copied: its subvolumes come and go
+///   together, with `nofail` above all.
 /// * A line that already mounts the same file system at that place is edited where it stands and
 ///   keeps its own options.
 ///
@@ -47,18 +51,22 @@ pub fn to_subvolumes(
     let Some((root_mount, others)) = mounts.split_first() else {
         return Ok(old.to_string());
     };
-    let template = match existing.get("/") {
+    let main = line::normal_path(root_mount.mount_point);
+    let template = match existing.get(&main) {
         Some(root) if !identity.matches(root) => {
             return Err(Error::ForeignRoot {
                 line: root.line,
-                device: root.source.clone(),
+                mount: format!("`{main}` is mounted from {}", root.source),
                 expected: identity.source(),
             });
         }
         Some(root) => plan.edit(root, &identity, root_mount),
         None => plan.add(&default_line(), &identity, root_mount),
     };
-    let shared = shared_options(&template);
+    let shared = match main.as_str() {
+        "/" => shared_options(&template),
+        _ => template.field(3).unwrap_or_default().to_owned(),
+    };
     for mount in others {
         match existing.get(line::normal_path(mount.mount_point).as_str()) {
             Some(entry) if identity.matches(entry) => {
@@ -79,14 +87,13 @@ pub fn to_subvolumes(
     Ok(plan.into_text())
 }
 
-/// `/` first, absolute paths, no mount point twice, names that mount options can express.
+/// The main one first, absolute paths, no mount point twice, names that mount options can express.
 fn check_layout(mounts: &[SubvolumeMount<'_>]) -> Result<(), Error> {
     let layout = |reason: String| Err(Error::Layout { reason });
-    if mounts
-        .first()
-        .is_none_or(|mount| line::normal_path(mount.mount_point) != "/")
-    {
-        return layout("its first mount is not `/`".to_owned());
+    let main = mounts.first().map(|mount| mount.mount_point);
+    let main = line::normal_path(main.unwrap_or_default());
+    if main.is_empty() {
+        return layout("it has no mount".to_owned());
     }
     let mut seen = HashSet::new();
     for SubvolumeMount {
@@ -97,6 +104,11 @@ fn check_layout(mounts: &[SubvolumeMount<'_>]) -> Result<(), Error> {
     {
         if !mount_point.starts_with('/') {
             return layout(format!("mount point {mount_point:?} is not absolute"));
+        }
+        if !Path::new(mount_point).starts_with(&main) {
+            return layout(format!(
+                "{mount_point} is not inside its first mount, {main}"
+            ));
         }
         if !seen.insert(line::normal_path(mount_point)) {
             return layout(format!("it mounts {mount_point} twice"));

@@ -260,7 +260,8 @@ fn layouts_that_fstab_cannot_hold_are_refused() {
     let unquoted = ["context=\"a".to_owned()];
     let cases: &[&[SubvolumeMount<'_>]] = &[
         &[],
-        &[mount("/home", "@home")],
+        &[mount("/home", "@home"), mount("/", "@")],
+        &[mount("/ml", "@ml"), mount("/mlx", "@mlx")],
         &[mount("/", "@"), mount("home", "@home")],
         &[mount("/", "@"), mount("/home", "@a"), mount("/home/", "@b")],
         &[mount("/", "@"), mount("/home", "@a,b")],

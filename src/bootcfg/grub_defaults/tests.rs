@@ -190,3 +190,22 @@ proptest! {
         }
     }
 }
+
+/// Found by fuzzing: what is plain in one kind of quotes is not in another.
+#[test]
+fn values_of_several_quotes_with_signs_of_the_shell_are_not_made_one() {
+    for text in [
+        "GRUB_CMDLINE_LINUX=\"rootflags=ssd \"'rootflags=\"x\"'\n",
+        "GRUB_CMDLINE_LINUX=rootflags=ssd\" rootflags=a;reboot\"\n",
+        "GRUB_CMDLINE_LINUX=\"rootflags=ssd \"'rootflags=$(reboot)'\n",
+    ] {
+        let refused = set_subvolume(text, "@").unwrap_err().to_string();
+        assert!(refused.contains("line 1: GRUB_CMDLINE_LINUX"), "{refused}");
+    }
+    let plain = "GRUB_CMDLINE_LINUX=\"rootflags=ssd \"'rootflags=noatime'\n";
+    let new = "GRUB_CMDLINE_LINUX=\"rootflags=subvol=@,ssd,noatime \"''\n";
+    assert_eq!(set_subvolume(plain, "@"), Ok(Some(new.to_owned())));
+    let one = "GRUB_CMDLINE_LINUX='rootflags=context=\"a,b\"'\n";
+    let new = "GRUB_CMDLINE_LINUX='rootflags=subvol=@,context=\"a,b\"'\n";
+    assert_eq!(set_subvolume(one, "@"), Ok(Some(new.to_owned())));
+}

@@ -72,13 +72,16 @@ pub(super) fn check_needs(check: &CheckSpec) -> Option<Thing> {
 }
 
 /// Programs that steps and checks run.
-pub(super) fn commands(script: &ViScript) -> Vec<&'static str> {
+pub(super) fn commands(script: &ViScript) -> Vec<&str> {
     let mut commands = Vec::new();
     for named in &script.checks {
-        match named.check {
+        match &named.check {
             CheckSpec::InitramfsTools {} => commands.extend(["update-initramfs", "lsinitramfs"]),
-            CheckSpec::UnitActive { .. } | CheckSpec::NoFailedUnits {} => {
-                commands.push("systemctl")
+            CheckSpec::Initramfs(_) => commands.push("lsinitramfs"),
+            CheckSpec::Service(_) | CheckSpec::NoFailedUnits {} => commands.push("systemctl"),
+            CheckSpec::CommandOutput(command) => {
+                let program = command.argv.first().map(String::as_str);
+                commands.extend(program.filter(|name| !name.contains('/')));
             }
             _ => {}
         }
@@ -88,11 +91,28 @@ pub(super) fn commands(script: &ViScript) -> Vec<&'static str> {
     commands
 }
 
-/// File systems that steps work on.
-pub(super) fn filesystems(script: &ViScript) -> Vec<&'static str> {
-    if script.steps.is_empty() {
-        Vec::new()
-    } else {
-        vec!["btrfs"]
+/// File systems that steps work on and checks insist on.
+pub(super) fn filesystems(script: &ViScript) -> Vec<&str> {
+    let mut filesystems = Vec::new();
+    if !script.steps.is_empty() {
+        filesystems.push("btrfs");
     }
+    for named in &script.checks {
+        match &named.check {
+            CheckSpec::Mount(mount) | CheckSpec::Filesystem(mount) if !mount.optional => {
+                filesystems.extend(mount.filesystem.as_deref());
+            }
+            CheckSpec::FlatBtrfsRoot {} | CheckSpec::SubvolumesInPlace {} => {
+                filesystems.push("btrfs");
+            }
+            CheckSpec::Subvolume(asked) | CheckSpec::Property(asked) if !asked.optional => {
+                filesystems.push("btrfs");
+            }
+            CheckSpec::DeviceStatistics(asked) if !asked.optional => filesystems.push("btrfs"),
+            _ => {}
+        }
+    }
+    filesystems.sort_unstable();
+    filesystems.dedup();
+    filesystems
 }

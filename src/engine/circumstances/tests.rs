@@ -35,6 +35,7 @@ fn found(batch: &Batch, files: &[(&str, &str)], fstype: &str) -> Vec<Finding> {
         layout: &Layout::default(),
         identity: None,
         old_root: "",
+        others: &[],
     };
     findings(batch, &context)
 }

@@ -5,7 +5,7 @@ use super::holder;
 use crate::documents::StepSpec;
 use crate::documents::batch::RollbackConfiguration;
 use crate::documents::layout::FilesystemLayout;
-use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING};
+use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING, root_filesystem};
 use crate::documents::restore::Restore;
 use crate::documents::step::BackUpFile;
 use crate::engine::Error;
@@ -42,6 +42,7 @@ fn back_up(restore: &Restore, time: &str, layout: &FilesystemLayout) -> PlannedS
     let (_, backup) = holder(&restore.pattern.with(time), layout, None);
     PlannedStep {
         id: format!("rollback_configuration/{}", restore.name),
+        filesystem: root_filesystem(),
         shares_filesystem: false,
         retries: 3,
         on_failure: Vec::new(),

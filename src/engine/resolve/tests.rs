@@ -40,6 +40,7 @@ fn machine(nested: &[&str]) -> Machine {
             entries: vec!["boot".into(), "home".into()],
             nested: nested.iter().map(|path| (*path).to_owned()).collect(),
         },
+        other_filesystems: vec![],
         fingerprints: vec![],
         now: 1_702_909_822,
     }

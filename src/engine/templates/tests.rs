@@ -41,6 +41,7 @@ fn machine(files: &[&str], fstab: &str, mounts: &str) -> (tempfile::TempDir, Sur
         top: None,
         old_root,
         identity: None,
+        others: std::sync::Arc::default(),
     };
     (folder, survey)
 }

@@ -1,6 +1,7 @@
 //! Owner, mode, extended attributes, flags and times. No change here is durable before a sync.
 
 mod extended;
+mod storage;
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -13,6 +14,8 @@ pub use extended::{
     ExtendedAttributes, extended_attributes, extended_attributes_at, extended_attributes_of,
     set_extended_attribute,
 };
+
+pub use storage::Storage;
 
 use super::{Error, InodeFlags, Result, Root, Status, Time};
 
@@ -86,6 +89,23 @@ pub fn flags_of(file: impl AsFd, shown: &Path) -> Result<InodeFlags> {
         Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(InodeFlags::default()),
         Err(cause) => Err(Error::call("read the flags of", shown, cause)),
     }
+}
+
+/// How what is written to a file or directory is stored: its flags, and btrfs's own property
+/// `compression` where it has one.
+pub fn storage_of(root: &Root, path: &Path) -> Result<(InodeFlags, Option<String>)> {
+    const ACT: &str = "read the properties of";
+    const LONGEST: usize = 32;
+    let shown = root.shown(path);
+    let file = root.open_entry(ACT, path, OFlags::RDONLY)?;
+    let mut value = [0; LONGEST];
+    let compression = match rustix::fs::fgetxattr(&file, "btrfs.compression", &mut value) {
+        Ok(length) => value.get(..length),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => None,
+        Err(cause) => return Err(Error::call(ACT, &shown, cause)),
+    };
+    let compression = compression.map(|value| String::from_utf8_lossy(value).into_owned());
+    Ok((flags_of(&file, &shown)?, compression))
 }
 
 /// Sets the flags of an open file or directory, all at once.

@@ -6,12 +6,14 @@ mod call;
 mod list;
 mod search;
 mod space;
+mod statistics;
 mod subvolume;
 
 pub use list::{
     Subvolume, first_change_since, first_change_since_except, list_subvolumes, quotas_enabled,
 };
 pub use space::{Filesystem, Space, filesystem, space};
+pub use statistics::{DeviceErrors, ERROR_KINDS, device_errors};
 pub use subvolume::{
     SubvolumeInfo, create_subvolume, delete_subvolume, is_subvolume, set_read_only, snapshot,
     subvolume_info,

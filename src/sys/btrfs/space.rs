@@ -111,7 +111,7 @@ fn add_devices(root: &Root, space: &mut Space) -> rustix::io::Result<()> {
     Ok(())
 }
 
-fn information(root: &Root) -> rustix::io::Result<raw::btrfs_ioctl_fs_info_args> {
+pub(super) fn information(root: &Root) -> rustix::io::Result<raw::btrfs_ioctl_fs_info_args> {
     let mut argument = raw::btrfs_ioctl_fs_info_args::zeroed();
     argument.flags = u64::from(raw::BTRFS_FS_INFO_FLAG_GENERATION);
     call::<BTRFS_IOC_FS_INFO, _>(root, &mut argument)?;

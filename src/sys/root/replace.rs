@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{Held, Root};
+use crate::fault::mutant;
 use crate::sys::status::Status;
 use crate::sys::{Error, Result, attributes};
 
@@ -64,6 +65,12 @@ impl Root {
         const ACT: &str = "replace";
         let shown = self.shown(path);
         let (parent, name) = self.place(ACT, path)?;
+        if mutant::WRITE_IN_PLACE && self.exists(path)? {
+            let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(&parent, name, flags, Mode::empty()).map(File::from);
+            let file = file.map_err(|cause| Error::call(ACT, &shown, cause))?;
+            return self.fill(&file, &shown, model, content);
+        }
         let beside = unfinished_name(name);
         let written = remove_leftover(&parent, &beside)
             .and_then(|()| create(&parent, &beside))

@@ -10,7 +10,7 @@ use qemu_tests::machine::{self, Accelerator, Machine};
 use qemu_tests::task::Task;
 use qemu_tests::testing::{Selection, Tier};
 use qemu_tests::workspace::Workspace;
-use qemu_tests::{demo, documents, image, package, setup, sweep, testing};
+use qemu_tests::{bench, demo, documents, image, package, setup, sweep, testing};
 
 /// The project's own commands.
 #[derive(FromArgs)]
@@ -29,6 +29,7 @@ enum Command {
     Size(Size),
     Image(Image),
     Boot(Boot),
+    Bench(Bench),
     Schema(Schema),
     CutSweep(CutSweep),
 }
@@ -78,6 +79,11 @@ struct Boot {
     #[argh(positional)]
     script: Vec<String>,
 }
+
+/// time 1,000 checks of mixed kinds in one viScript on this machine
+#[derive(FromArgs)]
+#[argh(subcommand, name = "bench")]
+struct Bench {}
 
 /// write JSON Schemas and docs/reference.md as the program's types say
 #[derive(FromArgs)]
@@ -147,6 +153,7 @@ fn dispatch(command: Command) -> Result<()> {
             println!("{}", image::flat_btrfs(&workspace, &tools)?.display());
             Ok(())
         }
+        Command::Bench(_) => bench::run(&workspace),
         Command::Boot(Boot { script }) => boot(&workspace, &script.join(" ")),
         Command::CutSweep(options) => cut_sweep(&workspace, options),
         Command::Schema(Schema { check: true }) => documents::check(workspace.root()),

@@ -5,8 +5,11 @@
 mod faults;
 mod finalize;
 mod harness;
+#[cfg(feature = "documents")]
+mod language;
 mod power_cut;
 mod refusals;
+mod rootfs;
 mod way_a;
 
 use anyhow::{Context as _, Result};
@@ -63,7 +66,13 @@ const CASES: &[(&str, Case)] = &[
         refusals::damaged_journal,
     ),
     ("a_hibernated_system_is_left_alone", refusals::hibernated),
+    #[cfg(feature = "documents")]
+    ("the_seeds_batch_runs_phase_by_phase", language::seeds_batch),
     ("finalize_gives_the_space_back", finalize::finalized),
+    (
+        "a_root_in_a_subvolume_is_moved_and_moved_back",
+        rootfs::there_and_back,
+    ),
 ];
 
 /// Guests that run at once: one for each core, one processor each.

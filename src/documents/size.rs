@@ -1,87 +1,10 @@
-//! Checks as data: what a viScript wants to be looked at.
+//! Sizes as people write them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-
-/// One thing to look at; nothing is ever changed by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum CheckSpec {
-    /// `/` is the top level of a btrfs on one device, or a single subvolume there as `@rootfs`.
-    FlatBtrfsRoot {},
-    /// The layout's names are free at the top level, and its mount points are on the root.
-    NamesFree {},
-    /// No subvolume nested in the old system is read-only.
-    NestedSubvolumes {},
-    /// There is room for what the plan needs.
-    FreeSpace {
-        /// Unused bytes that there must be, as `50GB`; what the plan needs when missing.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        minimum: Option<Size>,
-    },
-    /// No swap device holds a hibernated system.
-    NoHibernationImage {},
-    /// Nothing that must be changed is immutable or append-only.
-    NothingImmutable {},
-    /// No hard link leads out of a directory that becomes a subvolume.
-    NoStraddlingLinks {},
-    /// No swap file lies on the root file system.
-    NoSwapFile {},
-    /// GRUB boots this system in a way that can be switched.
-    BootLoader {},
-    /// initramfs-tools makes the images, and there is room for new ones.
-    InitramfsTools {},
-    /// The programs can be run.
-    Commands {
-        /// Their names.
-        names: Vec<String>,
-    },
-    /// The running kernel can mount these file systems.
-    KernelFilesystems {
-        /// Their types, as `btrfs`.
-        names: Vec<String>,
-    },
-    /// There is this much memory.
-    Memory {
-        /// As `512MB`.
-        minimum: Size,
-    },
-    /// The new system can be found by the boot loader: every link of the chain, in the new tree.
-    BootChain {},
-    /// The new fstab names the layout, each line with a subvolume that exists.
-    FstabNamesLayout {},
-    /// The layout's subvolumes stand at the top level.
-    SubvolumesInPlace {},
-    /// The layout is what is mounted, by the kernel's own account.
-    LayoutMounted {},
-    /// The kernel's command line and the boot loader's configuration agree with the layout.
-    RootFlags {},
-    /// Something is mounted here; skipped when fstab does not name the place.
-    Mounted {
-        /// The mount point.
-        at: String,
-        /// The type it must have.
-        filesystem: String,
-    },
-    /// A systemd unit is active; skipped when it is not installed.
-    UnitActive {
-        /// As `docker.service`.
-        unit: String,
-    },
-    /// No systemd unit has failed.
-    NoFailedUnits {},
-    /// A socket answers; skipped when its unit is not installed.
-    Socket {
-        /// Its path.
-        path: String,
-        /// The unit that it belongs to.
-        unit: String,
-    },
-}
 
 /// A number of bytes, written as `50GB`, `512 MiB` or `4096`. Units are powers of 1024, as in
 /// `min_memory` of a batch.

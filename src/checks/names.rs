@@ -1,0 +1,185 @@
+//! `commands`, `kernel-filesystems`, `ports`, `processes`, `users`, `groups`, `packages`: names
+//! that are there or are not. What there is, is read once for all checks of one look.
+
+use std::cell::OnceCell;
+use std::path::Path;
+
+use super::{CheckContext, Error, Outcome};
+use crate::documents::check::Names;
+use crate::sys::process::find_program;
+use crate::sys::{Root, network};
+
+/// The kernel keeps 15 bytes of a process's name (proc_pid_comm(5)).
+const PROCESS_NAME: usize = 15;
+
+/// Things that have names.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Filesystem,
+    Port,
+    Process,
+    User,
+    Group,
+    Package,
+}
+
+/// The names of each kind, once they have been asked for.
+#[derive(Debug, Default)]
+pub(super) struct Known([OnceCell<Vec<String>>; 6]);
+
+impl Known {
+    fn of(&self, system: &Root, kind: Kind) -> Result<&[String], Error> {
+        let [filesystems, ports, processes, users, groups, packages] = &self.0;
+        let cell = match kind {
+            Kind::Filesystem => filesystems,
+            Kind::Port => ports,
+            Kind::Process => processes,
+            Kind::User => users,
+            Kind::Group => groups,
+            Kind::Package => packages,
+        };
+        if let Some(known) = cell.get() {
+            return Ok(known);
+        }
+        let names = kind.read(system)?;
+        Ok(cell.get_or_init(|| names))
+    }
+}
+
+impl Kind {
+    fn read(self, system: &Root) -> Result<Vec<String>, Error> {
+        let text = |path: &str| system.read_text(Path::new(path));
+        Ok(match self {
+            Self::Filesystem => {
+                let text = text("proc/filesystems")?;
+                let names = text.lines().filter_map(|line| line.split('\t').nth(1));
+                names.map(str::to_owned).collect()
+            }
+            Self::Port => network::listening_ports(&system.within(Path::new("proc"))?)?,
+            Self::Process => processes(system)?,
+            Self::User => first_fields(&text("etc/passwd")?),
+            Self::Group => first_fields(&text("etc/group")?),
+            Self::Package => installed_packages(&text("var/lib/dpkg/status")?),
+        })
+    }
+
+    /// What to say of one that is missing, of one that must not be there, and the remedy.
+    fn in_words(self) -> [&'static str; 3] {
+        match self {
+            Self::Filesystem => [
+                "the running kernel does not know the file system",
+                "the running kernel knows the file system",
+                "look at /proc/filesystems; `modprobe NAME` loads one",
+            ],
+            Self::Port => [
+                "nothing listens on",
+                "something listens on",
+                "look at `ss -tulpn`",
+            ],
+            Self::Process => ["not running:", "running:", "look at `ps -e`"],
+            Self::User => ["no such user:", "there is the user", "look at /etc/passwd"],
+            Self::Group => ["no such group:", "there is the group", "look at /etc/group"],
+            Self::Package => [
+                "not installed:",
+                "installed:",
+                "look at `apt list --installed NAME`",
+            ],
+        }
+    }
+}
+
+pub(super) fn look(
+    context: &CheckContext,
+    known: &Known,
+    kind: Kind,
+    wanted: &Names,
+) -> Result<Outcome, Error> {
+    let known = known.of(context.system, kind)?;
+    let is_there = |name: &str| {
+        let name = match kind {
+            Kind::Process => name.get(..PROCESS_NAME).unwrap_or(name),
+            _ => name,
+        };
+        Ok(known.iter().any(|known| known == name))
+    };
+    compare(wanted, &is_there, kind.in_words())
+}
+
+pub(super) fn commands(context: &CheckContext, wanted: &Names) -> Result<Outcome, Error> {
+    let is_there = |name: &str| Ok(find_program(context.system, name)?.is_some());
+    let words = [
+        "not installed:",
+        "installed:",
+        "look for the packages that hold them (apt-file search bin/NAME)",
+    ];
+    compare(wanted, &is_there, words)
+}
+
+fn compare(
+    wanted: &Names,
+    is_there: &dyn Fn(&str) -> Result<bool, Error>,
+    [missing, present, remedy]: [&str; 3],
+) -> Result<Outcome, Error> {
+    let mut wrong = Vec::new();
+    for name in &wanted.names {
+        if is_there(name)? == wanted.absent {
+            wrong.push(name.as_str());
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(Outcome::Pass);
+    }
+    let words = if wanted.absent { present } else { missing };
+    Ok(Outcome::fail(
+        format!("{words} {}", wrong.join(", ")),
+        remedy,
+    ))
+}
+
+fn first_fields(text: &str) -> Vec<String> {
+    let names = text.lines().filter_map(|line| line.split(':').next());
+    names.map(str::to_owned).collect()
+}
+
+/// A process that ends meanwhile has no name any more.
+fn processes(system: &Root) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for folder in system.list(Path::new("proc"))? {
+        let number = folder.to_string_lossy();
+        if !number.bytes().all(|digit| digit.is_ascii_digit()) {
+            continue;
+        }
+        let path = Path::new("proc").join(&folder).join("comm");
+        match system.read(&path) {
+            Ok(name) => names.push(String::from_utf8_lossy(&name).trim_end().to_owned()),
+            Err(error) if error.is_not_found() || error.is_no_such_process() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if names.is_empty() {
+        return Err(Error::Malformed("/proc names no process".into()));
+    }
+    Ok(names)
+}
+
+/// From dpkg's database: `name` and `name:architecture` of what is installed whole (deb822;
+/// dpkg(1), "Package status").
+fn installed_packages(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let (mut name, mut installed) = ("", false);
+    for line in text.lines() {
+        if let Some(value) = line.strip_prefix("Package: ") {
+            (name, installed) = (value, false);
+        } else if let Some(value) = line.strip_prefix("Status: ") {
+            installed = value.ends_with(" installed");
+            if installed {
+                names.push(name.to_owned());
+            }
+        } else if let Some(value) = line.strip_prefix("Architecture: ")
+            && installed
+        {
+            names.push(format!("{name}:{value}"));
+        }
+    }
+    names
+}
