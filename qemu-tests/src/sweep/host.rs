@@ -91,6 +91,11 @@ impl Host {
         &self.setting
     }
 
+    /// Where it keeps what is its own.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Runs `work` with the top level mounted; a log left by a cut is replayed.
     pub fn mounted<T>(&self, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
         let at = self.mount_point("top")?;

@@ -219,8 +219,9 @@ impl Judge<'_> {
     fn to_the_end(&self, system: System) -> Result<()> {
         match (self.phase, system) {
             (Phase::Arm, System::Old) => {
-                armed(self.host, self.origin)?;
-                let system = self.host.boot(&self.origin.plans)?;
+                let plans = self.host.folder().join("plans");
+                armed(self.host, self.origin, &plans)?;
+                let system = self.host.boot(&plans)?;
                 ensure!(system == System::New, "armed again: {}", self.host.said());
                 self.at_rest(system)
             }

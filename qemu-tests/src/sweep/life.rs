@@ -1,7 +1,7 @@
 //! The phases of a migration's life. Each is recorded from the disk that the one before it left.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -192,7 +192,7 @@ fn validated() -> Record {
     }
 }
 
-fn boots_into(host: &Host, plans: &std::path::Path, wanted: System) -> Result<()> {
+fn boots_into(host: &Host, plans: &Path, wanted: System) -> Result<()> {
     let system = host.boot(plans)?;
     ensure!(system == wanted, "it booted {system:?}: {}", host.said());
     Ok(())
@@ -209,8 +209,8 @@ pub fn finalized(host: &Host) -> Result<()> {
 }
 
 /// Arms; `rootshift arm` makes the images as well.
-pub fn armed(host: &Host, origin: &Origin) -> Result<()> {
-    let (kind, plans) = (host.setting().kind, &origin.plans);
+pub fn armed(host: &Host, origin: &Origin, plans: &Path) -> Result<()> {
+    let kind = host.setting().kind;
     host.mounted(|top| {
         sample::arm(top, kind, &origin.plan, plans);
         Ok(())
@@ -255,12 +255,7 @@ impl Studio<'_> {
     }
 
     /// The system, changed by `change`, and the recording of its arming.
-    fn origin(
-        &self,
-        name: &str,
-        disk: Disk,
-        change: impl FnOnce(&std::path::Path),
-    ) -> Result<(Origin, Tape)> {
+    fn origin(&self, name: &str, disk: Disk, change: impl FnOnce(&Path)) -> Result<(Origin, Tape)> {
         let kind = self.setting.kind;
         let documents = self.setting.folder.join("documents");
         sample::copy_documents(&documents);
@@ -281,7 +276,7 @@ impl Studio<'_> {
             })
         })?;
         let origin = origin.context("the system is described")?;
-        let tape = self.tape(disk, |host| armed(host, &origin))?;
+        let tape = self.tape(disk, |host| armed(host, &origin, &origin.plans))?;
         Ok((origin, tape))
     }
 
