@@ -24,8 +24,8 @@ use rootshift::tree::manifest::Manifest;
 // Each test uses its own part of it.
 #[allow(unused_imports)]
 pub use sample::{
-    BACKUP, Kind, compare, install, make_the_proof_fail, manifest, manifest_of_new, populate,
-    repository, run,
+    BACKUP, Kind, ROLLBACK, batch, compare, install, make_the_proof_fail, manifest,
+    manifest_of_new, populate, repository, run,
 };
 use sample::{copy_documents, is_expected, is_ours, write};
 
@@ -523,31 +523,6 @@ fn attach(image: &Path) -> String {
 fn nix_is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
-
-/// The shipped batch with these prerequisites and this `rollback_configuration`.
-pub fn batch(prerequisites: &str, rollback: &str) -> String {
-    let path = repository().join("batches/flat-to-subvolumes.json");
-    let mut batch: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    batch["dependencies"]["prerequisites"] = serde_json::from_str(prerequisites).unwrap();
-    batch["rollback_configuration"] = serde_json::from_str(rollback).unwrap();
-    batch.to_string()
-}
-
-/// The seed's `rollback_configuration`.
-pub const ROLLBACK: &str = r#"{
-  "enabled": true,
-  "backup_locations": {
-    "fstab": "/etc/fstab.backup.*",
-    "grub": "/etc/default/grub.backup.*",
-    "initramfs": "/etc/initramfs-tools/modules.backup.*"
-  },
-  "restore_commands": {
-    "fstab": "sudo cp {backup} /etc/fstab",
-    "grub": "sudo cp {backup} /etc/default/grub && sudo update-grub",
-    "initramfs": "sudo cp {backup} /etc/initramfs-tools/modules && sudo update-initramfs -u"
-  }
-}"#;
 
 /// The same for /ml, where the layout asks for other properties of two directories.
 pub fn assert_same_but_for_properties(old: &Manifest, new: &Manifest) {

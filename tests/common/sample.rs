@@ -334,3 +334,28 @@ pub fn manifest_of_new(top: &Path) -> Manifest {
     }
     all
 }
+
+/// The shipped batch with these prerequisites and this `rollback_configuration`.
+pub fn batch(prerequisites: &str, rollback: &str) -> String {
+    let path = repository().join("batches/flat-to-subvolumes.json");
+    let mut batch: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    batch["dependencies"]["prerequisites"] = serde_json::from_str(prerequisites).unwrap();
+    batch["rollback_configuration"] = serde_json::from_str(rollback).unwrap();
+    batch.to_string()
+}
+
+/// The seed's `rollback_configuration`.
+pub const ROLLBACK: &str = r#"{
+  "enabled": true,
+  "backup_locations": {
+    "fstab": "/etc/fstab.backup.*",
+    "grub": "/etc/default/grub.backup.*",
+    "initramfs": "/etc/initramfs-tools/modules.backup.*"
+  },
+  "restore_commands": {
+    "fstab": "sudo cp {backup} /etc/fstab",
+    "grub": "sudo cp {backup} /etc/default/grub && sudo update-grub",
+    "initramfs": "sudo cp {backup} /etc/initramfs-tools/modules && sudo update-initramfs -u"
+  }
+}"#;

@@ -11,9 +11,10 @@ use rootshift::journal::Record;
 use rootshift::steps::{self, Probe, StepContext};
 use rootshift::sys::{Root, btrfs};
 use rootshift::tree::compare::{self, Comparison, Difference};
+use rootshift::tree::manifest::Manifest;
 
 use super::host::{Host, System};
-use super::life::{Origin, Phase, armed, finalized, old_manifest};
+use super::life::{BACKUP, Origin, Phase, armed, finalized, old_manifest};
 use super::sample::{self, Kind, WRITTEN};
 
 /// A machine after a cut, and what it was.
@@ -41,12 +42,14 @@ impl Judge<'_> {
         let state = state.context("the journal right after the cut")?;
         let wanted = self.wanted(state.as_ref());
         let system = self.host.boot(&self.origin.plans)?;
-        ensure!(
-            system == wanted,
-            "it booted the {system:?} system, not the {wanted:?} one; it was {:?}; {}",
-            state.map(|state| state.stage),
-            self.host.said()
-        );
+        if system != wanted {
+            let now = self.host.state()?;
+            let reason = now.and_then(|state| state.reason).unwrap_or_default();
+            let stage = state.map(|state| state.stage);
+            bail!(
+                "it booted the {system:?} system, not the {wanted:?} one, from {stage:?}: {reason}"
+            );
+        }
         self.at_rest(system).context("at rest")?;
         self.to_the_end(system).context("to the end")?;
         if self.checks {
@@ -147,6 +150,7 @@ impl Judge<'_> {
 
     fn is_old(&self, top: &Root, stage: Option<Stage>) -> Result<()> {
         let expected = match self.phase {
+            Phase::Restore => [None; 2],
             Phase::Arm => [None, Some(Stage::Planned)],
             Phase::GiveUpOld => [Some(Stage::Failed); 2],
             _ => [Some(Stage::RolledBack); 2],
@@ -158,15 +162,39 @@ impl Judge<'_> {
         let staging = Path::new(STAGING);
         let left = top.exists(staging)? && !top.list(staging)?.is_empty();
         ensure!(!left, "something is left behind in {STAGING}");
+        let now = old_manifest(top, self.kind());
+        if self.phase == Phase::Restore {
+            return self.is_restored_or_not(top, &now);
+        }
         let options = compare::Options {
             ignore: &sample::is_ours,
             ignore_difference: &is_time_of_top,
         };
-        equal(&compare::compare(
-            &self.origin.old,
-            &old_manifest(top, self.kind()),
-            &options,
-        ))
+        equal(&compare::compare(&self.origin.old, &now, &options))
+    }
+
+    /// One file is whole, as it was or as its backup is; all others are as they were. What lay
+    /// ready beside it may be left.
+    fn is_restored_or_not(&self, top: &Root, now: &Manifest) -> Result<()> {
+        let fstab = Path::new("etc/fstab");
+        let options = compare::Options {
+            ignore: &|path| path == Path::new("etc/.fstab.rootshift-new"),
+            ignore_difference: &|path, difference| {
+                path == fstab || (path == Path::new("etc") && difference.attribute == "modified")
+            },
+        };
+        equal(&compare::compare(&self.origin.old, now, &options))?;
+        let text = top.read_text(&Path::new(self.kind().root()).join(fstab))?;
+        let entry = |manifest: &Manifest| {
+            let mut entries = manifest.entries().iter();
+            entries.find(|entry| entry.path == fstab).cloned()
+        };
+        let is_old = entry(&self.origin.old) == entry(now);
+        ensure!(
+            is_old || text == BACKUP,
+            "/etc/fstab is neither the old one nor the backup: {text:?}"
+        );
+        Ok(())
     }
 
     fn is_new(&self, top: &Root, stage: Option<Stage>) -> Result<()> {

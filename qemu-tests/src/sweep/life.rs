@@ -1,6 +1,7 @@
 //! The phases of a migration's life. Each is recorded from the disk that the one before it left.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use crate::run::{run, tool};
 
 /// Large enough for btrfs to keep its metadata twice.
 const SIZE: u64 = 300 << 20;
+/// The backup of /etc/fstab, and what it holds.
+const BACKED_UP: &str = "etc/fstab.backup.mine";
+pub(super) const BACKUP: &str = "# the fstab of a backup\n";
 const UUID: &str = "5a1f3c0e-9d2b-4c7e-8f60-00c0ffee0001";
 
 /// A phase.
@@ -45,11 +49,13 @@ pub enum Phase {
     GiveUpOld,
     /// The old system is deleted.
     Finalize,
+    /// A file of a running system is put back from its backup.
+    Restore,
 }
 
 impl Phase {
     /// In the order of a life.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Arm,
         Self::Migrate,
         Self::Trial,
@@ -58,6 +64,7 @@ impl Phase {
         Self::GiveUpNew,
         Self::GiveUpOld,
         Self::Finalize,
+        Self::Restore,
     ];
 
     /// As in the names of points.
@@ -71,6 +78,7 @@ impl Phase {
             Self::GiveUpNew => "give-up-new",
             Self::GiveUpOld => "give-up-old",
             Self::Finalize => "finalize",
+            Self::Restore => "restore",
         }
     }
 }
@@ -112,6 +120,8 @@ pub struct Life {
     pub sound: Origin,
     /// The system whose migration fails.
     pub failing: Origin,
+    /// The system that has a backup of a file.
+    pub restoring: Origin,
     /// Each phase with its recording.
     pub tapes: Vec<(Phase, Tape)>,
 }
@@ -121,6 +131,7 @@ impl Life {
     pub fn origin(&self, phase: Phase) -> &Origin {
         match phase {
             Phase::GiveUpOld => &self.failing,
+            Phase::Restore => &self.restoring,
             _ => &self.sound,
         }
     }
@@ -137,8 +148,17 @@ impl Life {
     pub fn record(setting: &Arc<Setting>) -> Result<Self> {
         let studio = Studio { setting };
         let made = studio.populated()?;
-        let (mut sound, arm) = studio.origin("sound", made.clone(), |_| {})?;
-        let (failing, doomed) = studio.origin("failing", made, sample::make_the_proof_fail)?;
+        let (mut sound, disk) = studio.origin("sound", made.clone(), |_| Ok(()))?;
+        let arm = studio.tape(disk, |host| armed(host, &sound, &sound.plans))?;
+        let (failing, disk) = studio.origin("failing", made.clone(), |top| {
+            sample::make_the_proof_fail(top);
+            Ok(())
+        })?;
+        let doomed = studio.tape(disk, |host| armed(host, &failing, &failing.plans))?;
+        let (restoring, disk) = studio.origin("restoring", made, |top| {
+            Ok(fs::write(top.join(BACKED_UP), BACKUP)?)
+        })?;
+        let restore = studio.tape(disk, restored)?;
         let plans = sound.plans.clone();
         let migrate = studio.tape(arm.end(), |host| {
             ensure!(host.boot_once(&plans)?, "no commit: {}", host.said());
@@ -175,13 +195,41 @@ impl Life {
             (Phase::GiveUpNew, give_up_new),
             (Phase::GiveUpOld, give_up_old),
             (Phase::Finalize, finalize),
+            (Phase::Restore, restore),
         ];
         Ok(Self {
             sound,
             failing,
+            restoring,
             tapes,
         })
     }
+}
+
+/// Puts a file back, as a person would in the running system: with the program itself, on a root
+/// of its own.
+fn restored(host: &Host) -> Result<()> {
+    const SCRIPT: &str = r#"
+        set -e
+        mount -t tmpfs run "$ROOT/run"
+        for folder in proc dev sys; do mount --rbind "/$folder" "$ROOT/$folder"; done
+        cp "$BINARY" "$ROOT/run/program"
+        cp -r "$DOCUMENTS/viscripts" "$ROOT/run/"
+        printf %s "$BATCH" > "$ROOT/run/batch.json"
+        chmod -R go-w "$ROOT/run/batch.json" "$ROOT/run/viscripts"
+        exec chroot "$ROOT" /run/program restore fstab --yes --batch /run/batch.json
+    "#;
+    let setting = host.setting();
+    host.mounted(|top| {
+        let mut command = tool("unshare");
+        command
+            .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT])
+            .env("ROOT", top.path().join(setting.kind.root()))
+            .env("BINARY", &setting.binary)
+            .env("DOCUMENTS", setting.folder.join("documents"))
+            .env("BATCH", sample::batch("{}", sample::ROLLBACK));
+        run(&mut command)
+    })
 }
 
 fn validated() -> Record {
@@ -254,8 +302,13 @@ impl Studio<'_> {
         })
     }
 
-    /// The system, changed by `change`, and the recording of its arming.
-    fn origin(&self, name: &str, disk: Disk, change: impl FnOnce(&Path)) -> Result<(Origin, Tape)> {
+    /// The system, changed by `change`, and its disk.
+    fn origin(
+        &self,
+        name: &str,
+        disk: Disk,
+        change: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<(Origin, Disk)> {
         let kind = self.setting.kind;
         let documents = self.setting.folder.join("documents");
         sample::copy_documents(&documents);
@@ -264,7 +317,7 @@ impl Studio<'_> {
         let mut origin = None;
         let disk = self.after(disk, |host| {
             host.mounted(|top| {
-                change(&top.path().join(kind.root()));
+                change(&top.path().join(kind.root()))?;
                 origin = Some(Origin {
                     old: old_manifest(top, kind),
                     boot: sample::manifest(top.path(), &boot_of(kind)),
@@ -275,9 +328,7 @@ impl Studio<'_> {
                 Ok(())
             })
         })?;
-        let origin = origin.context("the system is described")?;
-        let tape = self.tape(disk, |host| armed(host, &origin, &origin.plans))?;
-        Ok((origin, tape))
+        Ok((origin.context("the system is described")?, disk))
     }
 
     fn new_manifest(&self, disk: &Disk) -> Result<Manifest> {

@@ -30,6 +30,7 @@ use crate::workspace::Workspace;
 use crate::{package, setup};
 use host::Setting;
 use life::Life;
+pub use life::Phase;
 use point::Extent;
 pub use point::Point;
 pub use report::Tally;
@@ -46,6 +47,8 @@ pub struct Selection {
     pub reorder: usize,
     /// Decides all that is left to chance.
     pub seed: u64,
+    /// Only this phase.
+    pub phase: Option<Phase>,
     /// Only this point.
     pub only: Option<Point>,
     /// A program with this bug built in, instead of the shipped one.
@@ -61,6 +64,7 @@ impl Default for Selection {
             points: None,
             reorder: 4,
             seed: 1,
+            phase: None,
             only: None,
             mutant: None,
             binary: None,
@@ -97,6 +101,7 @@ fn sweep(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
     let extent = Extent {
         points: selection.points,
         reorder: selection.reorder,
+        phase: selection.phase,
         seed: selection.seed,
     };
     let jobs = jobs(&life, extent, selection.only);

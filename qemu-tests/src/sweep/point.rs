@@ -58,6 +58,8 @@ pub struct Extent {
     pub points: Option<usize>,
     /// Subsets of what was not flushed, at each flush.
     pub reorder: usize,
+    /// Only this phase.
+    pub phase: Option<Phase>,
     /// Decides which subsets, which torn sectors, and which points.
     pub seed: u64,
 }
@@ -65,7 +67,8 @@ pub struct Extent {
 /// Points with one cut, in the order of a life.
 pub fn once(life: &Life, extent: Extent) -> Vec<Point> {
     let mut all = Vec::new();
-    for (phase, tape) in &life.tapes {
+    let wanted = |phase: Phase| extent.phase.is_none_or(|only| only == phase);
+    for (phase, tape) in life.tapes.iter().filter(|(phase, _)| wanted(*phase)) {
         let instants = tape.instants(extent.reorder, extent.seed, phase.name());
         let point = |cut| Point {
             phase: *phase,

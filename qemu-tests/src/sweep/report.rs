@@ -64,7 +64,9 @@ impl Tally {
         let mut total = Row::default();
         for (phase, tape) in &life.tapes {
             let mut row = row(*phase, ended);
-            row.flushes = tape.flushes();
+            if row.points() > 0 {
+                row.flushes = tape.flushes();
+            }
             total.add(row);
             rows.push((phase.name(), row));
         }
@@ -87,7 +89,8 @@ impl Tally {
             "| phase | flushes | cuts at a flush | subsets | torn (superblock mended) | cut twice | points | failures |"
         );
         println!("|---|---|---|---|---|---|---|---|");
-        for (name, row) in &self.rows {
+        let swept = |(_, row): &&(&str, Row)| row.points() > 0;
+        for (name, row) in self.rows.iter().filter(swept) {
             row.print(name);
         }
         self.total.print("all");

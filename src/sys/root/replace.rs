@@ -66,10 +66,7 @@ impl Root {
         let shown = self.shown(path);
         let (parent, name) = self.place(ACT, path)?;
         if mutant::WRITE_IN_PLACE && self.exists(path)? {
-            let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
-            let file = rustix::fs::openat(&parent, name, flags, Mode::empty()).map(File::from);
-            let file = file.map_err(|cause| Error::call(ACT, &shown, cause))?;
-            return self.fill(&file, &shown, model, content);
+            return self.overwrite(&parent, name, &shown, model, content);
         }
         let beside = unfinished_name(name);
         let written = remove_leftover(&parent, &beside)
@@ -85,6 +82,22 @@ impl Root {
             remove_leftover(&parent, &beside).ok();
         }
         written
+    }
+
+    /// Only a mutant does this. The kernel commits whenever it likes; here between the two halves.
+    fn overwrite(
+        &self,
+        parent: &Held<'_>,
+        name: &OsStr,
+        shown: &Path,
+        model: Option<Model>,
+        content: &[u8],
+    ) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(parent, name, flags, Mode::empty()).map(File::from);
+        let file = file.map_err(|cause| Error::call("overwrite", shown, cause))?;
+        self.sync_filesystem()?;
+        self.fill(&file, shown, model, content)
     }
 
     /// A file that was not there before, with exactly these permission bits. Its content is

@@ -110,6 +110,10 @@ struct CutSweep {
     /// decides all that is left to chance (1)
     #[argh(option, default = "1")]
     seed: u64,
+    /// only this phase: arm, migrate, trial, validate, rollback, give-up-new, give-up-old,
+    /// finalize or restore
+    #[argh(option)]
+    phase: Option<String>,
     /// only this point, as migrate:57:r2
     #[argh(option)]
     only: Option<String>,
@@ -171,6 +175,7 @@ fn cut_sweep(workspace: &Workspace, options: CutSweep) -> Result<()> {
         points,
         reorder: options.reorder,
         seed: options.seed,
+        phase: options.phase.map(|phase| phase.parse()).transpose()?,
         only: options.only.map(|point| point.parse()).transpose()?,
         mutant: options.mutant,
         binary: options.binary,
