@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::walk::{Boundary, Decision, Found, Order, Visitor, walk};
-use crate::sys::Root;
+use crate::sys::{Root, sorted};
 
 /// A file with several names, of which some were met.
 struct Family {
@@ -73,8 +73,7 @@ pub fn straddling_hard_links(root: &Root, directories: &[PathBuf]) -> Result<Vec
             }
         }
     }
-    straddling.sort_unstable();
-    Ok(straddling)
+    Ok(sorted(straddling))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use linux_raw_sys::ioctl::BTRFS_IOC_INO_LOOKUP;
 
 use super::call::{Numbers, call};
 use super::search::{Item, Key, Range, number, search};
-use crate::sys::{Error, Result, Root};
+use crate::sys::{Error, Result, Root, sorted};
 
 const ROOT_TREE: u64 = 1;
 const TOP_LEVEL: u64 = 5;
@@ -27,15 +27,15 @@ const ROOT_REF: usize = 18;
 /// `transid` in `struct btrfs_inode_item`, behind `generation`.
 const TRANSID: usize = 8;
 
-/// A subvolume and where it lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A subvolume and where it lies; ordered by its path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subvolume {
+    /// Relative to the top level.
+    pub path: PathBuf,
     /// Its id.
     pub id: u64,
     /// The subvolume in which its name lies.
     pub parent_id: u64,
-    /// Relative to the top level.
-    pub path: PathBuf,
 }
 
 /// A subvolume's name, as its ROOT_BACKREF tells it.
@@ -56,16 +56,14 @@ pub fn list_subvolumes(top_level: &Root) -> Result<Vec<Subvolume>> {
         path.push(&reference.name);
         inside_parent.insert(reference.id, (reference.parent, path));
     }
-    let mut subvolumes: Vec<Subvolume> = inside_parent
+    let subvolumes = inside_parent
         .iter()
         .map(|(id, (parent_id, path))| Subvolume {
+            path: absolute(&inside_parent, *parent_id).join(path),
             id: *id,
             parent_id: *parent_id,
-            path: absolute(&inside_parent, *parent_id).join(path),
-        })
-        .collect();
-    subvolumes.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(subvolumes)
+        });
+    Ok(sorted(subvolumes.collect()))
 }
 
 fn references(root: &Root) -> rustix::io::Result<Vec<Reference>> {
