@@ -217,7 +217,7 @@ fn undo(
         .undo(context, how)
         .map_err(|cause| Error::Step {
             step: step.id.clone(),
-            cause,
+            cause: Box::new(cause),
         })?;
     context.top.sync_filesystem()?;
     migration.record(Record::Undone {

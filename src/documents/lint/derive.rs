@@ -113,7 +113,7 @@ pub(super) fn filesystems(script: &ViScript) -> Vec<&str> {
             _ => {}
         }
     }
-    filesystems.sort_unstable();
+    let mut filesystems = sorted(filesystems);
     filesystems.dedup();
     filesystems
 }
