@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::sys::sorted;
+
 /// One replacement. An empty range inserts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Edit {
@@ -22,11 +24,14 @@ impl Edit {
 
 /// The text with all edits made, in any order. Where two overlap, the later one loses what they
 /// share if it only deletes, and is left out otherwise; so are ranges outside the text.
-pub(super) fn apply(text: &str, mut edits: Vec<Edit>) -> String {
-    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+pub(super) fn apply(text: &str, edits: Vec<Edit>) -> String {
+    let numbered = edits.into_iter().enumerate();
+    let keyed =
+        numbered.map(|(number, edit)| (edit.range.start, edit.range.end, number, edit.replacement));
     let mut result = String::with_capacity(text.len() + 64);
     let mut position = 0;
-    for Edit { range, replacement } in edits {
+    for (start, end, _, replacement) in sorted(keyed.collect()) {
+        let range = start..end;
         let start = if replacement.is_empty() {
             range.start.max(position)
         } else {

@@ -1,6 +1,7 @@
 //! Comma-separated mount options, and which of them only ext file systems know.
 
 use super::Error;
+use crate::sys::sorted;
 
 /// Options without a value that btrfs refuses and ext2, ext3 or ext4 take (fs/ext4/super.c); a
 /// root line with one of them stays mounted read-only (facts boot.md D8). Each was tried against
@@ -149,11 +150,12 @@ pub(super) fn with_subvolume_first<'a>(
 
 /// The options without repetitions, each where it stood first.
 pub(super) fn unique<'a>(options: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = std::collections::HashSet::new();
-    options
-        .into_iter()
-        .filter(|option| seen.insert(*option))
-        .collect()
+    let numbered = options.into_iter().enumerate();
+    let mut options = sorted(numbered.map(|(at, option)| (option, at)).collect());
+    options.dedup_by_key(|(option, _)| *option);
+    let in_place = options.into_iter().map(|(option, at)| (at, option));
+    let in_place = sorted(in_place.collect()).into_iter();
+    in_place.map(|(_, option)| option).collect()
 }
 
 /// Refuses names for a root subvolume that a kernel command line, GRUB or a shell would read as

@@ -14,11 +14,11 @@ pub mod order;
 pub mod parse;
 mod place;
 pub mod plan;
+mod reader;
 mod record;
 pub mod restore;
 pub mod size;
 pub mod step;
-mod strict;
 pub mod template;
 pub mod viscript;
 

@@ -1,11 +1,12 @@
 //! Strict JSON parsing with an error that says where and what instead.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::Error;
 use super::json::visible;
 use super::place::{self, Flaw};
-use super::strict::Strict;
+use super::reader::{Node, Path};
 
 /// Documents are small; a larger file is a mistake.
 pub const SIZE_LIMIT: usize = 1024 * 1024;
@@ -21,10 +22,10 @@ const NAME_LIMIT: usize = 64;
 /// # Errors
 /// [`Error::Parse`] with line, column, the path inside the document and the nearest known name.
 pub fn document<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Error> {
-    is_text(file, bytes)?;
-    let value = read(bytes).map_err(|error| explained(file, bytes, &error))?;
-    without(place::duplicate_key(bytes), file, bytes)?;
-    Ok(value)
+    let tree = tree(file, bytes)?;
+    let path = Path::default();
+    let value = T::deserialize(Node::top(&tree, &path));
+    value.map_err(|error| misfit(file, bytes, path, &error))
 }
 
 /// The same for what people write: neither is there a control character in any string of it, so
@@ -38,11 +39,11 @@ pub fn written<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Error
     Ok(value)
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = T::deserialize(Strict(&mut reader))?;
-    reader.end()?;
-    Ok(value)
+fn tree(file: &str, bytes: &[u8]) -> Result<Value, Error> {
+    is_text(file, bytes)?;
+    let tree = serde_json::from_slice(bytes).map_err(|error| unreadable(file, bytes, &error))?;
+    without(place::duplicate_key(bytes), file, bytes)?;
+    Ok(tree)
 }
 
 fn without(flaw: Option<Flaw>, file: &str, bytes: &[u8]) -> Result<(), Error> {
@@ -114,20 +115,21 @@ pub fn no_document(file: &str, problem: &str) -> Error {
     parse_error(file, (1, 1), "", problem, String::new())
 }
 
-/// What serde_json says, with its place.
-fn explained(file: &str, bytes: &[u8], error: &serde_json::Error) -> Error {
+/// What is no JSON, with the place where it ceases to be.
+fn unreadable(file: &str, bytes: &[u8], error: &serde_json::Error) -> Error {
     // The column of a syntax error counts the wrong sign too, which is at no place yet.
     let read = error.column().saturating_sub(error.is_syntax().into());
     let path = place::path(bytes, error.line(), read);
     let problem = in_words(&error.to_string());
-    let hint = hint(&problem);
-    parse_error(
-        file,
-        (error.line(), error.column().max(1)),
-        &path,
-        &problem,
-        hint,
-    )
+    let place = (error.line(), error.column().max(1));
+    parse_error(file, place, &path, &problem, String::new())
+}
+
+/// What is JSON and not what was asked for.
+fn misfit(file: &str, bytes: &[u8], path: Path, error: &serde_json::Error) -> Error {
+    let (path, problem) = (path.into_text(), error.to_string());
+    let place = place::line_and_column(bytes, place::find(bytes, &path));
+    parse_error(file, place, &path, &problem, hint(&problem))
 }
 
 fn refused(file: &str, bytes: &[u8], flaw: Flaw) -> Error {
@@ -267,7 +269,7 @@ mod tests {
         let text = "{\n \"phases\": [\n  {\"reqiured\": true}]}";
         assert_eq!(
             message(text),
-            "b.json:3:13: phases[0].reqiured: unknown field `reqiured`, expected `required`; \
+            "b.json:3:16: phases[0].reqiured: unknown field `reqiured`, expected `required`; \
              did you mean `required`?"
         );
     }
@@ -312,7 +314,7 @@ mod tests {
                 "the document ends in the middle of a list",
             ),
             ("{\"phases\": 3}", "invalid type: integer"),
-            ("{\"phases\": [], \"phases\": []}", "duplicate field"),
+            ("{\"phases\": [], \"phases\": []}", "duplicate key `phases`"),
             ("{\"phases\": []} x", "trailing characters"),
             ("{}", "missing field `phases`"),
         ] {
@@ -322,10 +324,9 @@ mod tests {
 
     #[test]
     fn an_object_is_not_a_list_of_its_values() {
-        // Twelve bytes are read before the list begins.
         assert_eq!(
             message("{\"phases\": [[true]]}"),
-            "b.json:1:12: phases[0]: invalid type: sequence, expected struct Inner"
+            "b.json:1:13: phases[0]: invalid type: sequence, expected struct Inner"
         );
         let list = document::<crate::documents::CheckSpec>("c.json", b"{\"memory\": [\"4 GB\"]}");
         assert!(list.is_err(), "{list:?}");
@@ -333,7 +334,7 @@ mod tests {
 
     #[test]
     fn deep_nesting_and_large_files_are_refused() {
-        assert!(message(&"[".repeat(10_000)).contains("invalid type"));
+        assert!(message(&"[".repeat(10_000)).contains("recursion limit exceeded"));
         let deep = format!("{{\"phases\": {}", "[".repeat(10_000));
         assert!(!message(&deep).is_empty());
         assert!(message(&" ".repeat(super::SIZE_LIMIT + 1)).contains("more than any document has"));

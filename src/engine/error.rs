@@ -2,30 +2,31 @@
 
 use std::path::PathBuf;
 
-use crate::{checks, documents, journal, steps, sys};
+use crate::{checks, documents, journal, steps, sys, tree};
 
-/// The engine's failures.
+/// The engine's failures. Large causes are boxed: it goes through every function, and a wide one is
+/// copied piece by piece in each.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A document can't be used.
     #[error(transparent)]
-    Document(#[from] documents::Error),
+    Document(Box<documents::Error>),
     /// The journal can't be used.
     #[error(transparent)]
-    Journal(#[from] journal::Error),
+    Journal(Box<journal::Error>),
     /// The kernel or a file said no.
     #[error(transparent)]
     System(#[from] sys::Error),
     /// Deleting the old system failed.
     #[error("cannot delete the old system: {0}")]
-    Tree(#[from] crate::tree::Error),
+    Tree(Box<tree::Error>),
     /// A step failed.
     #[error("step {step}: {cause}")]
     Step {
         /// Its id.
         step: String,
         /// Why.
-        cause: steps::Error,
+        cause: Box<steps::Error>,
     },
     /// A step failed and taking the prepared work back failed too.
     #[error(
@@ -44,7 +45,7 @@ pub enum Error {
         /// Why the step failed.
         cause: Box<Error>,
         /// Why the recovery failed.
-        recovery: steps::Error,
+        recovery: Box<steps::Error>,
     },
     /// A person stopped the run at a checkpoint.
     #[error("stopped at the checkpoint {phase}; the next boot asks again")]
@@ -90,7 +91,24 @@ pub enum Error {
     },
     /// Looking was not possible.
     #[error(transparent)]
-    Check(#[from] checks::Error),
+    Check(Box<checks::Error>),
+}
+
+macro_rules! boxed {
+    ($($cause:ty => $variant:ident)*) => {$(
+        impl From<$cause> for Error {
+            fn from(cause: $cause) -> Self {
+                Self::$variant(Box::new(cause))
+            }
+        }
+    )*};
+}
+
+boxed! {
+    documents::Error => Document
+    journal::Error => Journal
+    tree::Error => Tree
+    checks::Error => Check
 }
 
 impl Error {

@@ -185,8 +185,8 @@ fn remove(top: &Root, path: &Path, on_progress: &mut dyn FnMut(u64)) -> Result<u
         .map(|subvolume| subvolume.path)
         .collect();
     nested.retain(|subvolume| subvolume.starts_with(path));
-    nested.sort_by_key(|subvolume| std::cmp::Reverse(subvolume.components().count()));
-    for subvolume in &nested {
+    // Sorted by path: what is nested in another follows it.
+    for subvolume in nested.iter().rev() {
         btrfs::delete_subvolume(top, subvolume)?;
     }
     if !top.exists(path)? {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Error, State};
 use crate::checks::MountedFilesystem;
 use crate::documents::plan::{HOME, JOURNAL, PLAN, PlannedPhase, STAGING, digest, tag};
-use crate::documents::{self, Plan};
+use crate::documents::{self, Plan, json};
 use crate::journal::{Journal, Record};
 use crate::report::progress::{Progress, Sink};
 use crate::sys::{Root, btrfs};
@@ -15,7 +15,7 @@ use crate::sys::{Root, btrfs};
 #[derive(Debug, Clone)]
 pub struct FrozenPlan {
     /// The plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// The digest of its bytes.
     pub digest: String,
     /// Ties the journal's records to it.
@@ -29,7 +29,7 @@ impl FrozenPlan {
     /// When they are no plan of this version.
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, documents::Error> {
         Ok(Self {
-            plan: Plan::parse(file, bytes)?,
+            plan: Arc::new(Plan::parse(file, bytes)?),
             digest: digest(bytes),
             tag: tag(bytes),
         })
@@ -111,7 +111,7 @@ impl Migration {
 
     /// The frozen plan.
     #[must_use]
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Arc<Plan> {
         &self.frozen.plan
     }
 
@@ -156,7 +156,8 @@ impl Migration {
     /// # Errors
     /// When the record could not be made durable: the caller goes no further.
     pub fn record(&mut self, record: Record) -> Result<(), Error> {
-        log::debug!("journal: {record:?}");
+        let shown = json::text(&record).unwrap_or_default();
+        log::debug!("journal: {}", String::from_utf8_lossy(&shown));
         self.journal.append(record)?;
         let records = self.journal.entries().iter().map(|entry| &entry.record);
         if let Some(state) = State::after(records) {

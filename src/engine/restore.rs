@@ -12,8 +12,8 @@ use crate::checks::{CheckContext, Outcome, fstab_names_layout};
 use crate::documents::Plan;
 use crate::documents::batch::RollbackConfiguration;
 use crate::documents::restore::{FollowUp, Restore};
-use crate::sys::Root;
 use crate::sys::process::run_told_within;
+use crate::sys::{Root, sorted};
 
 /// Images of several kernels take minutes on a slow machine; more than this is no work.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -65,8 +65,11 @@ fn backups(system: &Root, restore: &Restore) -> Result<Vec<String>, Error> {
             _ => {}
         }
     }
-    found.sort();
-    Ok(found.into_iter().rev().map(|(_, path)| path).collect())
+    Ok(sorted(found)
+        .into_iter()
+        .rev()
+        .map(|(_, path)| path)
+        .collect())
 }
 
 /// Refuses a backup that does not fit the root that is mounted now.

@@ -10,7 +10,7 @@ use crate::documents::{Plan, StepSpec};
 use crate::fault;
 use crate::journal::Record;
 use crate::steps::{self, StepContext, Undo};
-use crate::sys::{Root, btrfs};
+use crate::sys::{Root, btrfs, sorted};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,7 +99,7 @@ pub fn roll_back(top: &Root, migration: &mut Migration, reason: &str) -> Result<
     fault::reached("rollback-begun");
     let mut kept = undo_all(top, migration, Undo::KeepAside)?;
     kept.extend(kept_before_a_cut(top, migration, &kept)?);
-    kept.sort();
+    let kept = sorted(kept);
     migration.record(Record::RolledBack { kept })?;
     fault::reached("rollback-complete");
     Ok(())
@@ -217,7 +217,7 @@ fn undo(
         .undo(context, how)
         .map_err(|cause| Error::Step {
             step: step.id.clone(),
-            cause,
+            cause: Box::new(cause),
         })?;
     context.top.sync_filesystem()?;
     migration.record(Record::Undone {

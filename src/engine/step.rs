@@ -15,10 +15,10 @@ use crate::steps::{self, Probe, StepContext};
 use crate::sys::usage::{Meter, Scope};
 use crate::sys::{Root, clock};
 
-/// The first pause before another try; each further one is four times as long.
-const PAUSE: Duration = Duration::from_millis(50);
-/// No pause is longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The first pause before another try, in milliseconds; each further one is four times as long.
+const PAUSE: u64 = 50;
+/// No pause is longer, in milliseconds.
+const LONGEST_PAUSE: u64 = 10_000;
 
 /// What all steps of a run share.
 pub(super) struct Run<'a> {
@@ -97,7 +97,7 @@ fn begin(run: &Run, step: &PlannedStep) -> Result<Option<bool>, Error> {
 fn carry_out(context: &StepContext, step: &PlannedStep) -> Result<Probe, Error> {
     let failed = |cause| Error::Step {
         step: step.id.clone(),
-        cause,
+        cause: Box::new(cause),
     };
     let work = || once(context, &step.action);
     let cause = match with_retries(step.retries, &work, &clock::pause) {
@@ -109,6 +109,7 @@ fn carry_out(context: &StepContext, step: &PlannedStep) -> Result<Probe, Error> 
     for recovery in &step.on_failure {
         if let Err(recovery) = once(context, recovery) {
             let cause = Box::new(failed(cause));
+            let recovery = Box::new(recovery);
             return Err(Error::StepAndRecovery { cause, recovery });
         }
     }
@@ -135,14 +136,11 @@ fn with_retries(
     for number in 1..=retries {
         match work() {
             Err(cause) if cause.may_pass() => {
-                log::warn!(
-                    "{cause}; try {number} of {retries} again in {} ms",
-                    wait.as_millis()
-                );
+                log::warn!("{cause}; try {number} of {retries} again in {wait} ms");
             }
             ended => return ended,
         }
-        pause(wait);
+        pause(Duration::from_millis(wait));
         wait = (wait * 4).min(LONGEST_PAUSE);
     }
     work()

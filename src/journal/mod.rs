@@ -3,7 +3,6 @@
 //! [`frame`] turns payloads into checked bytes and back (pure), [`record`] names what can be
 //! recorded, [`store`] keeps the file.
 
-mod checksum;
 mod error;
 pub mod frame;
 pub mod record;

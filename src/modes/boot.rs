@@ -88,7 +88,7 @@ fn with_top_level(
     }
     let others = Arc::clone(&migration.others);
     tell_as_wanted(&mut migration);
-    let FilesystemIdentity { uuid, aliases } = plan.filesystem;
+    let FilesystemIdentity { uuid, aliases } = plan.filesystem.clone();
     let identity = FilesystemIdentity { uuid, aliases };
     let context = CheckContext {
         system,

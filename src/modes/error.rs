@@ -20,31 +20,48 @@ pub enum Error {
     NothingArmed,
     /// A document can't be used.
     #[error(transparent)]
-    Document(#[from] documents::Error),
+    Document(Box<documents::Error>),
     /// The engine could not go on.
     #[error(transparent)]
-    Engine(#[from] engine::Error),
+    Engine(Box<engine::Error>),
     /// The kernel or a file said no.
     #[error(transparent)]
     System(#[from] sys::Error),
+}
+
+impl From<documents::Error> for Error {
+    fn from(cause: documents::Error) -> Self {
+        Self::Document(Box::new(cause))
+    }
+}
+
+impl From<engine::Error> for Error {
+    fn from(cause: engine::Error) -> Self {
+        Self::Engine(Box::new(cause))
+    }
 }
 
 impl Error {
     /// What the exit status says of it.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        use engine::Error as Engine;
         match self {
-            Self::Usage(_) | Self::Document(documents::Error::System(_)) => Exit::Usage,
-            Self::Document(_) | Self::Engine(Engine::Document(_) | Engine::Unresolved(_)) => {
-                Exit::Usage
-            }
-            Self::NothingArmed | Self::Engine(Engine::NotNow(_)) => Exit::NotNow,
-            Self::Engine(Engine::Journal(journal::Error::Busy { .. })) => Exit::NotNow,
-            Self::NotBtrfs | Self::Engine(Engine::Checks { .. } | Engine::Stale { .. }) => {
-                Exit::NotWell
-            }
-            Self::NotRoot | Self::System(_) | Self::Engine(_) => Exit::Failure,
+            Self::Usage(_) | Self::Document(_) => Exit::Usage,
+            Self::NothingArmed => Exit::NotNow,
+            Self::NotBtrfs => Exit::NotWell,
+            Self::NotRoot | Self::System(_) => Exit::Failure,
+            Self::Engine(cause) => exit_of_engine(cause),
         }
+    }
+}
+
+fn exit_of_engine(error: &engine::Error) -> Exit {
+    use engine::Error as Engine;
+    match error {
+        Engine::Document(_) | Engine::Unresolved(_) => Exit::Usage,
+        Engine::NotNow(_) => Exit::NotNow,
+        Engine::Journal(cause) if matches!(**cause, journal::Error::Busy { .. }) => Exit::NotNow,
+        Engine::Checks { .. } | Engine::Stale { .. } => Exit::NotWell,
+        _ => Exit::Failure,
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Error, session};
 use crate::cli::{Exit, Log};
+use crate::documents::json;
 use crate::journal::{Entry, Record};
 use crate::report::print;
 use crate::report::units::{bytes, seconds};
@@ -132,6 +133,9 @@ fn later_in_words(record: &Record) -> String {
         Record::Disarmed => "disarmed".to_owned(),
         Record::FinalizeBegun => "FINALIZE: the old system is being deleted".to_owned(),
         Record::Finalized { entries } => format!("FINALIZED: {entries} entries deleted"),
-        other => format!("{other:?}"),
+        other => {
+            let text = json::text(other).unwrap_or_default();
+            String::from_utf8_lossy(&text).into_owned()
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use crate::documents::json::{is_control, visible};
+use crate::documents::json::{self, is_control, visible};
 
 /// Clears a terminal's line from the cursor on (ECMA-48, EL).
 pub const CLEAR_TO_END: &str = "\x1b[K";
@@ -57,8 +57,11 @@ pub fn fit(text: &str, width: usize) -> String {
 
 /// Prints a value as JSON.
 pub fn json(value: &Value) {
-    match serde_json::to_string_pretty(value) {
-        Ok(text) => line(&text),
+    match json::text(value) {
+        Ok(text) => {
+            let text = json::indented(&text);
+            line(String::from_utf8_lossy(&text).trim_end());
+        }
         Err(cause) => error(&format!("cannot print JSON: {cause}")),
     }
 }

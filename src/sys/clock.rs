@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
 
 use super::Root;
 
 /// Milliseconds since the machine was started, time asleep included. Never goes back.
 #[must_use]
 pub fn monotonic_milliseconds() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    let nanoseconds = u64::try_from(now.tv_nsec).unwrap_or(0);
+    let now = read(ClockId::CLOCK_BOOTTIME);
+    let seconds = u64::try_from(now.tv_sec()).unwrap_or(0);
+    let nanoseconds = u64::try_from(now.tv_nsec()).unwrap_or(0);
     seconds
         .saturating_mul(1000)
         .saturating_add(nanoseconds / 1_000_000)
@@ -25,7 +26,13 @@ pub fn pause(time: std::time::Duration) {
 /// Seconds since 1970 by the machine's clock, which is wrong in many an initramfs (no RTC).
 #[must_use]
 pub fn unix_seconds() -> i64 {
-    clock_gettime(ClockId::Realtime).tv_sec
+    read(ClockId::CLOCK_REALTIME).tv_sec()
+}
+
+/// A clock of the kernel's; all that are asked for exist since Linux 2.6.39. (The C library's call,
+/// which std brings in anyway. rustix has its own reader of the vDSO: 4 KiB.)
+pub(super) fn read(clock: ClockId) -> TimeSpec {
+    clock_gettime(clock).unwrap_or(TimeSpec::new(0, 0))
 }
 
 /// The kernel's random name for this boot, from /proc inside `root`; `None` without /proc.

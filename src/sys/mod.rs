@@ -19,6 +19,7 @@ pub mod power;
 pub mod process;
 pub mod root;
 pub mod socket;
+mod sort;
 mod spawn;
 pub mod status;
 #[cfg(all(panic = "abort", target_env = "musl"))]
@@ -28,5 +29,6 @@ pub mod usage;
 pub use directory::Directory;
 pub use error::{Error, Result};
 pub use root::Root;
+pub use sort::sorted;
 pub use status::{FileKind, FreeSpace, InodeFlags, Status, Time};
 pub use usage::Usage;

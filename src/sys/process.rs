@@ -1,7 +1,9 @@
 //! Programs, and this process itself.
 
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -172,6 +174,20 @@ fn tail(bytes: &[u8]) -> String {
         .get(bytes.len().saturating_sub(TAIL)..)
         .unwrap_or_default();
     String::from_utf8_lossy(end).trim_end().to_owned()
+}
+
+/// Becomes another program, with the arguments and the environment of this one. Returns only when
+/// that can't be: why.
+#[must_use]
+pub fn become_program(path: &str) -> Error {
+    let text = |text: &OsStr| CString::new(text.as_bytes()).unwrap_or_default();
+    let arguments: Vec<CString> = std::env::args_os()
+        .map(|argument| text(&argument))
+        .collect();
+    match nix::unistd::execv(&text(OsStr::new(path)), &arguments) {
+        Ok(never) => match never {},
+        Err(cause) => Error::call("run", Path::new(path), cause),
+    }
 }
 
 /// Is the effective user root?

@@ -1,4 +1,4 @@
-//! Stand-ins for the unwinder, in the shipped program alone.
+//! Stand-ins for the unwinder and for what names threads, in the shipped program alone.
 //!
 //! There a panic prints its message and ends the process: nothing is unwound, and a backtrace would
 //! name nothing, since the symbols are stripped. But std can't know that, and links libunwind with a
@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code, non_snake_case)]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 /// `_URC_END_OF_STACK` of the Itanium C++ ABI.
 const END_OF_STACK: c_int = 5;
@@ -20,6 +20,13 @@ type Visit = extern "C" fn(context: *mut c_void, argument: *mut c_void) -> c_int
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Backtrace(_visit: Visit, _argument: *mut c_void) -> c_int {
     END_OF_STACK
+}
+
+/// Names no thread. std names its own, for which the C library has `printf`: 10 KiB.
+// SAFETY (of the name): as pthread_setname_np(3) has it, and it touches nothing.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_setname_np(_thread: *mut c_void, _name: *const c_char) -> c_int {
+    0
 }
 
 /// A function that only a frame's visitor or an exception would call: there are none.

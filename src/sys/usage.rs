@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use nix::sys::time::TimeSpec;
+use nix::time::ClockId;
 
 use super::clock;
 
@@ -47,11 +48,11 @@ impl Usage {
     fn read(proc: &Path, scope: Scope) -> Self {
         let (cpu_microseconds, io) = match scope {
             Scope::Process => {
-                let own = microseconds(clock_gettime(ClockId::ProcessCPUTime));
+                let own = microseconds(clock::read(ClockId::CLOCK_PROCESS_CPUTIME_ID));
                 (own.saturating_add(of_children()), "self/io")
             }
             Scope::Thread => {
-                let own = microseconds(clock_gettime(ClockId::ThreadCPUTime));
+                let own = microseconds(clock::read(ClockId::CLOCK_THREAD_CPUTIME_ID));
                 (own, "thread-self/io")
             }
         };
@@ -118,8 +119,8 @@ fn of_children() -> u64 {
     of(usage.user_time()).saturating_add(of(usage.system_time()))
 }
 
-fn microseconds(time: Timespec) -> u64 {
-    parts(time.tv_sec, time.tv_nsec / 1000)
+fn microseconds(time: TimeSpec) -> u64 {
+    parts(time.tv_sec(), time.tv_nsec() / 1000)
 }
 
 fn parts(seconds: i64, microseconds: i64) -> u64 {

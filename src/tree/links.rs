@@ -1,16 +1,19 @@
 //! Hard links that a split into subvolumes would break.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::walk::{Boundary, Decision, Found, Order, Visitor, walk};
-use crate::sys::Root;
+use crate::sys::{Root, sorted};
 
-/// A file with several names, of which some were met.
-struct Family {
+/// One of a file's several names. Ordered so that those of one file stand together.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    device: u64,
+    inode: u64,
+    /// How many the file has.
     links: u64,
-    met: Vec<PathBuf>,
+    path: PathBuf,
 }
 
 /// Counts names within one directory.
@@ -19,7 +22,7 @@ struct Census<'a> {
     base: &'a Path,
     /// All directories that become subvolumes.
     split: &'a [PathBuf],
-    families: HashMap<(u64, u64), Family>,
+    met: Vec<Name>,
 }
 
 impl Visitor for Census<'_> {
@@ -35,12 +38,12 @@ impl Visitor for Census<'_> {
             });
         }
         if status.links > 1 {
-            let family = self.families.entry((status.device, status.inode));
-            let family = family.or_insert(Family {
+            self.met.push(Name {
+                device: status.device,
+                inode: status.inode,
                 links: status.links,
-                met: Vec::new(),
+                path: self.base.join(found.path),
             });
-            family.met.push(self.base.join(found.path));
         }
         Ok(Decision::Pass)
     }
@@ -63,18 +66,18 @@ pub fn straddling_hard_links(root: &Root, directories: &[PathBuf]) -> Result<Vec
         let mut census = Census {
             base,
             split: &split,
-            families: HashMap::new(),
+            met: Vec::new(),
         };
         let start = root.within(base)?.directory(Path::new(""))?;
         walk(start, Order::Stored, &mut census)?;
-        for family in census.families.into_values() {
-            if u64::try_from(family.met.len()).is_ok_and(|met| met < family.links) {
-                straddling.extend(family.met);
-            }
+        let met = sorted(census.met);
+        for family in met.chunk_by(|a, b| (a.device, a.inode) == (b.device, b.inode)) {
+            let met = u64::try_from(family.len()).unwrap_or(u64::MAX);
+            let outside = family.iter().filter(|name| met < name.links);
+            straddling.extend(outside.map(|name| name.path.clone()));
         }
     }
-    straddling.sort_unstable();
-    Ok(straddling)
+    Ok(sorted(straddling))
 }
 
 #[cfg(test)]

@@ -233,7 +233,9 @@ impl Recorder {
         let file = found.parent.open_entry(found.name)?;
         let shown = found.parent.path().join(found.name);
         entry.flags = attributes::flags_of(&file, &shown)?.bits;
-        entry.attributes = attributes::extended_attributes_of(&file, &shown)?;
+        entry.attributes = attributes::extended_attributes_of(&file, &shown)?
+            .into_iter()
+            .collect();
         if self.options.holes {
             entry.holes = content::holes(&file, entry.size, &shown)?;
         }
@@ -267,13 +269,17 @@ fn bare(path: &Path, status: &Status) -> Entry {
 
 fn add_attributes(entry: &mut Entry, directory: &Directory) -> Result<(), Error> {
     entry.flags = attributes::flags_of(directory, directory.path())?.bits;
-    entry.attributes = attributes::extended_attributes_of(directory, directory.path())?;
+    entry.attributes = attributes::extended_attributes_of(directory, directory.path())?
+        .into_iter()
+        .collect();
     Ok(())
 }
 
 /// Symlinks, devices, pipes, sockets: nothing that may be opened.
 fn add_special(entry: &mut Entry, found: &Found<'_>) -> Result<(), Error> {
-    entry.attributes = attributes::extended_attributes_at(found.parent, found.name)?;
+    entry.attributes = attributes::extended_attributes_at(found.parent, found.name)?
+        .into_iter()
+        .collect();
     match entry.kind {
         FileKind::Symlink => entry.target = Some(found.parent.read_link(found.name)?),
         FileKind::CharacterDevice | FileKind::BlockDevice => {

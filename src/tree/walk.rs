@@ -6,7 +6,7 @@ use std::vec::IntoIter;
 
 use super::Error;
 pub use super::links::straddling_hard_links;
-use crate::sys::{Directory, Status};
+use crate::sys::{Directory, Status, sorted};
 
 /// Inode of the root of a btrfs subvolume (BTRFS_FIRST_FREE_OBJECTID).
 const SUBVOLUME_ROOT: u64 = 256;
@@ -146,7 +146,7 @@ pub fn walk(start: Directory, order: Order, visitor: &mut dyn Visitor) -> Result
 fn frame(directory: &Directory, name: OsString, order: Order) -> Result<Frame, Error> {
     let mut names = directory.names()?;
     if order == Order::Sorted {
-        names.sort_unstable();
+        names = sorted(names);
     }
     Ok(Frame {
         name,

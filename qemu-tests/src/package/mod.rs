@@ -19,6 +19,11 @@ pub fn binary(workspace: &Workspace) -> Result<PathBuf> {
     build(workspace, "rootshift", "rootshift", "release")
 }
 
+/// Builds the program with the commands that need not fit into an initramfs.
+pub fn tools(workspace: &Workspace) -> Result<PathBuf> {
+    build(workspace, "rootshift", "rootshift-tools", "release")
+}
+
 /// Builds the program with its fault points, for tests alone: not optimized, static as well.
 pub fn fault_binary(workspace: &Workspace) -> Result<PathBuf> {
     for_tests(workspace, "fault", "fault")
@@ -53,7 +58,11 @@ pub fn deb(workspace: &Workspace) -> Result<PathBuf> {
     let binary = binary(workspace)?;
     let version = env!("CARGO_PKG_VERSION");
     let staging = workspace.target().join("package");
-    stage::tree(workspace.root(), &binary, version, &staging).context("lay out the package")?;
+    let programs = [
+        (binary, "usr/sbin/rootshift"),
+        (tools(workspace)?, "usr/lib/rootshift/rootshift-tools"),
+    ];
+    stage::tree(workspace.root(), &programs, version, &staging).context("lay out the package")?;
     let deb = workspace
         .target()
         .join(format!("rootshift_{version}_amd64.deb"));
@@ -88,7 +97,7 @@ fn build(workspace: &Workspace, package: &str, binary: &str, profile: &str) -> R
         "--profile",
         profile,
     ]);
-    // Neither program has a use for schemas and their validator.
+    // No program has a use for schemas and their validator; `rootshift` hands its tools over.
     command.args([
         "--no-default-features",
         "--target",

@@ -12,12 +12,19 @@ const HOOK: &str = "hooks/rootshift";
 const BOOT_SCRIPT: &str = "scripts/local-premount/rootshift";
 
 /// Lays out everything below `staging`, which is made anew.
-pub(super) fn tree(root: &Path, binary: &Path, version: &str, staging: &Path) -> Result<()> {
+pub(super) fn tree(
+    root: &Path,
+    programs: &[(PathBuf, &str)],
+    version: &str,
+    staging: &Path,
+) -> Result<()> {
     _ = fs::remove_dir_all(staging);
     let stage = Stage {
         staging: staging.to_path_buf(),
     };
-    stage.file(binary, "usr/sbin/rootshift", 0o755)?;
+    for (program, place) in programs {
+        stage.file(program, place, 0o755)?;
+    }
     for script in [HOOK, BOOT_SCRIPT] {
         let source = root.join("initramfs-hooks/initramfs-tools").join(script);
         stage.file(
@@ -127,7 +134,8 @@ mod tests {
             fs::write(root.join(file), file).unwrap();
         }
         let staging = folder.path().join("staging");
-        tree(&root, &root.join("binary"), "1.2.3", &staging).unwrap();
+        let programs = [(root.join("binary"), "usr/sbin/rootshift")];
+        tree(&root, &programs, "1.2.3", &staging).unwrap();
         let mode = |path: &str| {
             fs::metadata(staging.join(path))
                 .unwrap()
@@ -163,12 +171,8 @@ mod tests {
     fn a_missing_hook_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("binary"), "x").unwrap();
-        let made = tree(
-            folder.path(),
-            &folder.path().join("binary"),
-            "1",
-            &folder.path().join("out"),
-        );
+        let programs = [(folder.path().join("binary"), "usr/sbin/rootshift")];
+        let made = tree(folder.path(), &programs, "1", &folder.path().join("out"));
         assert!(made.is_err());
     }
 }

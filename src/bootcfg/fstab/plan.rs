@@ -3,21 +3,20 @@
 use super::line::{self, Line};
 use super::{Entry, Fstab, SubvolumeMount};
 use crate::bootcfg::mount_options;
-use std::collections::{HashMap, HashSet};
 
 /// How fstab may name the file system.
 pub(super) struct Identity<'a> {
     uuid: &'a str,
-    names: HashSet<String>,
+    names: Vec<String>,
 }
 
 impl<'a> Identity<'a> {
     pub(super) fn new(uuid: &'a str, aliases: &[String]) -> Self {
-        let mut names: HashSet<String> = aliases
+        let mut names: Vec<String> = aliases
             .iter()
             .map(|alias| line::normal_source(alias))
             .collect();
-        names.insert(line::normal_source(&format!("UUID={uuid}")));
+        names.push(line::normal_source(&format!("UUID={uuid}")));
         Self { uuid, names }
     }
 
@@ -35,8 +34,8 @@ pub(super) struct Plan {
     lines: Vec<Line>,
     /// New lines, with their mount points, after the old line of that number; 0 is the top.
     added: Vec<Vec<(String, Line)>>,
-    /// Mount point to the number of the old line after which its children may stand.
-    places: HashMap<String, usize>,
+    /// Mount points, each with the number of the old line after which its children may stand.
+    places: Vec<(String, usize)>,
     ending: String,
 }
 
@@ -112,20 +111,20 @@ impl Plan {
                 (mount_point.clone(), line.clone()),
             );
         }
-        self.places.insert(mount_point, place);
+        self.places.push((mount_point, place));
         line
     }
 
     /// The old line after which a mount may stand: the last one that mounts a parent of it, for
     /// `mount -a` goes through the file from top to bottom.
     fn place_for(&self, mount_point: &str) -> usize {
-        let parents = mount_point
-            .match_indices('/')
-            .map(|(at, _)| mount_point.get(..at.max(1)));
-        let places = parents
-            .flatten()
-            .filter_map(|parent| self.places.get(parent));
-        places.copied().max().unwrap_or(self.lines.len())
+        let is_parent = |other: &str| {
+            let inside = mount_point.strip_prefix(other);
+            inside.is_some_and(|inside| other == "/" || inside.starts_with('/'))
+        };
+        let parents = self.places.iter().filter(|(other, _)| is_parent(other));
+        let places = parents.map(|(_, place)| *place);
+        places.max().unwrap_or(self.lines.len())
     }
 
     pub(super) fn into_text(self) -> String {

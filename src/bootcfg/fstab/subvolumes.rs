@@ -4,7 +4,6 @@ use super::line;
 use super::plan::{Identity, Plan, default_line, shared_options, with_options};
 use super::{Entry, Fstab};
 use crate::bootcfg::{Error, mount_options};
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// A subvolume and where it is mounted.
@@ -52,7 +51,7 @@ pub fn to_subvolumes(
         return Ok(old.to_string());
     };
     let main = line::normal_path(root_mount.mount_point);
-    let template = match existing.get(&main) {
+    let template = match entry_for(&existing, &main) {
         Some(root) if !identity.matches(root) => {
             return Err(Error::ForeignRoot {
                 line: root.line,
@@ -68,7 +67,7 @@ pub fn to_subvolumes(
         _ => template.field(3).unwrap_or_default().to_owned(),
     };
     for mount in others {
-        match existing.get(line::normal_path(mount.mount_point).as_str()) {
+        match entry_for(&existing, &line::normal_path(mount.mount_point)) {
             Some(entry) if identity.matches(entry) => {
                 plan.edit(entry, &identity, mount);
             }
@@ -95,7 +94,7 @@ fn check_layout(mounts: &[SubvolumeMount<'_>]) -> Result<(), Error> {
     if main.is_empty() {
         return layout("it has no mount".to_owned());
     }
-    let mut seen = HashSet::new();
+    let mut seen = Vec::new();
     for SubvolumeMount {
         mount_point,
         subvolume,
@@ -110,9 +109,11 @@ fn check_layout(mounts: &[SubvolumeMount<'_>]) -> Result<(), Error> {
                 "{mount_point} is not inside its first mount, {main}"
             ));
         }
-        if !seen.insert(line::normal_path(mount_point)) {
+        let normal = line::normal_path(mount_point);
+        if seen.contains(&normal) {
             return layout(format!("it mounts {mount_point} twice"));
         }
+        seen.push(normal);
         // Facts boot.md T48: neither can be expressed in the options of a mount.
         if subvolume.trim_matches('/').is_empty() || subvolume.contains([',', '"', '\0']) {
             return layout(format!(
@@ -131,18 +132,27 @@ fn check_layout(mounts: &[SubvolumeMount<'_>]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Entries by their mount points, of which a layout has few.
+type Existing<'f> = Vec<(String, &'f Entry)>;
+
+fn entry_for<'f>(existing: &Existing<'f>, mount_point: &str) -> Option<&'f Entry> {
+    let mut entries = existing.iter();
+    let found = entries.find(|(own, _)| own == mount_point);
+    found.map(|(_, entry)| *entry)
+}
+
 /// The entries for the mount points of the layout. A second line for one of them, or a malformed
 /// one (which libmount drops but others read), is an error.
 fn existing_entries<'f>(
     old: &'f Fstab,
     mounts: &[SubvolumeMount<'_>],
-) -> Result<HashMap<String, &'f Entry>, Error> {
+) -> Result<Existing<'f>, Error> {
     let wanted = mounts
         .iter()
         .map(|mount| line::normal_path(mount.mount_point));
-    let wanted: HashSet<String> = wanted.collect();
+    let wanted: Vec<String> = wanted.collect();
     refuse_malformed(old, &wanted)?;
-    let mut found: HashMap<String, &Entry> = HashMap::new();
+    let mut found: Existing = Vec::new();
     for entry in old.entries() {
         let normal = line::normal_path(&entry.mount_point);
         if !wanted.contains(&normal) {
@@ -157,7 +167,7 @@ fn existing_entries<'f>(
                 reason,
             });
         }
-        if let Some(first) = found.insert(normal, entry) {
+        if let Some(first) = entry_for(&found, &normal) {
             let (first, second) = (first.line, entry.line);
             return Err(Error::SeveralEntries {
                 first,
@@ -165,11 +175,12 @@ fn existing_entries<'f>(
                 mount_point,
             });
         }
+        found.push((normal, entry));
     }
     Ok(found)
 }
 
-fn refuse_malformed(old: &Fstab, wanted: &HashSet<String>) -> Result<(), Error> {
+fn refuse_malformed(old: &Fstab, wanted: &[String]) -> Result<(), Error> {
     for (number, reason) in old.malformed() {
         let field = old.lines.get(number - 1).and_then(|line| line.field(1));
         let mount_point = line::decode(field.unwrap_or_default());

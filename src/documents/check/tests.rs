@@ -102,10 +102,7 @@ fn a_mistake_in_a_check_is_shown_with_its_place_and_the_nearest_name() {
         ),
         (r#"{"mount": {"att": "/"}}"#, "did you mean `at`?"),
         (r#"{"mount": {}}"#, "missing field `at`"),
-        (
-            r#"{"mount": {"at": "/", "at": "/"}}"#,
-            "duplicate field `at`",
-        ),
+        (r#"{"mount": {"at": "/", "at": "/"}}"#, "duplicate key `at`"),
         (
             r#"{"mount": {"at": 3}}"#,
             "check.mount.at: invalid type: integer",

@@ -2,6 +2,7 @@
 
 use crate::documents::viscript::RiskLevel;
 use crate::documents::{CheckSpec, StepSpec, ViScript};
+use crate::sys::sorted;
 
 /// What steps make and others need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +87,7 @@ pub(super) fn commands(script: &ViScript) -> Vec<&str> {
             _ => {}
         }
     }
-    commands.sort_unstable();
+    let mut commands = sorted(commands);
     commands.dedup();
     commands
 }
@@ -112,7 +113,7 @@ pub(super) fn filesystems(script: &ViScript) -> Vec<&str> {
             _ => {}
         }
     }
-    filesystems.sort_unstable();
+    let mut filesystems = sorted(filesystems);
     filesystems.dedup();
     filesystems
 }

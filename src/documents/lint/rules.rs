@@ -6,6 +6,7 @@ use super::{Problem, Severity, Source};
 use crate::documents::order::{self, Problem as OrderProblem};
 use crate::documents::viscript::{Kind, RiskLevel};
 use crate::documents::{Batch, ViScript};
+use crate::sys::sorted;
 
 type Loaded<'a> = (&'a Source, ViScript);
 
@@ -251,7 +252,7 @@ fn needs(script: &ViScript) -> Vec<Thing> {
                 .filter_map(|named| check_needs(&named.check)),
         );
     }
-    things.sort_unstable();
+    let mut things = sorted(things);
     things.dedup();
     things
 }

@@ -34,7 +34,7 @@ pub(super) fn insert(
 
 fn first(problems: Vec<crate::documents::Error>) -> Error {
     let first = problems.into_iter().next();
-    first.map_or_else(|| Error::Unresolved(String::new()), Error::Document)
+    first.map_or_else(|| Error::Unresolved(String::new()), Error::from)
 }
 
 fn back_up(restore: &Restore, time: &str, layout: &FilesystemLayout) -> PlannedStep {

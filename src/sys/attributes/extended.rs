@@ -1,6 +1,5 @@
 //! Extended attributes: `user.*`, `security.*`, `trusted.*`, ACLs and btrfs properties.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -9,11 +8,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{OFlags, XattrFlags};
 use rustix::io::Errno;
 
-use crate::sys::{Directory, Error, Result, Root};
+use crate::sys::{Directory, Error, Result, Root, sorted};
 
-/// Extended attributes by name: `user.*`, `security.*`, `trusted.*`, ACLs (`system.posix_acl_*`)
+/// Extended attributes, sorted by name: `user.*`, `security.*`, `trusted.*`, ACLs (`system.posix_acl_*`)
 /// and btrfs properties (`btrfs.*`).
-pub type ExtendedAttributes = BTreeMap<OsString, Vec<u8>>;
+pub type ExtendedAttributes = Vec<(OsString, Vec<u8>)>;
 
 /// The kernel's limits for a list of names and for one value (linux/limits.h).
 const ATTRIBUTE_LIMIT: usize = 64 << 10;
@@ -71,13 +70,11 @@ pub(in crate::sys) fn copy_extended(
     let wanted = extended_attributes_of(from, from_shown)?;
     let there = extended_attributes_of(to, to_shown)?;
     let failed = |cause| Error::call("set the extended attributes of", to_shown, cause);
-    for name in there.keys().filter(|name| !wanted.contains_key(*name)) {
+    let is_wanted = |name: &OsString| wanted.iter().any(|(own, _)| own == name);
+    for (name, _) in there.iter().filter(|(name, _)| !is_wanted(name)) {
         rustix::fs::fremovexattr(to, name.as_os_str()).map_err(failed)?;
     }
-    for (name, value) in wanted
-        .iter()
-        .filter(|(name, value)| there.get(*name) != Some(*value))
-    {
+    for (name, value) in wanted.iter().filter(|own| !there.contains(own)) {
         rustix::fs::fsetxattr(to, name.as_os_str(), value, XattrFlags::empty()).map_err(failed)?;
     }
     Ok(())
@@ -104,7 +101,7 @@ fn collect(
     let mut short = [0; SHORT_LIST];
     match list(&mut short) {
         Ok(length) => collect_values(short.get(..length).unwrap_or_default(), get),
-        Err(Errno::OPNOTSUPP) => Ok(BTreeMap::new()),
+        Err(Errno::OPNOTSUPP) => Ok(Vec::new()),
         Err(Errno::RANGE) => {
             let mut long = vec![0; ATTRIBUTE_LIMIT];
             let length = list(&mut long)?;
@@ -118,7 +115,7 @@ fn collect_values(
     names: &[u8],
     get: impl Fn(&OsStr, &mut [u8]) -> rustix::io::Result<usize>,
 ) -> rustix::io::Result<ExtendedAttributes> {
-    let mut attributes = BTreeMap::new();
+    let mut attributes = Vec::new();
     if names.is_empty() {
         return Ok(attributes);
     }
@@ -131,12 +128,12 @@ fn collect_values(
         match get(name, &mut value) {
             Ok(length) => {
                 let content = value.get(..length).unwrap_or_default().to_vec();
-                attributes.insert(name.to_os_string(), content);
+                attributes.push((name.to_os_string(), content));
             }
             // Gone since it was listed.
             Err(Errno::NODATA) => {}
             Err(cause) => return Err(cause),
         }
     }
-    Ok(attributes)
+    Ok(sorted(attributes))
 }

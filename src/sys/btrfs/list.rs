@@ -1,6 +1,5 @@
 //! All subvolumes, and what changed in one.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStringExt;
@@ -11,7 +10,7 @@ use linux_raw_sys::ioctl::BTRFS_IOC_INO_LOOKUP;
 
 use super::call::{Numbers, call};
 use super::search::{Item, Key, Range, number, search};
-use crate::sys::{Error, Result, Root};
+use crate::sys::{Error, Result, Root, sorted};
 
 const ROOT_TREE: u64 = 1;
 const TOP_LEVEL: u64 = 5;
@@ -27,15 +26,15 @@ const ROOT_REF: usize = 18;
 /// `transid` in `struct btrfs_inode_item`, behind `generation`.
 const TRANSID: usize = 8;
 
-/// A subvolume and where it lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A subvolume and where it lies; ordered by its path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subvolume {
+    /// Relative to the top level.
+    pub path: PathBuf,
     /// Its id.
     pub id: u64,
     /// The subvolume in which its name lies.
     pub parent_id: u64,
-    /// Relative to the top level.
-    pub path: PathBuf,
 }
 
 /// A subvolume's name, as its ROOT_BACKREF tells it.
@@ -50,22 +49,21 @@ struct Reference {
 /// the file system will do as `top_level`; the paths are always relative to subvolume 5.
 pub fn list_subvolumes(top_level: &Root) -> Result<Vec<Subvolume>> {
     let failed = |cause| Error::call("list the subvolumes of", top_level.path(), cause);
-    let mut inside_parent = BTreeMap::new();
+    let mut inside_parent = Vec::new();
     for reference in references(top_level).map_err(failed)? {
         let mut path = directory_path(top_level, &reference).map_err(failed)?;
         path.push(&reference.name);
-        inside_parent.insert(reference.id, (reference.parent, path));
+        inside_parent.push(Subvolume {
+            path,
+            id: reference.id,
+            parent_id: reference.parent,
+        });
     }
-    let mut subvolumes: Vec<Subvolume> = inside_parent
-        .iter()
-        .map(|(id, (parent_id, path))| Subvolume {
-            id: *id,
-            parent_id: *parent_id,
-            path: absolute(&inside_parent, *parent_id).join(path),
-        })
-        .collect();
-    subvolumes.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(subvolumes)
+    let subvolumes = inside_parent.iter().map(|subvolume| Subvolume {
+        path: absolute(&inside_parent, subvolume.parent_id).join(&subvolume.path),
+        ..*subvolume
+    });
+    Ok(sorted(subvolumes.collect()))
 }
 
 fn references(root: &Root) -> rustix::io::Result<Vec<Reference>> {
@@ -119,18 +117,24 @@ fn directory_path(root: &Root, reference: &Reference) -> rustix::io::Result<Path
     Ok(PathBuf::from(OsString::from_vec(path)))
 }
 
-fn absolute(inside_parent: &BTreeMap<u64, (u64, PathBuf)>, id: u64) -> PathBuf {
+/// The path of a subvolume, from those inside their parents. The kernel lists them by id.
+fn absolute(inside_parent: &[Subvolume], id: u64) -> PathBuf {
     let mut parts = Vec::new();
     let mut id = id;
     // Each subvolume at most once: a loop, which only a broken disk has, ends too.
-    while let Some((parent, path)) = inside_parent.get(&id) {
-        parts.push(path);
-        if *parent == TOP_LEVEL || parts.len() > inside_parent.len() {
+    while let Some(subvolume) = by_id(inside_parent, id) {
+        parts.push(&subvolume.path);
+        if subvolume.parent_id == TOP_LEVEL || parts.len() > inside_parent.len() {
             break;
         }
-        id = *parent;
+        id = subvolume.parent_id;
     }
     parts.into_iter().rev().collect()
+}
+
+fn by_id(subvolumes: &[Subvolume], id: u64) -> Option<&Subvolume> {
+    let at = subvolumes.binary_search_by_key(&id, |subvolume| subvolume.id);
+    subvolumes.get(at.ok()?)
 }
 
 /// The inode number of some file or directory in this subvolume that was changed after the given

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::{Root, status_at};
 use crate::sys::status::{FileKind, InodeFlags, Status};
-use crate::sys::{Error, Result, attributes};
+use crate::sys::{Error, Result, attributes, sorted};
 
 /// No text or loader file comes near it; a log file that grew without bound must not eat memory.
 const READ_LIMIT: u64 = 64 << 20;
@@ -98,9 +98,8 @@ impl Root {
 
     /// The names in a directory, sorted by their bytes, without `.` and `..`.
     pub fn list(&self, dir: &Path) -> Result<Vec<OsString>> {
-        let mut names = self.within(dir)?.directory(Path::new(""))?.names()?;
-        names.sort_unstable();
-        Ok(names)
+        let names = self.within(dir)?.directory(Path::new(""))?.names()?;
+        Ok(sorted(names))
     }
 
     /// The flags that `lsattr` shows; none for symlinks, special files, and file systems without.

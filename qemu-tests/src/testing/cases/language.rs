@@ -71,7 +71,8 @@ pub(super) fn seeds_batch(bench: &Bench) -> Result<()> {
     let said = boot(context, "test-seed", &disk, BEFORE, &End::Reset)?;
     let without = part(&said, "without network")?;
     ensure!(
-        without.contains("FAIL network_connectivity") && without.ends_with("status 1"),
+        without.contains("network_connectivity: there is no default route")
+            && without.ends_with("status 1"),
         "without a network: {without}"
     );
     ends_with(&said, "pre_installation_validation", "status 0")?;
