@@ -29,6 +29,8 @@ const NEW: &str = "subvol=@";
 pub struct Setting {
     /// The program under test.
     pub binary: PathBuf,
+    /// The one that puts files back.
+    pub tools: PathBuf,
     /// Where the old system's root is.
     pub kind: Kind,
     /// A folder in memory; each machine has its own in it.

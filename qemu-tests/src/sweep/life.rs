@@ -225,7 +225,7 @@ fn restored(host: &Host) -> Result<()> {
         command
             .args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT])
             .env("ROOT", top.path().join(setting.kind.root()))
-            .env("BINARY", &setting.binary)
+            .env("BINARY", &setting.tools)
             .env("DOCUMENTS", setting.folder.join("documents"))
             .env("BATCH", sample::batch("{}", sample::ROLLBACK));
         run(&mut command)

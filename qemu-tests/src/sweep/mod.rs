@@ -53,7 +53,7 @@ pub struct Selection {
     pub only: Option<Point>,
     /// A program with this bug built in, instead of the shipped one.
     pub mutant: Option<String>,
-    /// This program instead of the shipped one.
+    /// This program, with all commands in it, instead of the shipped ones.
     pub binary: Option<PathBuf>,
 }
 
@@ -76,16 +76,20 @@ impl Default for Selection {
 pub fn run(workspace: &Workspace, selection: &Selection) -> Result<Tally> {
     ensure!(is_root(), "the cut sweep mounts disks: run it as root");
     setup::prepare(workspace)?;
-    let binary = match (&selection.binary, &selection.mutant) {
-        (Some(binary), _) => binary.clone(),
-        (None, Some(name)) => package::mutant(workspace, name)?,
-        (None, None) => package::binary(workspace)?,
+    let (binary, tools) = match (&selection.binary, &selection.mutant) {
+        (Some(binary), _) => (binary.clone(), binary.clone()),
+        (None, Some(name)) => {
+            let mutant = package::mutant(workspace, name)?;
+            (mutant.clone(), mutant)
+        }
+        (None, None) => (package::binary(workspace)?, package::tools(workspace)?),
     };
     // Nobody else holds on to what is mounted here.
     mount::private_namespace()?;
     let folder = host::folder_in_memory()?;
     let setting = Arc::new(Setting {
         binary,
+        tools,
         kind: life::kind_of(&selection.way)?,
         folder: folder.clone(),
     });

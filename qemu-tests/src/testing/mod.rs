@@ -106,6 +106,7 @@ pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
         }
         if wanted(Tier::Loop) {
             tally.add(cargo::on_loop_devices(&workspace)?);
+            tally.add(cargo::cut_sweep(&workspace)?);
         }
         if let Some(deny) = deny {
             tally.add(ended(deny)?);
