@@ -28,7 +28,6 @@ const SIZE: u64 = 300 << 20;
 /// The backup of /etc/fstab, and what it holds.
 const BACKED_UP: &str = "etc/fstab.backup.mine";
 pub(super) const BACKUP: &str = "# the fstab of a backup\n";
-const UUID: &str = "5a1f3c0e-9d2b-4c7e-8f60-00c0ffee0001";
 
 /// A phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -285,7 +284,9 @@ impl Studio<'_> {
     fn populated(&self) -> Result<Disk> {
         let image = self.setting.folder.join("made.img");
         Disk::empty(SIZE).store(&image)?;
-        run(tool("mkfs.btrfs").args(["-q", "-U", UUID]).arg(&image))?;
+        // Two sweeps at once have two file systems: mkfs.btrfs wants that.
+        let uuid = format!("5a1f3c0e-9d2b-4c7e-8f60-{:012x}", std::process::id());
+        run(tool("mkfs.btrfs").args(["-q", "-U", &uuid]).arg(&image))?;
         let made = Disk::load(&image)?;
         std::fs::remove_file(image)?;
         let kind = self.setting.kind;
@@ -296,7 +297,7 @@ impl Studio<'_> {
                     create.args(["-q", "subvolume", "create"]);
                     run(create.arg(top.path().join(kind.root())))?;
                 }
-                sample::populate(&top.path().join(kind.root()), kind, UUID);
+                sample::populate(&top.path().join(kind.root()), kind, &uuid);
                 Ok(())
             })
         })

@@ -53,6 +53,8 @@ pub struct Selection {
     pub only: Option<Point>,
     /// A program with this bug built in, instead of the shipped one.
     pub mutant: Option<String>,
+    /// Only the closing table is printed.
+    pub quiet: bool,
     /// This program, with all commands in it, instead of the shipped ones.
     pub binary: Option<PathBuf>,
 }
@@ -67,6 +69,7 @@ impl Default for Selection {
             phase: None,
             only: None,
             mutant: None,
+            quiet: false,
             binary: None,
         }
     }
@@ -98,6 +101,34 @@ pub fn run(workspace: &Workspace, selection: &Selection) -> Result<Tally> {
     swept
 }
 
+/// Each bug on purpose, and how little it takes to find it: phase, points, subsets.
+const MUTANTS: [(&str, Phase, Option<usize>, usize); 3] = [
+    ("skip-sync", Phase::Migrate, Some(60), 1),
+    ("flip-early", Phase::Migrate, None, 0),
+    ("write-in-place", Phase::Restore, None, 1),
+];
+
+/// Sweeps the programs with a bug on purpose: each has to be found.
+pub fn find_mutants(workspace: &Workspace) -> Result<()> {
+    let mut missed = Vec::new();
+    for (name, phase, points, reorder) in MUTANTS {
+        let selection = Selection {
+            points,
+            reorder,
+            phase: Some(phase),
+            mutant: Some(name.to_owned()),
+            quiet: true,
+            ..Selection::default()
+        };
+        match run(workspace, &selection)?.first_failure() {
+            Some(first) => println!("ok   the mutant {name} is found, first at {first}"),
+            None => missed.push(name),
+        }
+    }
+    ensure!(missed.is_empty(), "not found: {}", missed.join(", "));
+    Ok(())
+}
+
 fn sweep(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
     let start = Instant::now();
     let life = Life::record(setting)?;
@@ -116,7 +147,11 @@ fn sweep(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
         seed: selection.seed,
     };
     let start = Instant::now();
-    let tell = |ended: &work::Ended| report::one(ended, selection);
+    let tell = |ended: &work::Ended| {
+        if !selection.quiet {
+            report::one(ended, selection);
+        }
+    };
     let ended = sweep.run(&jobs, &tell)?;
     let tally = Tally::of(&life, &ended, start.elapsed());
     tally.print(selection);

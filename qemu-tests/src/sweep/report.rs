@@ -55,6 +55,7 @@ pub struct Tally {
     rows: Vec<(&'static str, Row)>,
     total: Row,
     took: Duration,
+    first_failure: Option<String>,
 }
 
 impl Tally {
@@ -70,12 +71,27 @@ impl Tally {
             total.add(row);
             rows.push((phase.name(), row));
         }
-        Self { rows, total, took }
+        let red = ended.iter().find(|one| one.error.is_some());
+        let first_failure = red.map(|one| {
+            let error = one.error.clone().unwrap_or_default();
+            format!("{}: {}", one.point, short(&error, 160))
+        });
+        Self {
+            rows,
+            total,
+            took,
+            first_failure,
+        }
     }
 
     /// Points that are not red.
     pub fn passed(&self) -> usize {
         self.total.points() - self.total.failed
+    }
+
+    /// One that is red, and why.
+    pub fn first_failure(&self) -> Option<&str> {
+        self.first_failure.as_deref()
     }
 
     /// Points that are red.
@@ -149,13 +165,18 @@ pub(super) fn one(ended: &Ended, selection: &Selection) {
     let mutant = mutant
         .map(|name| format!(" --mutant {name}"))
         .unwrap_or_default();
-    let short: String = error.chars().take(1500).collect();
     println!(
         "FAIL {}: {} [cargo xtask cut-sweep --way {} --seed {}{mutant} --only {}]",
         ended.point,
-        short.replace('\n', " / "),
+        short(error, 1500),
         selection.way,
         selection.seed,
         ended.point
     );
+}
+
+/// On one line, and not more of it than that.
+fn short(error: &str, characters: usize) -> String {
+    let line = error.replace('\n', " / ");
+    line.chars().take(characters).collect()
 }

@@ -117,7 +117,8 @@ struct CutSweep {
     /// only this point, as migrate:57:r2
     #[argh(option)]
     only: Option<String>,
-    /// a program with a bug on purpose: skip-sync, flip-early, write-in-place
+    /// a program with a bug on purpose: skip-sync, flip-early, write-in-place; or all: each of
+    /// them has to be found
     #[argh(option)]
     mutant: Option<String>,
     /// this program instead of the shipped one
@@ -166,6 +167,9 @@ fn dispatch(command: Command) -> Result<()> {
 }
 
 fn cut_sweep(workspace: &Workspace, options: CutSweep) -> Result<()> {
+    if options.mutant.as_deref() == Some("all") {
+        return sweep::find_mutants(workspace);
+    }
     let points = match options.points.as_str() {
         "all" => None,
         number => Some(number.parse().context("--points takes a number or all")?),
@@ -178,6 +182,7 @@ fn cut_sweep(workspace: &Workspace, options: CutSweep) -> Result<()> {
         phase: options.phase.map(|phase| phase.parse()).transpose()?,
         only: options.only.map(|point| point.parse()).transpose()?,
         mutant: options.mutant,
+        quiet: false,
         binary: options.binary,
     };
     let tally = sweep::run(workspace, &selection)?;
