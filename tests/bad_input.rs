@@ -192,7 +192,7 @@ fn keys_are_there_once() {
             "\"version\": \"1.0\",",
             "\"version\": \"1.0\", \"version\": \"1.0\","
         )
-        .contains("version: duplicate field `version`")
+        .contains("version: duplicate key `version`; keep one of them")
     );
     // A map would keep the last one and say nothing; so would a key that is spelt otherwise.
     for again in ["fstab", "\\u0066stab"] {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// From top to bottom; rooms of one line don't import each other.
 const ROOMS: [&[&str]; 8] = [
-    &["main"],
+    &["main", "bin"],
     &["modes"],
     &["engine"],
     &["steps", "checks"],
