@@ -270,14 +270,16 @@ impl Judge<'_> {
         Ok(self.host.state()?.map(|state| state.stage))
     }
 
+    /// The old system is gone, but for the link that its boot path became.
     fn only_new(&self, top: &Root) -> Result<()> {
         let plan = &self.origin.plan;
-        let old = plan
-            .old_system
-            .entries
-            .iter()
-            .filter(|name| *name != "boot");
-        for name in old.map(String::as_str).chain([".boot.rootshift", STAGING]) {
+        let (link, kept) = match self.kind() {
+            Kind::Flat => ("boot", ".boot.rootshift"),
+            Kind::Rootfs => ("@rootfs", ".@rootfs.rootshift"),
+        };
+        ensure!(top.path().join(link).is_symlink(), "{link} is no link");
+        let old = plan.old_system.entries.iter().map(String::as_str);
+        for name in old.filter(|name| *name != link).chain([kept, STAGING]) {
             ensure!(!top.exists(Path::new(name))?, "{name} is left behind");
         }
         for name in plan.subvolumes() {

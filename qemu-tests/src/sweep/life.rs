@@ -210,6 +210,7 @@ impl Life {
 fn restored(host: &Host) -> Result<()> {
     const SCRIPT: &str = r#"
         set -e
+        mount --bind "$ROOT" "$ROOT"
         mount -t tmpfs run "$ROOT/run"
         for folder in proc dev sys; do mount --rbind "/$folder" "$ROOT/$folder"; done
         cp "$BINARY" "$ROOT/run/program"

@@ -20,6 +20,7 @@ mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
@@ -147,7 +148,15 @@ fn sweep(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
         seed: selection.seed,
     };
     let start = Instant::now();
+    let count = AtomicUsize::new(0);
     let tell = |ended: &work::Ended| {
+        let done = count.fetch_add(1, Ordering::Relaxed) + 1;
+        if done.is_multiple_of(500) {
+            println!(
+                "cut-sweep: {done} points after {:.0} s",
+                start.elapsed().as_secs_f64()
+            );
+        }
         if !selection.quiet {
             report::one(ended, selection);
         }
