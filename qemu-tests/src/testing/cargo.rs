@@ -11,7 +11,7 @@ use crate::run::{exists, run, tool};
 use crate::workspace::Workspace;
 
 /// About a minute; the whole one is a command of its own.
-const SMALL_SWEEP: [&str; 5] = ["cut-sweep", "--points", "250", "--reorder", "1"];
+const SMALL_SWEEP: [&str; 5] = ["cut-sweep", "--points", "120", "--reorder", "1"];
 
 /// Tests of this name need root and loop devices.
 const ON_LOOP_DEVICES: &str = "loop_";
