@@ -273,8 +273,9 @@ struct Studio<'a> {
 impl Studio<'_> {
     fn tape(&self, base: Disk, act: impl FnOnce(&Host) -> Result<()>) -> Result<Tape> {
         let recorder = Recorder::start(self.setting, "recording", base)?;
-        act(&recorder.host)?;
-        recorder.finish()
+        let acted = act(&recorder.host);
+        let tape = recorder.finish(); // nothing stays mounted when it failed
+        acted.and(tape)
     }
 
     fn after(&self, base: Disk, act: impl FnOnce(&Host) -> Result<()>) -> Result<Disk> {

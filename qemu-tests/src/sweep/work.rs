@@ -135,11 +135,12 @@ impl Sweep<'_> {
         let disk = tape.disk_at(point.cut, self.seed, point.phase.name())?;
         let name = format!("resume-{number}");
         let recorder = Recorder::start(self.setting, &name, disk)?;
-        recorder.host.boot(&self.life.origin(point.phase).plans)?;
+        let booted = recorder.host.boot(&self.life.origin(point.phase).plans);
         if point.phase == Phase::Finalize {
             finalized(&recorder.host).ok(); // it may have been complete
         }
-        recorder.finish()
+        let tape = recorder.finish();
+        booted.and(tape)
     }
 
     fn cut_again(&self, host: &Host, point: Point, tape: &Tape, checks: bool) -> Vec<Ended> {
