@@ -2,8 +2,8 @@
 //! (FUSE), and a loop device lies on that file.
 //!
 //! Nothing is cached between: each write of the loop device is one request, and each flush of it
-//! is an fsync. (QEMU's blklogwrites behind qemu-storage-daemon would do, but up to QEMU 10.0 a
-//! request may overwrite the data of the one before it: block/export/fuse.c shares one buffer.)
+//! is an fsync. (QEMU's blklogwrites behind the FUSE export of qemu-storage-daemon was tried
+//! first: with 10.0.2 writes came out with another request's data, measured; why was not looked into.)
 
 use std::fs::{self, File};
 use std::path::PathBuf;
