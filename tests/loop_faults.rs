@@ -99,7 +99,7 @@ fn cut_everywhere(kind: Kind) {
 }
 
 fn cut_everywhere_on(mut disk: Disk) {
-    let thorough = disk.kind == Kind::Flat && disk.other.is_none();
+    let thorough = std::env::var_os("ROOTSHIFT_THOROUGH").is_some();
     let old_other = disk.other.as_ref().map(|other| other.old_manifest());
     let old = disk.old_manifest();
     let steps = disk.arm(After::Reboot).steps().len();
@@ -133,8 +133,9 @@ fn cut_everywhere_on(mut disk: Disk) {
     println!("{cuts} cuts");
 }
 
-/// All kinds of machines are prepared by the same kinds of steps: of those every eighth is enough
-/// for the others, but the last two (the last name, the boot path) in any case.
+/// Steps are of few kinds, and the cut sweep cuts at every flush: every eighth passage is enough,
+/// but the last two (the last name, the boot path) in any case. `cargo xtask test --thorough`
+/// takes all of them.
 fn is_sampled(at: &str, steps: usize) -> bool {
     let passage = at
         .rsplit(':')

@@ -35,7 +35,7 @@ pub(super) fn unit(workspace: &Workspace) -> Result<Tally> {
     let mut words = vec!["test", "--workspace", "--lib", "--bins"];
     let names = test_names(workspace.root(), false);
     words.extend(names.iter().flat_map(|name| ["--test", name.as_str()]));
-    tally.add(tests(workspace, &words)?);
+    tally.add(tests(workspace, &words, false)?);
     Ok(tally)
 }
 
@@ -68,14 +68,14 @@ pub(super) fn cut_sweep(workspace: &Workspace) -> Result<Tally> {
 }
 
 /// Integration tests that work on real file systems behind loop devices.
-pub(super) fn on_loop_devices(workspace: &Workspace) -> Result<Tally> {
+pub(super) fn on_loop_devices(workspace: &Workspace, thorough: bool) -> Result<Tally> {
     let names = test_names(workspace.root(), true);
     if names.is_empty() {
         return Ok(Tally::default());
     }
     let mut words = vec!["test", "--features", "fault"];
     words.extend(names.iter().flat_map(|name| ["--test", name.as_str()]));
-    tests(workspace, &words)
+    tests(workspace, &words, thorough)
 }
 
 /// Bans, licences and sources, as `deny.toml` says. cargo-deny is built when it is missing.
@@ -140,8 +140,11 @@ fn stage(workspace: &Workspace, words: &[&str]) -> Result<Tally> {
 }
 
 /// `cargo test`, its lines passed on and its results added up.
-fn tests(workspace: &Workspace, words: &[&str]) -> Result<Tally> {
+fn tests(workspace: &Workspace, words: &[&str], thorough: bool) -> Result<Tally> {
     let mut command = cargo(workspace, words);
+    if thorough {
+        command.env("ROOTSHIFT_THOROUGH", "1");
+    }
     command.arg("--no-fail-fast");
     let mut child = command
         .stdout(Stdio::piped())

@@ -45,6 +45,8 @@ pub struct Selection {
     pub tier: Option<Tier>,
     /// Machine cases whose name contains this; implies the machine tier.
     pub case: Option<String>,
+    /// Every cut at every fault point, and more machine cases.
+    pub thorough: bool,
 }
 
 /// How many passed and failed.
@@ -105,7 +107,7 @@ pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
             tally.add(cargo::unit(&workspace)?);
         }
         if wanted(Tier::Loop) {
-            tally.add(cargo::on_loop_devices(&workspace)?);
+            tally.add(cargo::on_loop_devices(&workspace, selection.thorough)?);
             tally.add(cargo::cut_sweep(&workspace)?);
         }
         if let Some(deny) = deny {
@@ -114,7 +116,11 @@ pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
         if let Some(context) = context {
             let context = ended(context)?;
             tally.add(size(&context.workspace));
-            tally.add(cases::run(context, selection.case.as_deref())?);
+            tally.add(cases::run(
+                context,
+                selection.case.as_deref(),
+                selection.thorough,
+            )?);
         }
         Ok(())
     })?;

@@ -54,6 +54,9 @@ struct Test {
     /// only machine cases whose name contains this
     #[argh(option)]
     case: Option<String>,
+    /// every cut at every fault point, and more machine cases (10 minutes more)
+    #[argh(switch)]
+    thorough: bool,
 }
 
 /// build the shipped binary and the Debian package around it
@@ -142,7 +145,18 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Setup(_) => set_up(&workspace),
         Command::Demo(_) => demo::run(workspace),
-        Command::Test(Test { tier, case }) => testing::run(workspace, &Selection { tier, case }),
+        Command::Test(Test {
+            tier,
+            case,
+            thorough,
+        }) => {
+            let selection = Selection {
+                tier,
+                case,
+                thorough,
+            };
+            testing::run(workspace, &selection)
+        }
         Command::Package(_) => {
             setup::prepare(&workspace)?;
             println!("{}", package::deb(&workspace)?.display());

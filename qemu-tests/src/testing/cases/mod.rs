@@ -29,18 +29,43 @@ pub struct Bench {
 
 type Case = fn(&Bench) -> Result<()>;
 
+/// Run every time, the long ones first.
 const CASES: &[(&str, Case)] = &[
     (
-        "the_power_cut_loses_what_was_not_flushed",
-        harness::cut_loses_the_unflushed,
+        "a_root_in_a_subvolume_is_moved_and_moved_back",
+        rootfs::there_and_back,
+    ),
+    #[cfg(feature = "documents")]
+    ("the_seeds_batch_runs_phase_by_phase", language::seeds_batch),
+    ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
+    ("finalize_gives_the_space_back", finalize::finalized),
+    ("a_cut_in_the_middle_is_resumed", power_cut::in_the_middle),
+    (
+        "a_cut_at_the_exchange_boots_the_new_system",
+        faults::at_the_exchange,
     ),
     (
         "the_proof_sees_each_difference",
         harness::proof_sees_each_difference,
     ),
+    (
+        "a_changed_fstab_makes_the_plan_stale",
+        refusals::changed_fstab,
+    ),
+    (
+        "a_damaged_journal_is_an_ordinary_boot",
+        refusals::damaged_journal,
+    ),
+    ("a_hibernated_system_is_left_alone", refusals::hibernated),
+    (
+        "the_power_cut_loses_what_was_not_flushed",
+        harness::cut_loses_the_unflushed,
+    ),
+];
+
+/// Run with `--thorough`: what they show in a real boot, the cut sweep shows at every flush.
+const THOROUGH: &[(&str, Case)] = &[
     ("an_uncut_migration_keeps_every_file", way_a::uncut),
-    ("a_cut_in_the_middle_is_resumed", power_cut::in_the_middle),
-    ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
     (
         "a_cut_among_the_renames_is_resumed",
         faults::among_the_renames,
@@ -53,35 +78,20 @@ const CASES: &[(&str, Case)] = &[
         "a_cut_after_the_commit_boots_the_new_system",
         faults::after_the_commit,
     ),
-    (
-        "a_cut_at_the_exchange_boots_the_new_system",
-        faults::at_the_exchange,
-    ),
-    (
-        "a_changed_fstab_makes_the_plan_stale",
-        refusals::changed_fstab,
-    ),
-    (
-        "a_damaged_journal_is_an_ordinary_boot",
-        refusals::damaged_journal,
-    ),
-    ("a_hibernated_system_is_left_alone", refusals::hibernated),
-    #[cfg(feature = "documents")]
-    ("the_seeds_batch_runs_phase_by_phase", language::seeds_batch),
-    ("finalize_gives_the_space_back", finalize::finalized),
-    (
-        "a_root_in_a_subvolume_is_moved_and_moved_back",
-        rootfs::there_and_back,
-    ),
 ];
 
 /// Guests that run at once: one for each core, one processor each.
 const WORKERS: usize = 2;
 
-/// Runs the cases whose name contains `filter`.
-pub(super) fn run(context: Context, filter: Option<&str>) -> Result<Tally> {
+/// Runs the cases whose name contains `filter`; those for thoroughness when they are asked for.
+pub(super) fn run(context: Context, filter: Option<&str>, thorough: bool) -> Result<Tally> {
     let chosen = |(name, _): &&(&'static str, Case)| filter.is_none_or(|part| name.contains(part));
-    let cases: Vec<_> = CASES.iter().filter(chosen).collect();
+    let mut cases: Vec<_> = CASES.iter().filter(chosen).collect();
+    if thorough || filter.is_some() {
+        cases.extend(THOROUGH.iter().filter(chosen));
+    } else {
+        println!("machine: --thorough runs {} more cases", THOROUGH.len());
+    }
     if cases.is_empty() {
         return Ok(Tally::default());
     }
