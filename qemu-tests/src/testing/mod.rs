@@ -99,9 +99,10 @@ pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
     let mut tally = Tally::default();
     let tools = setup::prepare(&workspace)?;
     std::thread::scope(|scope| -> Result<()> {
-        // Image, package and cargo-deny are made while cargo compiles the tests.
-        let context = wanted(Tier::Machine)
-            .then(|| scope.spawn(|| Context::with_tools(workspace.clone(), tools)));
+        // Image, package and cargo-deny are made, and a machine is armed, while the tests are
+        // compiled and run.
+        let prepare = || Bench::prepare(Context::with_tools(workspace.clone(), tools)?);
+        let bench = wanted(Tier::Machine).then(|| scope.spawn(prepare));
         let deny = wanted(Tier::Unit).then(|| scope.spawn(|| cargo::deny(&workspace)));
         if wanted(Tier::Unit) {
             tally.add(cargo::unit(&workspace)?);
@@ -113,14 +114,11 @@ pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
         if let Some(deny) = deny {
             tally.add(ended(deny)?);
         }
-        if let Some(context) = context {
-            let context = ended(context)?;
-            tally.add(size(&context.workspace));
-            tally.add(cases::run(
-                context,
-                selection.case.as_deref(),
-                selection.thorough,
-            )?);
+        if let Some(bench) = bench {
+            let bench = ended(bench)?;
+            tally.add(size(&bench.context.workspace));
+            let case = selection.case.as_deref();
+            tally.add(cases::run(&bench, case, selection.thorough));
         }
         Ok(())
     })?;
