@@ -31,7 +31,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         CHECKS,
         text.len()
     );
-    let binary = package::binary(workspace)?;
+    let binary = package::tools(workspace)?;
     match by_binary(&binary, &file)? {
         Some(times) => print_times("rootshift run --viscript", times),
         None => println!("rootshift run --viscript: this binary has no such command yet"),
