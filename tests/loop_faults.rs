@@ -299,3 +299,44 @@ fn a_cut_while_a_failed_migration_is_taken_back_leaves_nothing_behind() {
     }
     assert!(cuts > 5, "only {cuts} cuts");
 }
+
+/// A phase that the run can do without, whose second step can't work.
+fn with_an_optional_failure() -> String {
+    let text =
+        std::fs::read_to_string(common::repository().join("batches/flat-to-subvolumes.json"));
+    let mut batch: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();
+    batch["failure_handling"] = "continue".into();
+    let phases = batch["phases"].as_array_mut().unwrap();
+    let proof = phases
+        .iter()
+        .position(|phase| phase["name"] == "pre_reboot_validation");
+    let extra = serde_json::json!({
+        "name": "extra", "viScripts": ["extra_viScript.json"], "required": false,
+        "critical": false, "parallel_execution": false, "checkpoint_after": false
+    });
+    phases.insert(proof.unwrap(), extra);
+    batch.to_string()
+}
+
+const OPTIONAL: &str = r#"{ "viScript_name": "extra", "version": "1.0", "description": "d",
+    "type": "core", "risk_level": "medium", "steps": [
+    { "name": "first", "do": { "snapshot": { "from": "/", "to": "{staging}/@extra" } } },
+    { "name": "second", "do": { "snapshot": { "from": "/nowhere", "to": "{staging}/@x" } } } ] }"#;
+
+#[test]
+fn a_cut_while_an_optional_viscript_is_taken_back_leaves_nothing_of_it() {
+    let mut disk = Disk::with_system();
+    disk.use_batch(&with_an_optional_failure());
+    let script = disk.folder.join("viscripts/extra_viScript.json");
+    std::fs::write(script, OPTIONAL).unwrap();
+    let old = disk.old_manifest();
+    disk.arm(After::Reboot);
+    assert!(disk.cut_at("step-undone:1"));
+    assert_eq!(disk.state().tolerated, ["extra/second"]);
+    boot_to_the_end(&disk, "step-undone:1");
+    assert_same(&old, &disk.new_manifest());
+    let left = disk.state().done.into_iter();
+    let left: Vec<String> = left.filter(|step| step.starts_with("extra/")).collect();
+    assert_eq!(left, [""; 0]);
+    disk.mounted(|top| assert!(!top.join(".rootshift/new/@extra").exists()));
+}

@@ -154,7 +154,7 @@ fn run_script(
             "{} is left out: it failed, or what it requires did",
             script.name
         );
-        return Ended::LeftOut;
+        return taken_back(run, script); // a cut may have come in between
     }
     for step in before_commit(script) {
         match run_step(run, step, scope(phase)) {
@@ -187,10 +187,16 @@ fn leave_out(run: &Run, script: &PlannedViScript, cause: Error) -> Ended {
         step: cause.step().unwrap_or_default().to_owned(),
         error: cause.to_string(),
     };
-    match run
-        .record(noted)
-        .and_then(|()| take_back(run.top, &mut run.migration(), steps))
-    {
+    match run.record(noted) {
+        Ok(()) => taken_back(run, script),
+        Err(error) => Ended::Failed(error),
+    }
+}
+
+/// May be repeated: what was not begun, or is undone already, is passed over.
+fn taken_back(run: &Run, script: &PlannedViScript) -> Ended {
+    let steps = before_commit(script).collect();
+    match take_back(run.top, &mut run.migration(), steps) {
         Ok(()) => Ended::LeftOut,
         Err(error) => Ended::Failed(error),
     }
