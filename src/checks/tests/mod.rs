@@ -52,12 +52,18 @@ impl Sample {
     }
 
     /// A program that is a shell script.
+    ///
+    /// Another process writes it: a child that a test beside this one has just forked would keep
+    /// a file of ours open for writing, and such a file can't be run (ETXTBSY, execve(2)).
     fn program(&self, name: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let path = format!("usr/bin/{name}");
-        self.write(&path, &format!("#!/bin/sh\n{script}\n"));
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(self.folder.path().join(path), mode).unwrap();
+        let source = format!("{name}.source");
+        self.write(&source, &format!("#!/bin/sh\n{script}\n"));
+        let root = self.folder.path();
+        let done = std::process::Command::new("install")
+            .args(["-D", "-m", "755"])
+            .args([root.join(source), root.join("usr/bin").join(name)])
+            .status();
+        assert!(done.unwrap().success());
     }
 
     fn mount(&mut self, mountinfo: &str) {

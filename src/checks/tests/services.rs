@@ -1,5 +1,5 @@
 use std::io::{Read, Write};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use super::Sample;
 
@@ -67,7 +67,7 @@ fn failed_units() {
 fn sockets() {
     let sample = Sample::with(&[("run/plain", "")]);
     let path = sample.folder.path().join("run/answers.sock");
-    let listener = UnixListener::bind(&path).unwrap();
+    let _listener = UnixListener::bind(&path).unwrap();
     let check = |asked: &str| format!(r#"{{"socket": {{{asked}}}}}"#);
     sample.says(&check(r#""path": "/run/answers.sock""#), "pass");
     sample.says(
@@ -79,8 +79,13 @@ fn sockets() {
         &check(r#""path": "/run/none.sock", "unit": "x.service""#),
         "skip x.service is not installed",
     );
-    drop(listener);
-    sample.says(&check(r#""path": "/run/answers.sock""#), "FAIL");
+    // What a daemon leaves that was killed. Not the one of above: a child that a test beside this
+    // one has just forked may still hold it open.
+    drop(UnixDatagram::bind(sample.folder.path().join("run/left.sock")).unwrap());
+    sample.says(
+        &check(r#""path": "/run/left.sock""#),
+        "FAIL /run/left.sock does not answer",
+    );
 }
 
 #[test]
