@@ -13,7 +13,7 @@ use crate::cli::{Boot, Exit};
 use crate::documents::plan::FilesystemIdentity;
 use crate::engine::boot::{BrokenOff, Found, Next, after_breaking_off, boot};
 use crate::engine::home::{FrozenPlan, Migration};
-use crate::engine::others::{mount_of_plan, patience_at_boot, unmount_all};
+use crate::engine::others::{mount_of_plan, numbered, patience_at_boot, unmount_all};
 use crate::report::log_file;
 use crate::report::progress::for_boot;
 use crate::report::signs::{self, Sign};
@@ -68,7 +68,7 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
     let system = Root::open(Path::new("/"))?;
     let mount_at = Path::new(&options.mount_at);
     if broken_off.is_some() {
-        mount::unmount_left_over(&system, mount_at)?;
+        unmount_left_over(&system, mount_at);
     }
     let Some(frozen) = plan_of_image(&options.plans)? else {
         return Ok(Next::Ordinary);
@@ -100,6 +100,17 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
     }
     next
+}
+
+/// A mount over the same mount is refused.
+fn unmount_left_over(system: &Root, mount_at: &Path) {
+    let numbers = (1..).map(|number| numbered(mount_at, number));
+    let others = numbers.take_while(|at| matches!(system.exists(at), Ok(true)));
+    for at in others.chain([mount_at.to_path_buf()]) {
+        if let Err(error) = mount::unmount_left_over(&at) {
+            log::warn!("{error}");
+        }
+    }
 }
 
 fn with_top_level(
