@@ -17,6 +17,7 @@ use super::{Error, Result, spawn};
 /// A process that can't die (it waits for a device that does not answer) is given up after this.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_millis(1);
+const SHORTEST: Duration = Duration::from_micros(50);
 /// A line is never longer: what is, is no sign of ours.
 const LINE_LIMIT: usize = 16 << 10;
 
@@ -159,7 +160,7 @@ impl Worker {
         let mut bytes = [0; 1024];
         let count = self.output.read(&mut bytes).unwrap_or(0);
         if count == 0 {
-            thread::sleep(SHORT); // closed: its end is near
+            thread::sleep(SHORTEST); // closed: its end is near
         }
         if self.heard.len() > LINE_LIMIT {
             self.heard.clear();
