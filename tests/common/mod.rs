@@ -361,14 +361,13 @@ impl Disk {
     pub fn cut_at(&mut self, fault: &str) -> bool {
         let mut child = self.boot_until(fault);
         let stderr = child.stderr.take().unwrap();
-        let reached = BufReader::new(stderr)
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line.contains("fault point"));
+        let mut said = BufReader::new(stderr).lines().map_while(Result::ok);
+        let reached = said.any(|line| line.contains("fault point"));
         if reached {
             let cut = self.keep_copy("cut.img");
             child.kill().unwrap();
             child.wait().unwrap();
+            said.for_each(drop); // the worker dies with the process that watches over it
             unmount(&self.folder.join("boot"));
             self.settle();
             if let Some(other) = &self.other {
