@@ -27,11 +27,12 @@ use crate::run::is_root;
 use crate::sweep::Phase;
 use crate::sweep::host::{Host, Setting, folder_in_memory};
 use crate::sweep::life::{Life, kind_of};
+use crate::sweep::tape::Tape;
 use crate::workspace::Workspace;
 use crate::{package, setup};
 pub use table::Tally;
 pub use trouble::Point;
-use verdict::{Passed, Victim};
+use verdict::{Essence, Passed, Victim, essence};
 
 /// The file system's own check runs at one point in so many.
 const CHECKED: usize = 4;
@@ -89,8 +90,9 @@ fn happen(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
     let points = points::chosen(setting, &life, selection)?;
     ensure!(!points.is_empty(), "there is no such point");
     println!("faults: {} points", points.len());
+    let ends = ends(setting, &life)?;
     let start = Instant::now();
-    let ended = all(setting, &life, &points, &|ended| {
+    let ended = all(setting, (&life, &ends), &points, &|ended| {
         table::one(ended, selection);
     })?;
     let tally = Tally::of(&ended, start.elapsed());
@@ -98,10 +100,20 @@ fn happen(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
     Ok(tally)
 }
 
+/// How each phase ends when nothing goes wrong.
+fn ends(setting: &Arc<Setting>, life: &Life) -> Result<Vec<(Phase, Essence)>> {
+    let host = Host::new(setting, "uncut")?;
+    let end = |(phase, tape): &(Phase, Tape)| {
+        host.insert(&tape.end())?;
+        Ok((*phase, essence(&host)?))
+    };
+    life.tapes.iter().map(end).collect()
+}
+
 /// Shares the points out among as many machines as there are processors.
 fn all(
     setting: &Arc<Setting>,
-    life: &Life,
+    (life, ends): (&Life, &[(Phase, Essence)]),
     points: &[Point],
     tell: &(dyn Fn(&Ended) + Sync),
 ) -> Result<Vec<Ended>> {
@@ -114,6 +126,7 @@ fn all(
             life,
             host: &host,
             number,
+            ends,
         };
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);

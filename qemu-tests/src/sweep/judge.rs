@@ -139,11 +139,14 @@ impl Judge<'_> {
     /// Every file, and nothing left lying about.
     fn at_rest(&self, system: System) -> Result<()> {
         self.host.mounted(|top| {
-            let stage = Migration::open(top)?.map(|migration| migration.state().stage);
-            match system {
+            let state = Migration::open(top)?.map(|migration| migration.state().clone());
+            let stage = state.as_ref().map(|state| state.stage);
+            let reason = state.and_then(|state| state.reason);
+            let fits = match system {
                 System::New => self.is_new(top, stage),
                 System::Old => self.is_old(top, stage),
-            }
+            };
+            fits.with_context(|| format!("its reason: {reason:?}"))
         })?;
         let seen = self.host.as_grub(|top| self.what_grub_boots(top))?;
         ensure!(seen == system, "GRUB boots the {seen:?} system");
