@@ -1,7 +1,8 @@
 //! `rootshift boot`: only in the initramfs.
 //!
-//! Whatever fails here, the boot goes on: the exit status is 0, and nothing is written to
-//! param.conf that was not asked for by a readable journal.
+//! Two processes: the first watches over the second (see `guard`), which does the work that is
+//! written down here. Whatever fails, the boot goes on: the exit status is 0, and nothing is written
+//! to param.conf that was not asked for by a readable journal.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,36 +11,65 @@ use super::Error;
 use crate::checks::{CheckContext, hibernated_device};
 use crate::cli::{Boot, Exit};
 use crate::documents::plan::FilesystemIdentity;
-use crate::engine::boot::{Found, Next, boot};
+use crate::engine::boot::{BrokenOff, Found, Next, after_breaking_off, boot};
 use crate::engine::home::{FrozenPlan, Migration};
 use crate::engine::others::{mount_of_plan, patience_at_boot, unmount_all};
 use crate::report::log_file;
 use crate::report::progress::for_boot;
-use crate::sys::{Root, block, clock, mount, power};
+use crate::report::signs::{self, Sign};
+use crate::sys::{Root, block, clock, mount, supervise};
 
-/// Where the exit status says what a machine would have done (`--no-reboot`).
-const WOULD_REBOOT: i32 = 10;
+/// Where the exit status says that the machine has to restart.
+pub(super) const RESTART: i32 = 10;
 
+/// Watches over the work, or does it.
 pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
     log_file::to_kernel_log(Path::new("/"));
+    if options.worker {
+        work(options)
+    } else {
+        super::guard::run(options)
+    }
+}
+
+fn work(options: &Boot) -> Result<Exit, Error> {
+    supervise::be_worker();
+    signs::begin();
     let began = clock::monotonic_milliseconds();
-    let next = match decide(options) {
-        Ok(next) => next,
-        Err(error) => {
-            log::error!("{error}; the boot goes on as it would without rootshift");
-            Next::Ordinary
-        }
-    };
+    let next = decide(options, broken_off(options)).unwrap_or_else(|error| {
+        log::error!("{error}; the boot goes on as it would without rootshift");
+        Next::Ordinary
+    });
     let took = clock::monotonic_milliseconds().saturating_sub(began);
     log::info!("pre-boot work took {}.{:03} s", took / 1000, took % 1000);
-    if let Err(error) = carry_out(options, &next) {
-        log::error!("{error}; the boot goes on as the kernel command line says");
+    match next {
+        Next::Ordinary => {}
+        Next::RootFlags(flags) => {
+            log::info!("root is mounted with {flags}");
+            signs::give(Sign::Root(&flags));
+        }
+        Next::Reboot => {
+            log::info!("restarting into the new system");
+            std::process::exit(RESTART);
+        }
     }
     Ok(Exit::Success)
 }
 
-fn decide(options: &Boot) -> Result<Next, Error> {
+fn broken_off(options: &Boot) -> Option<BrokenOff<'_>> {
+    options.ended.as_deref().map(|reason| BrokenOff {
+        reason,
+        counted: !options.uncounted,
+    })
+}
+
+/// Does what the journal asks for; after a worker that broke off nothing but to note that.
+pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Next, Error> {
     let system = Root::open(Path::new("/"))?;
+    let mount_at = Path::new(&options.mount_at);
+    if broken_off.is_some() {
+        mount::unmount_left_over(&system, mount_at)?;
+    }
     let Some(frozen) = plan_of_image(&options.plans)? else {
         return Ok(Next::Ordinary);
     };
@@ -60,11 +90,12 @@ fn decide(options: &Boot) -> Result<Next, Error> {
         );
         return Ok(Next::Ordinary);
     }
-    let mount_at = Path::new(&options.mount_at);
     system.create_directories(mount_at, 0o700)?;
     mount::mount_top_level(device, mount_at)?;
-    let next = with_top_level(&system, mount_at, &frozen, &options.console);
-    unmount_all(&system, &frozen.plan, mount_at);
+    let next = with_top_level(&system, mount_at, &frozen, &options.console, broken_off);
+    if broken_off.is_none() {
+        unmount_all(&system, &frozen.plan, mount_at);
+    }
     if let Err(error) = mount::unmount(mount_at) {
         log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
     }
@@ -76,12 +107,23 @@ fn with_top_level(
     mount_at: &Path,
     image: &FrozenPlan,
     console: &str,
+    broken_off: Option<BrokenOff>,
 ) -> Result<Next, Error> {
     let top = Root::open(mount_at)?;
     let Some(mut migration) = Migration::open(&top)? else {
         log::warn!("the image is armed and the disk has no journal: nothing is done");
         return Ok(Next::Ordinary);
     };
+    let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
+    let root_flags = root_flags.trim_start_matches("-o").trim();
+    let found = Found {
+        image_plan: &image.digest,
+        root_flags,
+        console: Path::new(console),
+    };
+    if let Some(broken_off) = broken_off {
+        return Ok(after_breaking_off(&top, &mut migration, found, broken_off));
+    }
     let plan = migration.plan().clone();
     if let Some(patience) = patience_at_boot(&migration) {
         migration.others = Arc::new(mount_of_plan(system, &plan, mount_at, patience));
@@ -99,13 +141,6 @@ fn with_top_level(
         identity: Some(&identity),
         others: &others,
     };
-    let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
-    let root_flags = root_flags.trim_start_matches("-o").trim();
-    let found = Found {
-        image_plan: &image.digest,
-        root_flags,
-        console: Path::new(console),
-    };
     let next = boot(&top, &mut migration, &context, found);
     migration.progress().finish();
     Ok(next)
@@ -114,9 +149,7 @@ fn with_top_level(
 fn tell_as_wanted(migration: &mut Migration) {
     let monitoring = migration.plan().monitoring();
     log_file::set_level(monitoring.log_level);
-    if monitoring.progress_tracking {
-        migration.show_progress(for_boot());
-    }
+    migration.show_progress(for_boot(monitoring.progress_tracking));
 }
 
 /// The plan of this image; its name holds the digest of its bytes.
@@ -141,35 +174,4 @@ fn plan_of_image(folder: &str) -> Result<Option<FrozenPlan>, Error> {
         log::warn!("{name} in this image is damaged: nothing is done");
     }
     Ok(None)
-}
-
-fn carry_out(options: &Boot, next: &Next) -> Result<(), Error> {
-    match next {
-        Next::Ordinary => Ok(()),
-        Next::RootFlags(flags) => set_root_flags(Path::new(&options.param_conf), flags),
-        Next::Reboot if options.no_reboot => std::process::exit(WOULD_REBOOT),
-        Next::Reboot => {
-            log::info!("restarting into the new system");
-            Ok(power::reboot()?)
-        }
-    }
-}
-
-/// initramfs-tools reads the file into its own shell after every script (facts boot.md 1.2).
-fn set_root_flags(param_conf: &Path, flags: &str) -> Result<(), Error> {
-    let parent = param_conf.parent().unwrap_or(Path::new("/"));
-    let name = Path::new(param_conf.file_name().unwrap_or_default());
-    let root = Root::open(parent)?;
-    let mut text = if root.exists(name)? {
-        root.read_text(name)?
-    } else {
-        String::new()
-    };
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    let quoted = format!("-o {flags}").replace('\'', "'\\''");
-    text.push_str(&format!("ROOTFLAGS='{quoted}'\n"));
-    log::info!("root is mounted with {flags}");
-    Ok(root.replace_file(name, text.as_bytes())?)
 }

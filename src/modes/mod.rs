@@ -6,6 +6,7 @@ mod check;
 mod disarm;
 mod error;
 mod finalize;
+mod guard;
 mod lint;
 mod log;
 mod new;

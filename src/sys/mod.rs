@@ -22,9 +22,11 @@ pub mod socket;
 mod sort;
 mod spawn;
 pub mod status;
+pub mod supervise;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwind;
 pub mod usage;
+pub mod watchdog;
 
 pub use directory::Directory;
 pub use error::{Error, Result};

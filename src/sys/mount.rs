@@ -1,7 +1,7 @@
 //! The mount table: reading it, and mounting the top level of a btrfs.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 
-use super::{Error, Result};
+use super::{Error, Result, Root};
 
 /// udev and the like hold a fresh mount for a moment.
 const UNMOUNT_ATTEMPTS: u32 = 20;
@@ -129,6 +129,26 @@ pub fn unmount(target: &Path) -> Result<()> {
     }
 }
 
+/// Takes away what a process that was killed has left mounted at `base`, or at `base` with a dot
+/// and more. What is still in use goes as soon as it is not.
+pub fn unmount_left_over(system: &Root, base: &Path) -> Result<()> {
+    let table = system.read_text(Path::new("/proc/self/mountinfo"))?;
+    let mounts = parse_mountinfo(&table).into_iter().rev();
+    for target in mounts.map(|mount| mount.mount_point) {
+        if is_of(base, &target) && unmount(&target).is_err() {
+            nix::mount::umount2(&target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+                .map_err(|cause| Error::call("detach", &target, cause))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_of(base: &Path, target: &Path) -> bool {
+    let after = target.as_os_str().as_bytes();
+    let after = after.strip_prefix(base.as_os_str().as_bytes());
+    after.is_some_and(|after| after.is_empty() || after.starts_with(b"."))
+}
+
 /// Gives this process a mount table of its own: what it mounts, nobody else sees, and it is gone
 /// with the process, however that ends.
 pub fn private_namespace() -> Result<()> {
@@ -179,6 +199,22 @@ mod tests {
         let mounts = parse_mountinfo(text);
         assert_eq!(mounts.len(), 1);
         assert_eq!(mounts[0].mount_point, Path::new("/proc"));
+    }
+
+    #[test]
+    fn only_our_own_mounts_are_left_over() {
+        let base = Path::new("/run/rootshift/top");
+        for ours in ["/run/rootshift/top", "/run/rootshift/top.1"] {
+            assert!(is_of(base, Path::new(ours)), "{ours}");
+        }
+        for other in [
+            "/run/rootshift",
+            "/run/rootshift/topmost",
+            "/run/rootshift/top/x",
+            "/",
+        ] {
+            assert!(!is_of(base, Path::new(other)), "{other}");
+        }
     }
 
     #[test]
