@@ -45,6 +45,8 @@ pub struct Migration {
     pub frozen: FrozenPlan,
     /// The plan's other file systems, as far as they are mounted; none unless the caller looked.
     pub others: Arc<Vec<MountedFilesystem>>,
+    /// What went wrong, where the journal could not be told.
+    pub unnoted: Option<String>,
     /// Tells after each record which root it names; none unless the caller wants that.
     pub(super) naming: Option<Naming>,
     journal: Journal,
@@ -74,6 +76,7 @@ impl Migration {
         Ok(Some(Self {
             frozen,
             others: Arc::default(),
+            unnoted: None,
             naming: None,
             journal,
             state,
@@ -108,6 +111,7 @@ impl Migration {
         Ok(Self {
             frozen,
             others: Arc::default(),
+            unnoted: None,
             naming: None,
             journal,
             state,

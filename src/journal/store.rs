@@ -60,7 +60,7 @@ impl Journal {
     pub fn create(root: &Root, path: &Path, tag: u64) -> Result<Self, Error> {
         let mut journal = Self::open_at(root, path, true)?;
         journal.tag = tag;
-        sys::reserve(&journal.file, &journal.path, RESERVED)?;
+        sys::room::reserve(&journal.file, &journal.path, RESERVED)?;
         Ok(journal)
     }
 
@@ -165,7 +165,7 @@ impl Journal {
             self.file.set_len(self.end)?;
             self.dropped = None;
             // What was reserved went with it; without it there may be room all the same.
-            _ = sys::reserve(&self.file, &self.path, RESERVED);
+            _ = sys::room::reserve(&self.file, &self.path, RESERVED);
         }
         self.file.seek(SeekFrom::Start(self.end))?;
         self.file.write_all(bytes)?;

@@ -36,7 +36,9 @@ fn work(options: &Boot) -> Result<Exit, Error> {
     supervise::be_worker();
     signs::begin();
     let began = clock::monotonic_milliseconds();
-    let next = decide(options, broken_off(options)).unwrap_or_else(|error| {
+    let decided = decide(options, broken_off(options));
+    let next = decided.or_else(|error| look_again(options, error));
+    let next = next.unwrap_or_else(|error| {
         log::error!("{error}; the boot goes on as it would without rootshift");
         Next::Ordinary
     });
@@ -54,6 +56,21 @@ fn work(options: &Boot) -> Result<Exit, Error> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// After an error the disk itself is asked: a record that could not be made durable may be there
+/// all the same, and what could not be noted before may be noted now. Nothing else is done.
+fn look_again(options: &Boot, error: Error) -> Result<Next, Error> {
+    if options.ended.is_some() {
+        return Err(error);
+    }
+    let reason = error.to_string();
+    log::error!("{reason}; looking at the journal once more");
+    let broken_off = BrokenOff {
+        reason: &reason,
+        counted: true,
+    };
+    decide(options, Some(broken_off))
 }
 
 fn broken_off(options: &Boot) -> Option<BrokenOff<'_>> {
@@ -91,7 +108,12 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         return Ok(Next::Ordinary);
     }
     system.create_directories(mount_at, 0o700)?;
-    mount::mount_top_level(device, mount_at)?;
+    let mounted = mount::mount_top_level(device, mount_at);
+    match broken_off {
+        None => mounted?,
+        // The root can be named from what can only be read.
+        Some(_) => mounted.or_else(|_| mount::mount_top_level_read_only(device, mount_at))?,
+    }
     let next = with_top_level(&system, mount_at, &frozen, &options.console, broken_off);
     if broken_off.is_none() {
         unmount_all(&system, &frozen.plan, mount_at);
@@ -143,7 +165,10 @@ fn with_top_level(
     };
     let next = boot(&top, &mut migration, &context, found);
     migration.progress().finish();
-    Ok(next)
+    match migration.unnoted.take() {
+        Some(reason) => Err(Error::Unnoted(reason)),
+        None => Ok(next),
+    }
 }
 
 fn tell_as_wanted(migration: &mut Migration) {

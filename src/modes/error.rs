@@ -18,6 +18,9 @@ pub enum Error {
     /// Nothing was ever armed here.
     #[error("nothing was armed on this machine; run `rootshift check`, then `rootshift arm`")]
     NothingArmed,
+    /// Something went wrong at boot, and the journal could not be told.
+    #[error("{0}")]
+    Unnoted(String),
     /// A document can't be used.
     #[error(transparent)]
     Document(Box<documents::Error>),
@@ -49,7 +52,7 @@ impl Error {
             Self::Usage(_) | Self::Document(_) => Exit::Usage,
             Self::NothingArmed => Exit::NotNow,
             Self::NotBtrfs => Exit::NotWell,
-            Self::NotRoot | Self::System(_) => Exit::Failure,
+            Self::NotRoot | Self::Unnoted(_) | Self::System(_) => Exit::Failure,
             Self::Engine(cause) => exit_of_engine(cause),
         }
     }

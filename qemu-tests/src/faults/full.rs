@@ -54,7 +54,11 @@ pub fn empty(top: &Root) -> Result<()> {
         top.sync_filesystem()?;
     }
     ensure!(!folder.exists(), "the full disk can't be emptied");
-    Ok(top.sync_filesystem()?)
+    top.sync_filesystem()?;
+    // Chunks that nothing lies in are given back only at the cleaner's leisure.
+    let mut balance = tool("btrfs");
+    balance.args(["balance", "start", "-dusage=0", "-musage=0"]);
+    run(balance.arg(top.path()))
 }
 
 fn ballast(top: &Root) -> PathBuf {
