@@ -137,7 +137,7 @@ pub(super) fn wait_now(child: Pid) -> io::Result<Option<WaitStatus>> {
 
 /// How any child ended; none while all run. An error when there is none.
 pub(super) fn wait_for_any() -> io::Result<Option<WaitStatus>> {
-    let ended = retry_on_intr(|| waitpid(None, WaitOptions::NOHANG))?;
+    let ended = retry_on_intr(|| rustix::process::wait(WaitOptions::NOHANG))?;
     Ok(ended.map(|(_, status)| status))
 }
 

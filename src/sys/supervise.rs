@@ -65,15 +65,17 @@ fn out_of_memory_score(score: &str) {
 /// Kills everything that this process started or took over, for at most a second.
 pub fn end_all_children() {
     let begun = Instant::now();
-    while let Ok(None) = spawn::wait_for_any() {
+    while let Ok(ended) = spawn::wait_for_any()
+        && begun.elapsed() < Duration::from_secs(1)
+    {
+        if ended.is_some() {
+            continue;
+        }
         // proc(5): the children of a thread; this program waits in its first thread alone.
         let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
         for pid in children.split_whitespace() {
             let pid = pid.parse().ok().and_then(Pid::from_raw);
             let _ = pid.map(|pid| kill_process(pid, Signal::KILL));
-        }
-        if begun.elapsed() > Duration::from_secs(1) {
-            return;
         }
         thread::sleep(SHORT);
     }
