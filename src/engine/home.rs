@@ -63,7 +63,21 @@ impl Migration {
         if !top.exists(Path::new(JOURNAL))? {
             return Ok(None);
         }
-        let journal = Journal::open(top, Path::new(JOURNAL))?;
+        Self::of(top, Journal::open(top, Path::new(JOURNAL))?)
+    }
+
+    /// As [`Migration::open`], whoever holds the journal. Nothing can be recorded.
+    ///
+    /// # Errors
+    /// When the journal is damaged, or does not belong to the plan.
+    pub fn look(top: &Root) -> Result<Option<Self>, Error> {
+        if !top.exists(Path::new(JOURNAL))? {
+            return Ok(None);
+        }
+        Self::of(top, Journal::look(top, Path::new(JOURNAL))?)
+    }
+
+    fn of(top: &Root, journal: Journal) -> Result<Option<Self>, Error> {
         let Some(state) = State::after(journal.entries().iter().map(|entry| &entry.record)) else {
             return Ok(None);
         };

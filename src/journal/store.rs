@@ -52,6 +52,15 @@ impl Journal {
         Self::open_at(root, path, false)
     }
 
+    /// Replays the journal at `path` for somebody who only reads, whoever holds it: a record that
+    /// is being written is not there yet.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], and when the file can't be read.
+    pub fn look(root: &Root, path: &Path) -> Result<Self, Error> {
+        Self::replayed(root.open_read(path)?, true, root.path().join(path))
+    }
+
     /// Makes a new, empty journal with room for all of a migration's records, as far as the file
     /// system can reserve it. Durable with its first record.
     ///
@@ -66,13 +75,17 @@ impl Journal {
 
     fn open_at(root: &Root, path: &Path, create: bool) -> Result<Self, Error> {
         let full = root.path().join(path);
-        let (mut file, read_only) = match root.open_append(path, create) {
+        let (file, read_only) = match root.open_append(path, create) {
             Err(cause) if cause.is_read_only() => (root.open_read(path)?, true),
             opened => (opened?, false),
         };
         if !locked(&file)? {
             return Err(Error::Busy { path: full });
         }
+        Self::replayed(file, read_only, full)
+    }
+
+    fn replayed(mut file: File, read_only: bool, full: PathBuf) -> Result<Self, Error> {
         let mut bytes = Vec::new();
         let read = file
             .seek(SeekFrom::Start(0))

@@ -1,7 +1,7 @@
 //! What a command ends with when it can't go on.
 
 use crate::cli::Exit;
-use crate::{documents, engine, journal, sys};
+use crate::{documents, engine, sys};
 
 /// A command's failure.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ fn exit_of_engine(error: &engine::Error) -> Exit {
     match error {
         Engine::Document(_) | Engine::Unresolved(_) => Exit::Usage,
         Engine::NotNow(_) => Exit::NotNow,
-        Engine::Journal(cause) if matches!(**cause, journal::Error::Busy { .. }) => Exit::NotNow,
+        busy if busy.is_busy() => Exit::NotNow,
         Engine::Checks { .. } | Engine::Stale { .. } => Exit::NotWell,
         _ => Exit::Failure,
     }

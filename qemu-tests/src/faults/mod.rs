@@ -48,6 +48,8 @@ pub struct Selection {
     pub seed: u64,
     /// Only this phase.
     pub phase: Option<Phase>,
+    /// Only troubles of this name.
+    pub kind: Option<String>,
     /// Only this point.
     pub only: Option<Point>,
     /// This program, with all commands in it, instead of the shipped ones.

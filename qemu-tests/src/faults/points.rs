@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::Selection;
-use super::scene::{PHASES, count, disk};
+use super::scene::{PHASES, begin, count, disk};
 use super::store::{Counts, Faulty, Switch};
 use super::trouble::{Fault, Full, Kind, Point, Trouble};
 use crate::sweep::Phase;
 use crate::sweep::chance::Chance;
-use crate::sweep::host::Setting;
+use crate::sweep::host::{Host, Setting};
 use crate::sweep::life::Life;
 use crate::sweep::shown::Shown;
 
@@ -34,6 +34,13 @@ pub(super) fn chosen(
         groups.extend(of_device(*phase, counts));
         groups.extend(of_disk(*phase, life.tape(*phase)?.flushes()));
     }
+    if let Some(kind) = &selection.kind {
+        let is_wanted = |group: &Vec<Point>| {
+            let first = group.first();
+            first.is_some_and(|point| point.trouble.name() == kind.as_str())
+        };
+        groups.retain(is_wanted);
+    }
     let total: usize = groups.iter().map(Vec::len).sum();
     let number = selection.points.unwrap_or(total);
     let mut chance = Chance::of(selection.seed, "faults");
@@ -46,8 +53,10 @@ pub(super) fn chosen(
 
 fn counts(setting: &Arc<Setting>, life: &Life, phase: Phase) -> Result<Counts> {
     let switch = Switch::default();
+    let host = Host::new(setting, "sound")?;
+    begin(&host, phase, &disk(life, phase, 0)?)?;
     let store = Faulty {
-        disk: disk(life, phase, 0)?,
+        disk: host.disk()?,
         switch: switch.clone(),
     };
     let shown = Shown::start(setting, "counted", store)?;

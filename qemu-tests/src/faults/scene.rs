@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use rootshift::engine::Stage;
 use rootshift::engine::home::Migration;
 use rootshift::engine::survey::boot_images;
 use rootshift::journal::Record;
@@ -39,6 +40,17 @@ pub fn disk(life: &Life, phase: Phase, flush: usize) -> Result<Disk> {
     life.tape(phase)?.disk_at(instant, 0, phase.name())
 }
 
+/// Puts this disk into a machine, with all that comes before what the phase is about.
+pub fn begin(host: &Host, phase: Phase, disk: &Disk) -> Result<()> {
+    host.insert(disk)?;
+    let stage = host.state()?.map(|state| state.stage);
+    if phase == Phase::RollBack && stage == Some(Stage::Validated) {
+        let reason = "the faults".into();
+        host.record(vec![Record::RollbackRequested { reason }])?;
+    }
+    Ok(())
+}
+
 /// Does what the phase is about. Whether the machine restarts.
 ///
 /// # Errors
@@ -48,12 +60,6 @@ pub fn act(phase: Phase, host: &Host, origin: &Origin) -> Result<bool> {
         Phase::Arm => arm(host, origin).map(|()| false),
         Phase::Validate => host.record(vec![validated()]).map(|()| false),
         Phase::Finalize => finalized(host).map(|()| false),
-        Phase::RollBack => {
-            let reason = "the faults".into();
-            // Where that fails nobody asked for anything.
-            host.record(vec![Record::RollbackRequested { reason }]).ok();
-            host.boot_once(&origin.plans)
-        }
         _ => host.boot_once(&origin.plans),
     }
 }

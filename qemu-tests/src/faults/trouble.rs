@@ -118,6 +118,16 @@ pub enum Trouble {
     },
 }
 
+impl Trouble {
+    /// Its kind, as in the names of points.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Device(fault) => fault.kind.name(),
+            Self::Disk { full, .. } => full.name(),
+        }
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -197,7 +207,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Point>().unwrap().to_string(), text);
         }
-        for text in ["migrate", "migrate:write", "migrate:nothing:1", "arm:data:1"] {
+        for text in [
+            "migrate",
+            "migrate:write",
+            "migrate:nothing:1",
+            "arm:data:1",
+        ] {
             assert!(text.parse::<Point>().is_err(), "{text}");
         }
     }

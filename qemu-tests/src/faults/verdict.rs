@@ -9,7 +9,7 @@ use rootshift::engine::{Stage, State};
 use rootshift::sys::{Root, mount};
 
 use super::full;
-use super::scene::{act, disk, is_boot};
+use super::scene::{act, begin, disk, is_boot};
 use super::store::{Faulty, Switch};
 use super::trouble::{Fault, Full, Point, Trouble};
 use crate::sweep::Phase;
@@ -88,8 +88,8 @@ impl Victim<'_> {
     }
 
     fn device_fails(&self, point: Point, fault: Fault, checks: bool) -> Result<Passed> {
-        let base = disk(self.life, point.phase, 0)?;
-        self.host.insert(&base)?;
+        begin(self.host, point.phase, &disk(self.life, point.phase, 0)?)?;
+        let base = self.host.disk()?;
         let grub = self.grub(point)?;
         let switch = Switch::default();
         let store = Faulty {
@@ -127,7 +127,8 @@ impl Victim<'_> {
         (full, flush, left): (Full, usize, usize),
         checks: bool,
     ) -> Result<Passed> {
-        self.host.insert(&disk(self.life, point.phase, flush)?)?;
+        let base = disk(self.life, point.phase, flush)?;
+        begin(self.host, point.phase, &base)?;
         let grub = self.grub(point)?;
         let has_journal = self.host.state()?.is_some();
         ensure!(has_journal, "there is no journal yet");

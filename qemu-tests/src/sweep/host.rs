@@ -88,6 +88,11 @@ impl Host {
         Ok(())
     }
 
+    /// What its disk holds now. Nothing of it may be mounted.
+    pub fn disk(&self) -> Result<Disk> {
+        Disk::load(&self.image)
+    }
+
     /// What all machines have in common.
     pub fn setting(&self) -> &Setting {
         &self.setting

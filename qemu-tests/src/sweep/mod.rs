@@ -14,9 +14,9 @@ pub(crate) mod life;
 mod point;
 mod recorder;
 mod report;
-pub(crate) mod shown;
 #[path = "../../../tests/common/sample.rs"]
 mod sample;
+pub(crate) mod shown;
 pub(crate) mod tape;
 mod work;
 

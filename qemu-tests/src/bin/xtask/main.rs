@@ -151,6 +151,9 @@ struct Faults {
     /// finalize
     #[argh(option)]
     phase: Option<String>,
+    /// only this kind: read, reads, write, writes, flush, flushes, gone, data or metadata
+    #[argh(option)]
+    kind: Option<String>,
     /// only this point, as migrate:writes:57
     #[argh(option)]
     only: Option<String>,
@@ -255,6 +258,7 @@ fn let_fail(workspace: &Workspace, options: Faults) -> Result<()> {
         points: number_of_points(&options.points)?,
         seed: options.seed,
         phase: options.phase.map(|phase| phase.parse()).transpose()?,
+        kind: options.kind,
         only: options.only.map(|point| point.parse()).transpose()?,
         binary: options.binary,
     };
