@@ -335,6 +335,43 @@ mod tests {
     }
 
     #[test]
+    fn what_a_failed_append_left_behind_is_cut_off() {
+        let (folder, root) = folder();
+        let records = written(&root);
+        let file = folder.path().join(NAME);
+        let whole = std::fs::read(&file).unwrap();
+        let mut journal = Journal::open(&root, Path::new(NAME)).unwrap();
+        let writable = journal.file.try_clone().unwrap();
+        // The kernel took all of it in, and then could not make it durable.
+        std::fs::write(&file, [whole.clone(), vec![7; 2048]].concat()).unwrap();
+        journal.file = std::fs::File::open(&file).unwrap();
+        assert!(journal.append(Record::Disarmed).is_err());
+        journal.file = writable;
+        journal.append(Record::Committed).unwrap();
+        drop(journal);
+        let all = [records, vec![Record::Committed]].concat();
+        assert_eq!(replayed(&root), all);
+    }
+
+    #[test]
+    fn who_only_looks_needs_no_lock_and_writes_nothing() {
+        let (_folder, root) = folder();
+        let records = written(&root);
+        let _held = Journal::open(&root, Path::new(NAME)).unwrap();
+        let mut looked = Journal::look(&root, Path::new(NAME)).unwrap();
+        assert_eq!(looked.entries().len(), records.len());
+        let refused = looked.append(Record::Committed).unwrap_err();
+        assert!(refused.to_string().contains("read-only"), "{refused}");
+        assert_eq!(replayed_by_looking(&root), records);
+    }
+
+    fn replayed_by_looking(root: &Root) -> Vec<Record> {
+        let journal = Journal::look(root, Path::new(NAME)).unwrap();
+        let entries = journal.entries().iter();
+        entries.map(|entry| entry.record.clone()).collect()
+    }
+
+    #[test]
     fn two_at_once_are_told_apart() {
         let (_folder, root) = folder();
         written(&root);
