@@ -65,7 +65,7 @@ fn from_a_device_that_can_only_be_read_the_root_of_the_journal_boots() {
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(ran.stdout.contains("Next: "), "{ran:?}");
         let ran = disk.run_inside("disarm");
-        assert_eq!(ran.code, 3, "{ran:?}");
+        assert_ne!(ran.code, 0, "{ran:?}");
         disk.set_read_only(false);
         assert_eq!(journal(&disk), before);
         root = go_on(&disk);
@@ -73,8 +73,11 @@ fn from_a_device_that_can_only_be_read_the_root_of_the_journal_boots() {
     disk.check();
 }
 
+/// Files of an image: names and contents.
+type Files = Vec<(String, Vec<u8>)>;
+
 /// Each way in which a plan can be spoilt in an image, and what `status` says of it then.
-fn spoilt(plan: &Path, foreign: &Path) -> Vec<(&'static str, Vec<(String, Vec<u8>)>)> {
+fn spoilt(plan: &Path, foreign: &Path) -> Vec<(&'static str, Files)> {
     let file = |path: &Path| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         (name, fs::read(path).unwrap())

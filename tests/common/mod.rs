@@ -200,15 +200,14 @@ impl Disk {
     /// Runs `work` while somebody else holds the journal.
     pub fn while_held<T>(&self, work: impl FnOnce() -> T) -> T {
         self.is_held.set(true);
-        let result = self.mounted(|top| {
+        self.mounted(|top| {
             let journal = Journal::open(&Root::open(top).unwrap(), Path::new(JOURNAL));
             let held = journal.unwrap();
             let result = work();
             drop(held);
             self.is_held.set(false);
             result
-        });
-        result
+        })
     }
 
     /// The same disk on a device that can only be read, or as it was before.
