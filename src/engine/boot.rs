@@ -73,8 +73,9 @@ pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found
     let new_system_was_root = migration.state().stage.new_system_is_root();
     if let Err(error) = act(top, migration, context, found) {
         log::error!("{error}");
-        if let Err(error) = note(migration, &error) {
-            log::error!("{error}");
+        if let Err(unwritable) = note(migration, &error) {
+            log::error!("{unwritable}");
+            migration.unnoted = Some(error.to_string());
         }
     }
     // Only the boot that committed restarts: nothing here can loop.

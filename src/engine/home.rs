@@ -45,6 +45,8 @@ pub struct Migration {
     pub frozen: FrozenPlan,
     /// The plan's other file systems, as far as they are mounted; none unless the caller looked.
     pub others: Arc<Vec<MountedFilesystem>>,
+    /// What went wrong, where the journal could not be told.
+    pub unnoted: Option<String>,
     /// Tells after each record which root it names; none unless the caller wants that.
     pub(super) naming: Option<Naming>,
     journal: Journal,
@@ -61,7 +63,21 @@ impl Migration {
         if !top.exists(Path::new(JOURNAL))? {
             return Ok(None);
         }
-        let journal = Journal::open(top, Path::new(JOURNAL))?;
+        Self::of(top, Journal::open(top, Path::new(JOURNAL))?)
+    }
+
+    /// As [`Migration::open`], whoever holds the journal. Nothing can be recorded.
+    ///
+    /// # Errors
+    /// When the journal is damaged, or does not belong to the plan.
+    pub fn look(top: &Root) -> Result<Option<Self>, Error> {
+        if !top.exists(Path::new(JOURNAL))? {
+            return Ok(None);
+        }
+        Self::of(top, Journal::look(top, Path::new(JOURNAL))?)
+    }
+
+    fn of(top: &Root, journal: Journal) -> Result<Option<Self>, Error> {
         let Some(state) = State::after(journal.entries().iter().map(|entry| &entry.record)) else {
             return Ok(None);
         };
@@ -74,6 +90,7 @@ impl Migration {
         Ok(Some(Self {
             frozen,
             others: Arc::default(),
+            unnoted: None,
             naming: None,
             journal,
             state,
@@ -108,6 +125,7 @@ impl Migration {
         Ok(Self {
             frozen,
             others: Arc::default(),
+            unnoted: None,
             naming: None,
             journal,
             state,

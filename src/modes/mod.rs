@@ -7,6 +7,7 @@ mod disarm;
 mod error;
 mod finalize;
 mod guard;
+mod image;
 mod lint;
 mod log;
 mod new;

@@ -17,6 +17,7 @@ pub mod mount;
 pub mod network;
 pub mod power;
 pub mod process;
+pub mod room;
 pub mod root;
 pub mod socket;
 mod sort;
