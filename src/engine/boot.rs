@@ -3,6 +3,7 @@
 //! Fail open: whatever goes wrong, the machine boots the root that the journal names, or without
 //! a readable journal the one that the kernel command line names.
 
+use super::bootable::Roots;
 use super::home::Migration;
 use super::migrate::{complete_commit, migrate};
 use super::others::{all_there, top_at};
@@ -26,6 +27,8 @@ pub enum Next {
     Ordinary,
     /// The boot goes on with these mount options of the root.
     RootFlags(String),
+    /// The same with the new root, once it is seen that it can be booted.
+    NewRoot(Roots),
     /// The machine restarts through its new boot path.
     Reboot,
 }
@@ -104,17 +107,25 @@ fn on_trial(top: &Root, migration: &mut Migration) -> Result<(), Error> {
 }
 
 fn next(top: &Root, migration: &Migration, found: Found) -> Next {
-    let existing = [found.root_flags];
+    let Some(root) = root_now(top, migration) else {
+        return Next::Ordinary;
+    };
     match migration.state().stage {
-        stage if stage.new_system_is_root() => {
-            let subvolume = migration.plan().root_subvolume();
-            Next::RootFlags(merge_root_flags(&existing, subvolume))
-        }
-        Stage::RollingBack | Stage::RolledBack => {
-            let subvolume = present_root(top, migration.plan());
-            Next::RootFlags(merge_root_flags(&existing, &subvolume))
-        }
-        _ => Next::Ordinary,
+        Stage::Committed | Stage::Validated => Next::NewRoot(Roots {
+            given: found.root_flags.to_owned(),
+            new: root,
+            old: present_root(top, migration.plan()),
+        }),
+        _ => Next::RootFlags(merge_root_flags(&[found.root_flags], &root)),
+    }
+}
+
+/// The root that the journal names; none where the kernel command line's is the right one.
+pub(super) fn root_now(top: &Root, migration: &Migration) -> Option<String> {
+    match migration.state().stage {
+        stage if stage.new_system_is_root() => Some(migration.plan().root_subvolume().to_owned()),
+        Stage::RollingBack | Stage::RolledBack => Some(present_root(top, migration.plan())),
+        _ => None,
     }
 }
 

@@ -5,14 +5,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Error;
 use crate::checks::{CheckContext, hibernated_device};
 use crate::cli::{Boot, Exit};
 use crate::documents::plan::FilesystemIdentity;
 use crate::engine::boot::{Found, Next, boot};
+use crate::engine::bootable::{Roots, TestMount, choose, settle};
 use crate::engine::home::{FrozenPlan, Migration};
-use crate::engine::others::{mount_of_plan, patience_at_boot, unmount_all};
+use crate::engine::others::{PATIENCE, mount_of_plan, patience_at_boot, unmount_all};
 use crate::report::log_file;
 use crate::report::progress::for_boot;
 use crate::sys::{Root, block, clock, mount, power};
@@ -60,55 +62,107 @@ fn decide(options: &Boot) -> Result<Next, Error> {
         );
         return Ok(Next::Ordinary);
     }
-    let mount_at = Path::new(&options.mount_at);
-    system.create_directories(mount_at, 0o700)?;
-    mount::mount_top_level(device, mount_at)?;
-    let next = with_top_level(&system, mount_at, &frozen, &options.console);
-    unmount_all(&system, &frozen.plan, mount_at);
-    if let Err(error) = mount::unmount(mount_at) {
-        log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
-    }
-    next
-}
-
-fn with_top_level(
-    system: &Root,
-    mount_at: &Path,
-    image: &FrozenPlan,
-    console: &str,
-) -> Result<Next, Error> {
-    let top = Root::open(mount_at)?;
-    let Some(mut migration) = Migration::open(&top)? else {
-        log::warn!("the image is armed and the disk has no journal: nothing is done");
-        return Ok(Next::Ordinary);
-    };
-    let plan = migration.plan().clone();
-    if let Some(patience) = patience_at_boot(&migration) {
-        migration.others = Arc::new(mount_of_plan(system, &plan, mount_at, patience));
-    }
-    let others = Arc::clone(&migration.others);
-    tell_as_wanted(&mut migration);
-    let FilesystemIdentity { uuid, aliases } = plan.filesystem.clone();
-    let identity = FilesystemIdentity { uuid, aliases };
-    let context = CheckContext {
-        system,
-        mounts: &[],
-        top: Some(&top),
-        old_root: &plan.old_system.root,
-        layout: &plan.layout,
-        identity: Some(&identity),
-        others: &others,
+    let site = Site {
+        system: &system,
+        device,
+        mount_at: Path::new(&options.mount_at),
+        frozen: &frozen,
     };
     let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
-    let root_flags = root_flags.trim_start_matches("-o").trim();
     let found = Found {
-        image_plan: &image.digest,
-        root_flags,
-        console: Path::new(console),
+        image_plan: &frozen.digest,
+        root_flags: root_flags.trim_start_matches("-o").trim(),
+        console: Path::new(&options.console),
     };
-    let next = boot(&top, &mut migration, &context, found);
-    migration.progress().finish();
-    Ok(next)
+    let next = site.at_top_level(None, &mut |top, migration, context| {
+        boot(top, migration, context, found)
+    })?;
+    Ok(match next {
+        Next::NewRoot(roots) => site.seen(&roots),
+        next => next,
+    })
+}
+
+/// What is done at the top level while it is mounted.
+type Work<'w> = dyn FnMut(&Root, &mut Migration, &CheckContext) -> Next + 'w;
+
+/// The machine that boots.
+struct Site<'a> {
+    system: &'a Root,
+    device: &'a Path,
+    mount_at: &'a Path,
+    frozen: &'a FrozenPlan,
+}
+
+impl Site<'_> {
+    /// Mounts the top level for this. Of the other file systems it waits for those that are needed,
+    /// or for all of them, for so long.
+    fn at_top_level(&self, wait: Option<Duration>, work: &mut Work) -> Result<Next, Error> {
+        self.system.create_directories(self.mount_at, 0o700)?;
+        mount::mount_top_level(self.device, self.mount_at)?;
+        let next = self.with_top_level(wait, work);
+        unmount_all(self.system, &self.frozen.plan, self.mount_at);
+        if let Err(error) = mount::unmount(self.mount_at) {
+            log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
+        }
+        next
+    }
+
+    fn with_top_level(&self, wait: Option<Duration>, work: &mut Work) -> Result<Next, Error> {
+        let top = Root::open(self.mount_at)?;
+        let Some(mut migration) = Migration::open(&top)? else {
+            log::warn!("the image is armed and the disk has no journal: nothing is done");
+            return Ok(Next::Ordinary);
+        };
+        let plan = migration.plan().clone();
+        if let Some(patience) = wait.or_else(|| patience_at_boot(&migration)) {
+            let there = mount_of_plan(self.system, &plan, self.mount_at, patience);
+            migration.others = Arc::new(there);
+        }
+        let others = Arc::clone(&migration.others);
+        tell_as_wanted(&mut migration);
+        let FilesystemIdentity { uuid, aliases } = plan.filesystem.clone();
+        let identity = FilesystemIdentity { uuid, aliases };
+        let context = CheckContext {
+            system: self.system,
+            mounts: &[],
+            top: Some(&top),
+            old_root: &plan.old_system.root,
+            layout: &plan.layout,
+            identity: Some(&identity),
+            others: &others,
+        };
+        let next = work(&top, &mut migration, &context);
+        migration.progress().finish();
+        Ok(next)
+    }
+
+    /// The first root that can be booted, seen while nothing of the file system is mounted.
+    fn seen(&self, roots: &Roots) -> Next {
+        let at = PathBuf::from(format!("{}.root", self.mount_at.display()));
+        if let Err(error) = self.system.create_directories(&at, 0o700) {
+            log::warn!("{error}; the root is not tried");
+            return Next::RootFlags(roots.as_journalled());
+        }
+        let init = std::env::var("init").unwrap_or_else(|_| "/sbin/init".into());
+        let test = TestMount {
+            device: self.device,
+            at: &at,
+            init: &init,
+        };
+        let choice = choose(roots, &mut |flags| test.problem(flags));
+        if choice.problem.is_none() {
+            return Next::RootFlags(choice.flags);
+        }
+        let wait = choice.is_old.then_some(PATIENCE);
+        let settled = self.at_top_level(wait, &mut |top, migration, _| {
+            settle(top, migration, &roots.given, &choice)
+        });
+        settled.unwrap_or_else(|error| {
+            log::error!("{error}");
+            Next::RootFlags(roots.as_journalled())
+        })
+    }
 }
 
 fn tell_as_wanted(migration: &mut Migration) {
@@ -147,6 +201,9 @@ fn carry_out(options: &Boot, next: &Next) -> Result<(), Error> {
     match next {
         Next::Ordinary => Ok(()),
         Next::RootFlags(flags) => set_root_flags(Path::new(&options.param_conf), flags),
+        Next::NewRoot(roots) => {
+            set_root_flags(Path::new(&options.param_conf), &roots.as_journalled())
+        }
         Next::Reboot if options.no_reboot => std::process::exit(WOULD_REBOOT),
         Next::Reboot => {
             log::info!("restarting into the new system");

@@ -4,6 +4,7 @@ mod arm;
 mod boot;
 mod check;
 mod disarm;
+mod emergency;
 mod error;
 mod finalize;
 mod lint;
