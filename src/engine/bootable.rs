@@ -175,7 +175,7 @@ fn problem_inside(at: &Path, init: &str) -> Option<String> {
         let found = root.resolved_status(Path::new(path)).ok().flatten();
         found.is_some_and(|file| file.is_file() && file.mode & EXECUTABLE != 0)
     };
-    if [init].iter().chain(&INITS).any(|path| is_program(path)) || has_usr_elsewhere(&root) {
+    if [init].iter().chain(&INITS).any(is_program) || has_usr_elsewhere(&root) {
         return None;
     }
     let looked_for = INITS.join(", ");
