@@ -7,12 +7,17 @@ use super::rollback::roll_back;
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::bootcfg::fstab::Fstab;
 use crate::sys::process::{self, Output};
-use crate::sys::{Root, mount};
+use crate::sys::{Error, Root, clock, mount};
 use std::path::Path;
+use std::time::Duration;
 
 /// Where an init is looked for when the one of the kernel command line is missing: as
 /// initramfs-tools does (`validate_init`), but for /bin/sh. A shell is no system.
 const INITS: [&str; 3] = ["/sbin/init", "/etc/init", "/bin/init"];
+/// The kernel may give a device back a little later than it forgets the file system; a system is
+/// not given up for that.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(300);
 /// Anybody's execute permission.
 const EXECUTABLE: u32 = 0o111;
 
@@ -135,26 +140,32 @@ impl TestMount<'_> {
     /// be tried: nothing is held against a root that nobody has seen.
     #[must_use]
     pub fn problem(&self, flags: &str) -> Option<String> {
-        let (device, at) = (self.device.to_string_lossy(), self.at.to_string_lossy());
-        // The initramfs' own program, as options mean different things to different ones.
-        let arguments = ["-r", "-t", "btrfs", "-o", flags, &device, &at];
-        match process::run("mount", &arguments, false) {
-            Err(error) => {
-                log::warn!("{error}; the root is not tried");
-                None
-            }
-            Ok(ran) if !ran.success() => {
-                let said = first_line(&ran);
-                Some(format!("can't be mounted with {flags}: {said}"))
-            }
-            Ok(_) => {
-                let problem = problem_inside(self.at, self.init);
-                if let Err(error) = mount::unmount(self.at) {
-                    log::warn!("{error}");
+        for attempt in 1..=ATTEMPTS {
+            match self.mount(flags) {
+                Err(error) => {
+                    log::warn!("{error}; the root is not tried");
+                    return None;
                 }
-                problem
+                Ok(ran) if ran.success() => break,
+                Ok(_) if attempt < ATTEMPTS => clock::pause(PAUSE),
+                Ok(ran) => {
+                    let said = first_line(&ran);
+                    return Some(format!("can't be mounted with {flags}: {said}"));
+                }
             }
         }
+        let problem = problem_inside(self.at, self.init);
+        if let Err(error) = mount::unmount(self.at) {
+            log::warn!("{error}");
+        }
+        problem
+    }
+
+    /// The initramfs' own program does it, as options mean different things to different ones.
+    fn mount(&self, flags: &str) -> Result<Output, Error> {
+        let (device, at) = (self.device.to_string_lossy(), self.at.to_string_lossy());
+        let arguments = ["-r", "-t", "btrfs", "-o", flags, &device, &at];
+        process::run("mount", &arguments, false)
     }
 }
 
