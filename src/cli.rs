@@ -209,6 +209,10 @@ pub struct Rollback {
     /// only to the checkpoint after this phase (`rootshift status` lists them)
     #[argh(option)]
     pub to: Option<String>,
+    /// for systemd's emergency mode: goes back from a system on trial only, and
+    /// restarts the machine after so many seconds
+    #[argh(option)]
+    pub emergency: Option<u32>,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,

@@ -3,6 +3,7 @@
 //! Fail open: whatever goes wrong, the machine boots the root that the journal names, or without
 //! a readable journal the one that the kernel command line names.
 
+use super::bootable::Roots;
 use super::home::Migration;
 use super::migrate::{complete_commit, migrate, none_ended};
 use super::others::{all_there, top_at};
@@ -28,6 +29,8 @@ pub enum Next {
     Ordinary,
     /// The boot goes on with these mount options of the root.
     RootFlags(String),
+    /// The same with the new root, once it is seen that it can be booted.
+    NewRoot(Roots),
     /// The machine restarts through its new boot path.
     Reboot,
 }
@@ -83,7 +86,7 @@ pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found
     if committed_now && migration.plan().after == After::Reboot {
         return Next::Reboot;
     }
-    named_root(top, migration.state(), migration.plan(), found.root_flags)
+    next(top, migration, found.root_flags)
 }
 
 /// What a boot does when the process that did its work was killed, hung or gave up: it notes why,
@@ -179,17 +182,34 @@ fn on_trial(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     complete_commit(top, migration)
 }
 
+/// The root that the journal names; the new one is tried before it is mounted.
+fn next(top: &Root, migration: &Migration, root_flags: &str) -> Next {
+    let (state, plan) = (migration.state(), migration.plan());
+    match root_now(top, state, plan) {
+        Some(new) if matches!(state.stage, Stage::Committed | Stage::Validated) => {
+            Next::NewRoot(Roots {
+                given: root_flags.to_owned(),
+                new,
+                old: present_root(top, plan),
+            })
+        }
+        _ => named_root(top, state, plan, root_flags),
+    }
+}
+
 fn named_root(top: &Root, state: &State, plan: &Plan, root_flags: &str) -> Next {
-    let existing = [root_flags];
+    match root_now(top, state, plan) {
+        Some(root) => Next::RootFlags(merge_root_flags(&[root_flags], &root)),
+        None => Next::Ordinary,
+    }
+}
+
+/// The root that the journal names; none where the kernel command line's is the right one.
+pub(super) fn root_now(top: &Root, state: &State, plan: &Plan) -> Option<String> {
     match state.stage {
-        stage if stage.new_system_is_root() => {
-            Next::RootFlags(merge_root_flags(&existing, plan.root_subvolume()))
-        }
-        Stage::RollingBack | Stage::RolledBack => {
-            let subvolume = present_root(top, plan);
-            Next::RootFlags(merge_root_flags(&existing, &subvolume))
-        }
-        _ => Next::Ordinary,
+        stage if stage.new_system_is_root() => Some(plan.root_subvolume().to_owned()),
+        Stage::RollingBack | Stage::RolledBack => Some(present_root(top, plan)),
+        _ => None,
     }
 }
 

@@ -284,6 +284,17 @@ impl Disk {
         self.run_in(&["--mount"], "@", arguments)
     }
 
+    /// The same where it is mounted read-only.
+    pub fn run_in_read_only_new_system(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], "@,ro", arguments)
+    }
+
+    /// The same for at most so many seconds; then it is asked to end, and the exit status is 124.
+    pub fn run_in_new_system_for(&self, seconds: &str, arguments: &str) -> Ran {
+        let limit = ["--mount", "timeout", seconds, "unshare", "--mount"];
+        self.run_in(&limit, "@", arguments)
+    }
+
     /// The same in a network namespace of its own, which has no routes.
     pub fn run_without_network(&self, arguments: &str) -> Ran {
         self.run_in(&["--mount", "--net"], self.root(), arguments)

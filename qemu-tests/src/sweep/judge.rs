@@ -131,6 +131,7 @@ impl Judge<'_> {
             Stage::Planned | Stage::Failed | Stage::Disarmed => System::Old,
             Stage::RollbackRequested | Stage::RollingBack | Stage::RolledBack => System::Old,
             Stage::Armed | Stage::Preparing if self.phase == Phase::GiveUpOld => System::Old,
+            Stage::Committed if self.phase == Phase::GiveWay => System::Old,
             Stage::Committed if state.trials >= self.origin.plan.trial_boots => System::Old,
             _ => System::New,
         }
