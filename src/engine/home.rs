@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::fits::REARM;
 use super::{Error, State};
 use crate::checks::MountedFilesystem;
 use crate::documents::plan::{HOME, JOURNAL, PLAN, PlannedPhase, STAGING, digest, tag};
@@ -65,7 +66,8 @@ impl Migration {
         let frozen = FrozenPlan::from_bytes(PLAN, &bytes)?;
         if frozen.digest != state.plan || frozen.tag != journal.tag() {
             let reason = format!("{PLAN} is not the plan that the journal belongs to");
-            return Err(Error::Stale { reason });
+            let remedy = REARM;
+            return Err(Error::Stale { reason, remedy });
         }
         Ok(Some(Self {
             frozen,

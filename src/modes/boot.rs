@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
-use crate::checks::{CheckContext, hibernated_device};
+use crate::checks::{CheckContext, hibernated_device, twin_devices};
 use crate::cli::{Boot, Exit};
 use crate::documents::plan::FilesystemIdentity;
 use crate::engine::boot::{Found, Next, boot};
@@ -58,6 +58,11 @@ fn decide(options: &Boot) -> Result<Next, Error> {
             "{} is not the file system of the plan: nothing is done",
             device.display()
         );
+        return Ok(Next::Ordinary);
+    }
+    let twins = twin_devices(&system, &frozen.plan.filesystem.uuid);
+    if let Some(twins) = twins.map_err(crate::engine::Error::from)? {
+        log::warn!("{twins}: nothing is done to either; detach the copy");
         return Ok(Next::Ordinary);
     }
     let mount_at = Path::new(&options.mount_at);

@@ -124,6 +124,21 @@ pub fn block_devices(root: &Root) -> Result<Vec<PathBuf>> {
     Ok(devices)
 }
 
+/// The devices that hold the btrfs of this UUID, of those that a root can be on. Left out: loops,
+/// which show a file; what another device is made of (a disk of a mirror, a path to a disk).
+pub fn btrfs_devices(root: &Root, uuid: &str) -> Result<Vec<PathBuf>> {
+    let mut devices = block_devices(root)?;
+    devices.retain(|device| {
+        let name = device.strip_prefix("/dev").unwrap_or(device);
+        let name = name.to_string_lossy().replace('/', "!");
+        let holders = Path::new("/sys/class/block").join(&name).join("holders");
+        let held = || root.list(&holders).is_ok_and(|holders| !holders.is_empty());
+        let holds = || matches!(btrfs_uuid(device), Ok(Some(found)) if found == uuid);
+        !name.starts_with("loop") && holds() && !held()
+    });
+    Ok(devices)
+}
+
 fn holds_something(root: &Root, directory: &Path, name: &OsStr) -> Result<bool> {
     let name = name.to_string_lossy();
     let floppy = name
