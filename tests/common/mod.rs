@@ -32,10 +32,13 @@ use sample::{copy_documents, is_expected, is_ours, write};
 /// Exit status of `boot --no-reboot` where a machine would restart.
 pub const WOULD_REBOOT: i32 = 10;
 
-/// Makes the block devices and the command line of a [`Disk::view`], in a mount namespace: a
+/// Begins a mount namespace, with the block devices and the command line of a [`Disk::view`]: a
 /// device of this machine would be seen by the tests beside this one.
 const VIEW: &str = r#"
     set -e
+    # The disks of the tests beside this one came along; they must not stay mounted here.
+    awk '$5 ~ /\/rootshift-loop-/ { print $5 }' /proc/self/mountinfo |
+        while read -r place; do umount --lazy "$place" 2>/dev/null || true; done
     if [ -n "$VIEW" ]; then
         mount -t tmpfs shm /dev/shm
         mount -t tmpfs block /sys/class/block
