@@ -308,7 +308,6 @@ fn a_rebuilt_image_and_a_removed_kernel_are_renewed_too() {
     disk.in_old(install_kernel);
     assert_eq!(disk.run_inside("arm --yes").code, 0);
     take_plan(&disk);
-    let old = disk.old_manifest();
     let image = format!("boot/initrd.img-{NEW}");
     let remedy = "`rootshift arm --renew`";
     disk.in_old(|old| {
@@ -328,10 +327,9 @@ fn a_rebuilt_image_and_a_removed_kernel_are_renewed_too() {
     assert_refused(&disk, &removed, &[remedy]);
     renew(&disk, 0, "Renewed");
     assert_migrates(&disk, &removed, "removed");
-    drop(old);
 }
 
-/// Renewed, and then the renewal is not wanted.
+/// An update, and something else that was changed: refused as before.
 fn assert_not_renewed(code: i32, wanted: &str, spoil: &dyn Fn(&Path)) {
     let disk = armed(Kind::Flat);
     disk.in_old(install_kernel);
@@ -404,6 +402,25 @@ fn a_renewal_that_was_cut_off_leaves_the_plan_stale() {
     }
     renew(&disk, 0, "Renewed");
     assert_migrates(&disk, &old, "renewed again");
+}
+
+#[test]
+fn work_that_was_prepared_before_an_update_is_made_anew() {
+    for kind in Kind::ALL {
+        let mut disk = armed(kind);
+        assert!(disk.cut_at("before-commit"));
+        disk.in_old(install_kernel);
+        let old = disk.old_manifest();
+        assert_eq!(disk.boot(), 0);
+        assert_eq!(disk.root_flags(), None);
+        let reason = disk.state().reason.unwrap();
+        assert!(reason.contains("`rootshift arm --renew`"), "{reason}");
+        renew(&disk, 0, "Renewed");
+        assert_migrates(&disk, &old, "prepared anew");
+        let discarded = |record: &Record| matches!(record, Record::Discarded { .. });
+        assert!(disk.records().iter().any(discarded));
+        assert!(disk.mounted(|top| top.join("@/boot/vmlinuz-6.1.0-2-amd64").exists()));
+    }
 }
 
 #[test]
@@ -598,7 +615,7 @@ fn an_image_of_another_arming_begins_nothing_and_leads_to_the_committed_root() {
     }
 }
 
-/// Moves everything of one disk's `.rootshift` away and puts another state of its files there.
+/// Another state of the journal, and of nothing else.
 fn put_journal_back(disk: &Disk, journal: &[u8]) {
     disk.mounted(|top| fs::write(top.join(".rootshift/journal"), journal).unwrap());
 }

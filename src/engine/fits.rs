@@ -13,7 +13,7 @@ use crate::sys::Root;
 use std::path::Path;
 
 /// What makes a plan fit again that was made for another machine.
-pub(super) const REARM: &str = "rootshift disarm`, then `rootshift arm";
+const REARM: &str = "rootshift disarm`, then `rootshift arm";
 /// What makes a plan fit again after an update of a kernel or of an image.
 const RENEW: &str = "rootshift arm --renew";
 
@@ -126,7 +126,7 @@ pub(super) fn look_again(
         return Ok(());
     }
     nothing_unknown_is_prepared(top, migration)?;
-    look_at(context, |check| {
+    look_at(context, &|check| {
         matches!(
             check,
             CheckSpec::NamesFree {}
@@ -138,7 +138,10 @@ pub(super) fn look_again(
 }
 
 /// Looks at those of rootshift's own checks that are wanted.
-pub(super) fn look_at(context: &CheckContext, wanted: fn(&CheckSpec) -> bool) -> Result<(), Error> {
+pub(super) fn look_at(
+    context: &CheckContext,
+    wanted: &dyn Fn(&CheckSpec) -> bool,
+) -> Result<(), Error> {
     let checks = own_checks()
         .into_iter()
         .filter(|check| wanted(&check.check));

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fits::REARM;
 use super::{Error, State};
 use crate::checks::MountedFilesystem;
 use crate::documents::plan::{HOME, JOURNAL, PLAN, PlannedPhase, STAGING, digest, tag};
@@ -66,7 +65,7 @@ impl Migration {
         let frozen = FrozenPlan::from_bytes(PLAN, &bytes)?;
         if frozen.digest != state.plan || frozen.tag != journal.tag() {
             let reason = format!("{PLAN} is not the plan that the journal belongs to");
-            let remedy = REARM;
+            let remedy = "rootshift disarm --discard-journal";
             return Err(Error::Stale { reason, remedy });
         }
         Ok(Some(Self {

@@ -325,6 +325,18 @@ mod tests {
             (vec![], Stage::Planned, false),
             (vec![Record::Armed { images: vec![] }], Stage::Armed, false),
             (
+                vec![
+                    Record::Armed { images: vec![] },
+                    Record::Refused { reason: "r".into() },
+                    Record::Renewed {
+                        images: vec![],
+                        fingerprints: vec![],
+                    },
+                ],
+                Stage::Armed,
+                false,
+            ),
+            (
                 vec![Record::Armed { images: vec![] }, Record::Disarmed],
                 Stage::Disarmed,
                 false,

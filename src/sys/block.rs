@@ -248,6 +248,48 @@ mod tests {
         assert_eq!(btrfs_uuid(magic_only.path()).unwrap(), None);
     }
 
+    /// Where devices have names that a test may take.
+    struct Memory(PathBuf);
+
+    impl Drop for Memory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn of_the_devices_with_a_uuid_those_of_another_device_do_not_count() {
+        let folder = format!("rootshift-block-{}", std::process::id());
+        let memory = Memory(Path::new("/dev/shm").join(&folder));
+        std::fs::create_dir(&memory.0).unwrap();
+        let system = tempfile::tempdir().unwrap();
+        let block = system.path().join("sys/class/block");
+        let mut superblock = vec![0; 128 << 10];
+        superblock[65536 + PLACE..][..8].copy_from_slice(&SUPERBLOCK.to_le_bytes());
+        superblock[65536 + MAGIC..][..8].copy_from_slice(BTRFS_MAGIC);
+        superblock[65536 + CHECKSUM_TYPE] = 1; // left to the kernel to check
+        let uuid = uuid_text([0; 16]);
+        let found = |names: &[(&str, Option<&str>)]| {
+            let _ = std::fs::remove_dir_all(&block);
+            for (name, holder) in names {
+                std::fs::write(memory.0.join(name), &superblock).unwrap();
+                let device = block.join(format!("shm!{folder}!{name}"));
+                let holder = holder.map_or("holders".into(), |holder| format!("holders/{holder}"));
+                std::fs::create_dir_all(device.join(holder)).unwrap();
+                std::fs::write(device.join("size"), "256\n").unwrap();
+            }
+            let root = Root::open(system.path()).unwrap();
+            btrfs_devices(&root, &uuid).unwrap()
+        };
+        let at = |name: &str| memory.0.join(name);
+        assert_eq!(found(&[("a", None)]), [at("a")]);
+        assert_eq!(found(&[("a", None), ("b", None)]), [at("a"), at("b")]);
+        let mirror = [("a", Some("md0")), ("b", Some("md0")), ("md0", None)];
+        assert_eq!(found(&mirror), [at("md0")]);
+        let root = Root::open(system.path()).unwrap();
+        assert!(btrfs_devices(&root, "another").unwrap().is_empty());
+    }
+
     #[test]
     fn a_uuid_has_five_groups() {
         let uuid = core::array::from_fn(|place| u8::try_from(place).unwrap());
