@@ -9,7 +9,7 @@ use crate::checks::CheckContext;
 use crate::documents::CheckSpec;
 use crate::documents::plan::{Fingerprint, STAGING};
 use crate::journal::record::BootImage;
-use crate::sys::Root;
+use crate::sys::{Root, btrfs};
 use std::path::Path;
 
 /// What makes a plan fit again that was made for another machine.
@@ -157,8 +157,8 @@ pub(super) fn look_at(
     }
 }
 
-/// Prepared work that the journal does not know of (it is older: somebody put it back) would be
-/// taken for the work of this run, whatever the old system has become since.
+/// A prepared subvolume that the journal does not know of (it is older: somebody put it back) would
+/// be taken for the work of this run, whatever the old system has become since.
 fn nothing_unknown_is_prepared(top: &Root, migration: &Migration) -> Result<(), Error> {
     for filesystem in migration.plan().filesystems() {
         let place = &filesystem.layout.mounted_at;
@@ -166,12 +166,18 @@ fn nothing_unknown_is_prepared(top: &Root, migration: &Migration) -> Result<(), 
             continue;
         };
         let staging = Path::new(STAGING);
-        if top.exists(staging)? && !top.list(staging)?.is_empty() {
-            return Err(Error::NotNow(format!(
-                "{STAGING} on the file system of {place} holds work that the journal does not \
-                 know of: was a part of the disk put back? Delete what is in it with \
-                 `btrfs subvolume delete`"
-            )));
+        if !top.exists(staging)? {
+            continue;
+        }
+        for name in top.list(staging)? {
+            let path = staging.join(name);
+            if btrfs::is_subvolume(top, &path)? {
+                return Err(Error::NotNow(format!(
+                    "{} on the file system of {place} is work that the journal does not know of: \
+                     was a part of the disk put back? Delete it with `btrfs subvolume delete`",
+                    path.display()
+                )));
+            }
         }
     }
     Ok(())
