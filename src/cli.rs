@@ -119,6 +119,9 @@ pub struct Arm {
     /// after the commit: reboot (default) or continue
     #[argh(option)]
     pub after: Option<String>,
+    /// make the armed plan fit again after an update of a kernel or an image
+    #[argh(switch)]
+    pub renew: bool,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,

@@ -16,7 +16,7 @@ pub fn arm(system: &Root, top: &Root, plan: &Plan, program: &str) -> Result<Migr
     let mut migration = Migration::begin(top, plan, program)?;
     let armed = initramfs::offer(system, &migration.frozen.digest, &plan.to_bytes()?)
         .and_then(|()| initramfs::rebuild())
-        .and_then(|()| initramfs::verify(system, Some(&migration.frozen.digest)))
+        .and_then(|()| initramfs::verify(system, Some(&migration.frozen.digest), &[]))
         .and_then(|images| {
             top.sync_filesystem()?;
             migration.record(Record::Armed { images })
@@ -78,7 +78,7 @@ pub fn disarm(system: &Root, top: &Root, migration: &mut Migration) -> Result<()
 pub fn make_ordinary(system: &Root, migration: &mut Migration) -> Result<(), Error> {
     initramfs::withdraw(system)?;
     initramfs::rebuild()?;
-    initramfs::verify(system, None)?;
+    initramfs::verify(system, None, &[])?;
     system.sync_filesystem()?;
     migration.record(Record::Disarmed)
 }

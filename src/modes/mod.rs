@@ -13,6 +13,7 @@ mod lint;
 mod log;
 mod new;
 mod plan;
+mod renew;
 mod report;
 mod restore;
 mod rollback;
