@@ -3,6 +3,7 @@
 pub mod arming;
 pub mod boot;
 mod circumstances;
+pub mod conversions;
 mod error;
 pub mod examine;
 pub mod finalize;

@@ -9,6 +9,7 @@ use super::Error;
 use crate::documents::library::Bundle;
 use crate::documents::plan::{After, OtherFilesystem};
 use crate::documents::{Layout, Plan, json};
+use crate::engine::conversions::{self, PlannedConversion};
 use crate::engine::home::Migration;
 use crate::engine::others;
 use crate::engine::resolve::{Machine, resolve};
@@ -38,7 +39,15 @@ pub(super) fn survey() -> Result<Survey, Error> {
 }
 
 /// A look at the system and the batch that it shall follow, with all file systems of its layout.
+/// Refuses a batch that can be planned only.
 pub(super) fn survey_for(batch: Option<&str>) -> Result<(Survey, Bundle), Error> {
+    let (survey, bundle) = survey_to_plan(batch)?;
+    conversions::refuse(&bundle.batch.layout)?;
+    Ok((survey, bundle))
+}
+
+/// The same for looking ahead.
+pub(super) fn survey_to_plan(batch: Option<&str>) -> Result<(Survey, Bundle), Error> {
     let mut survey = survey()?;
     let bundle = Bundle::load(&survey.system, batch)?;
     look_at_others(&mut survey, &bundle.batch.layout)?;
@@ -85,11 +94,27 @@ pub(super) fn migration_with_others(top: &Root) -> Result<Migration, Error> {
     Ok(migration)
 }
 
-/// The plan of this batch for this machine.
-pub(super) fn plan(survey: &Survey, bundle: &Bundle, after: After) -> Result<Plan, Error> {
-    let top = top(survey)?;
-    let filesystem = survey.identity.clone().ok_or(Error::NotBtrfs)?;
+/// The plan of this batch for this machine, once these file systems have come to be.
+pub(super) fn plan(
+    survey: &Survey,
+    bundle: &Bundle,
+    made: &[PlannedConversion],
+    after: After,
+) -> Result<Plan, Error> {
     let mut other_filesystems = Vec::new();
+    let mut root = None;
+    for one in made {
+        let (identity, old_system) = (one.identity.clone(), one.old_system.clone());
+        if one.mounted_at == "/" {
+            root = Some((identity, old_system));
+        } else {
+            other_filesystems.push(OtherFilesystem {
+                mounted_at: one.mounted_at.clone(),
+                identity,
+                old_system,
+            });
+        }
+    }
     for other in survey.others.iter() {
         other_filesystems.push(OtherFilesystem {
             mounted_at: other.mounted_at.clone(),
@@ -97,10 +122,17 @@ pub(super) fn plan(survey: &Survey, bundle: &Bundle, after: After) -> Result<Pla
             old_system: old_system(&other.top, "")?,
         });
     }
+    let (filesystem, old_system) = match root {
+        Some(root) => root,
+        None => {
+            let filesystem = survey.identity.clone().ok_or(Error::NotBtrfs)?;
+            (filesystem, old_system(top(survey)?, &survey.old_root)?)
+        }
+    };
     let machine = Machine {
         other_filesystems,
         filesystem,
-        old_system: old_system(top, &survey.old_root)?,
+        old_system,
         fingerprints: fingerprints(&survey.system)?,
         now: clock::unix_seconds(),
     };
