@@ -10,7 +10,6 @@
 mod common;
 
 use std::fs;
-use std::process::Command;
 
 use common::ext4::Machine;
 use common::{Disk, run};
@@ -18,7 +17,7 @@ use serde_json::Value;
 
 const BATCH: &str = "/root.json";
 
-/// Writes a batch by this template and seems to be content with it.
+/// Writes a batch by this template, and sees that it is clean.
 fn written(machine: &Machine, options: &str) -> Value {
     let ran = machine.run_inside(&format!("new --template {options} --output {BATCH}"));
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -45,6 +44,20 @@ fn planned(machine: &Machine) -> (Value, Value) {
     (plan, one)
 }
 
+/// Every kind of step that there is for a root that is btrfs.
+const WAY_A: [&str; 10] = [
+    "snapshot",
+    "promote-directory",
+    "vacate-directory",
+    "place-subvolume",
+    "back-up-file",
+    "write-fstab",
+    "write-grub-defaults",
+    "write-grub-config",
+    "switch-boot-path",
+    "clear-staging",
+];
+
 /// The steps of way a, on the tree as it will be.
 fn assert_steps(plan: &Value) {
     let steps = plan["steps"].as_array().unwrap();
@@ -61,13 +74,10 @@ fn assert_steps(plan: &Value) {
     ] {
         assert!(ids.contains(&id), "{id}: {ids:?}");
     }
-    let known: Vec<&str> = include_str!("../src/documents/step.rs").lines().collect();
-    assert!(known.len() > 10);
-    assert!(
-        steps
-            .iter()
-            .all(|step| step["kind"] != "convert" && step["kind"] != "copy")
-    );
+    for step in steps {
+        let kind = step["kind"].as_str().unwrap();
+        assert!(WAY_A.contains(&kind), "nothing but way a: {step}");
+    }
 }
 
 /// `check`, `arm` and `run` refuse it in one line, and nothing has changed.
@@ -212,7 +222,7 @@ fn an_ext4_root_is_planned_onto_the_only_empty_btrfs() {
     let (full, empty) = (Disk::format(200), Disk::format(600));
     full.mounted(|top| fs::write(top.join("mine"), "mine").unwrap());
     let (device, uuid) = (empty.device.clone(), empty.uuid.clone());
-    let machine = Machine::new(&["-O", "casefold"], vec![full, empty]);
+    let machine = Machine::new(&["-b", "1024"], vec![full, empty]);
     let batch = written(&machine, "ext4-to-disk");
     let from = &batch["layout"]["filesystems"][0]["from"]["copy"];
     assert_eq!(from["filesystem"], format!("UUID={}", machine.uuid));
@@ -254,18 +264,14 @@ fn a_target_that_does_not_do_is_refused() {
     for (options, code, part) in [
         ("ext4-to-disk", 4, "there is no empty btrfs on this machine"),
         (&format!("ext4-to-disk --target {device}"), 2, itself),
-        (
-            &format!("ext4-to-disk --target UUID={uuid}"),
-            2,
-            "copied onto itself",
-        ),
+        (&format!("ext4-to-disk --target UUID={uuid}"), 2, itself),
         ("ext4-to-disk --target /dev/null", 2, "no such block device"),
         (
             "ext4-to-disk --target /dev/nothing",
             2,
             "no such block device",
         ),
-        ("ext4-to-disk --target sdb", 2, "names no file system"),
+        ("ext4-to-disk --target sdb", 2, "no such block device"),
         (
             "ext4-to-disk --target UUID=00000000-0000-4000-8000-000000000000",
             2,
@@ -309,20 +315,12 @@ fn a_target_that_does_not_do_is_refused() {
 /// Features as mkfs.ext4 makes them; and a batch that was written for another machine.
 #[test]
 fn what_can_not_be_converted_is_refused_and_another_machines_batch_too() {
-    let with = |options: &[&str]| {
-        let help = Command::new("mkfs.ext4").args(options).arg("-n").output();
-        assert!(
-            help.is_ok(),
-            "mkfs.ext4 is needed: apt-get install e2fsprogs"
-        );
-        Machine::new(options, vec![])
-    };
     for (options, part) in [
         (["-O", "inline_data"], "the feature inline_data"),
         (["-O", "bigalloc"], "the feature bigalloc"),
         (["-b", "1024"], "blocks of 1024 bytes"),
     ] {
-        assert_refused(&with(&options), "ext4-in-place", 4, part);
+        assert_refused(&Machine::new(&options, vec![]), "ext4-in-place", 4, part);
     }
     let machine = Machine::new(&[], vec![]);
     let text = written(&machine, "ext4-in-place").to_string();

@@ -25,8 +25,6 @@ pub struct Superblock {
     pub inodes: u64,
     /// The kernel has seen an error in it, and nobody has mended it.
     pub has_errors: bool,
-    /// Features that anybody may ignore.
-    pub compatible: u32,
     /// Features that one has to know to read it.
     pub incompatible: u32,
     /// Features that one has to know to write it.
@@ -52,7 +50,6 @@ fn parse(block: &[u8]) -> Option<Superblock> {
         block_size: 1024_u64 << word(block, 0x18).filter(|log| *log <= LARGEST)?,
         inodes: word(block, 0)?.into(),
         has_errors: half(block, 0x3a)? & HAS_ERRORS != 0,
-        compatible: word(block, 0x5c)?,
         incompatible: word(block, 0x60)?,
         read_only_compatible: word(block, 0x64)?,
     })
@@ -89,7 +86,6 @@ mod tests {
             (0, &[0, 0, 1, 0]),
             (0x18, &[2]),
             (0x3a, &[3]),
-            (0x5c, &[0x3c, 0x10]),
             (0x60, &[0xc2, 0x02]),
             (0x64, &[0x6b, 0x04]),
             (0x68, &uuid),
@@ -99,7 +95,6 @@ mod tests {
             block_size: 4096,
             inodes: 65536,
             has_errors: true,
-            compatible: 0x103c,
             incompatible: 0x2c2,
             read_only_compatible: 0x46b,
         };

@@ -39,7 +39,8 @@ fn of_conversion(source: &Source) -> Forecast {
         not_kept: &[
             "inode numbers, and the sizes and link counts of directories",
             "times before 1970 and after 2106",
-            "room that is set aside for files (fallocate): it becomes holes",
+            "room that is set aside for files (fallocate): it becomes holes; btrfs-convert before \
+             6.9, as Debian 12 has it, leaves there what lay on the disk",
             "attributes larger than a tree block (16 KiB)",
             "one copy of the metadata is made, not two (`btrfs balance start -mconvert=dup` later)",
         ],

@@ -34,7 +34,9 @@ pub struct Target {
 pub(super) fn named(survey: &Survey, name: &str, source: &Source) -> Result<Target, Error> {
     let refuse = |why: String| Err(Error::Unresolved(format!("target {name}: {why}")));
     let found = match name.strip_prefix("UUID=") {
-        Some(uuid) if uuid.eq_ignore_ascii_case(&source.superblock.uuid) => None,
+        Some(uuid) if uuid.eq_ignore_ascii_case(&source.superblock.uuid) => {
+            Some(source.device.clone())
+        }
         Some(uuid) => find(&survey.system, &uuid.to_ascii_lowercase())?,
         None => Some(PathBuf::from(name)),
     };
