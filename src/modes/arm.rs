@@ -27,9 +27,9 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
         print::error("not armed: mend what is marked FAIL. Nothing was changed");
         return Ok(Exit::NotWell);
     }
-    let mut planned = session::plan(&survey, &bundle, &[], after)?;
+    let mut planned = session::plan(&survey, &bundle, after)?;
     if !options.json {
-        plan::print_plan(&planned, &[]);
+        plan::print_plan(&planned);
     }
     if options.yes {
         planned.interactive = None; // the answer is yes at every checkpoint

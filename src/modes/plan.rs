@@ -2,32 +2,28 @@
 
 use serde_json::{Value, json};
 
-use super::{Error, session};
+use super::{Error, plan_conversions, session};
 use crate::cli::{Exit, PlanOptions};
 use crate::documents::Plan;
 use crate::documents::plan::After;
 use crate::documents::viscript::Stage;
-use crate::engine::conversions::{self, PlannedConversion};
 use crate::report::print;
 
 pub(super) fn run(options: &PlanOptions) -> Result<Exit, Error> {
     let (survey, bundle) = session::survey_to_plan(options.batch.as_deref())?;
-    let made = conversions::planned(&survey, &bundle.batch.layout)?;
-    let plan = session::plan(&survey, &bundle, &made, After::Reboot)?;
-    if options.json {
-        print::json(&as_json(&plan, &made)?);
-    } else {
-        print_plan(&plan, &made);
+    if bundle.batch.layout.to_be_made().next().is_some() {
+        return plan_conversions(&survey, &bundle, options.json);
     }
-    let possible = made.iter().all(PlannedConversion::is_possible);
-    Ok(if possible {
-        Exit::Success
+    let plan = session::plan(&survey, &bundle, After::Reboot)?;
+    if options.json {
+        print::json(&as_json(&plan)?);
     } else {
-        Exit::NotWell
-    })
+        print_plan(&plan);
+    }
+    Ok(Exit::Success)
 }
 
-fn as_json(plan: &Plan, made: &[PlannedConversion]) -> Result<Value, Error> {
+pub(super) fn as_json(plan: &Plan) -> Result<Value, Error> {
     let mut steps = Vec::new();
     for step in plan.steps() {
         steps.push(json!({
@@ -40,33 +36,24 @@ fn as_json(plan: &Plan, made: &[PlannedConversion]) -> Result<Value, Error> {
     let mut tree = session::json(plan)?;
     if let Some(object) = tree.as_object_mut() {
         object.insert("steps".to_owned(), Value::Array(steps));
-        if !made.is_empty() {
-            object.insert("conversions".to_owned(), session::json(&made)?);
-            object.insert("can_be_armed".to_owned(), Value::Bool(false));
-        }
     }
     Ok(tree)
 }
 
-/// The plan as people read it; what comes before its steps first.
-pub(super) fn print_plan(plan: &Plan, made: &[PlannedConversion]) {
+/// The plan as people read it.
+pub(super) fn print_plan(plan: &Plan) {
     print::line(&format!(
         "Layout: {}",
         session::layout_in_words(&plan.layout)
     ));
-    for one in made {
-        print::line("");
-        for line in conversions::lines(one) {
-            print::line(&line);
-        }
-        for obstacle in &one.obstacles {
-            print::line(&format!("{} {obstacle}", print::mark(false)));
-        }
-    }
+    print_phases(plan, "now, before arming");
+}
+
+/// Its phases; those that look at the running system do so at this time.
+pub(super) fn print_phases(plan: &Plan, at_arm: &str) {
     for phase in &plan.phases {
         let place = match phase.stage {
-            Stage::Arm if !made.is_empty() => "in the running system, once that is done",
-            Stage::Arm => "now, before arming",
+            Stage::Arm => at_arm,
             Stage::Initramfs => "in the initramfs, before root is mounted",
             Stage::AfterBoot => "in the new system, after the boot",
         };
@@ -93,10 +80,4 @@ pub(super) fn print_plan(plan: &Plan, made: &[PlannedConversion]) {
         "\n{steps} steps; none of them copies data, so the time does not depend on its amount. \
          The old system stays whole until `rootshift finalize`."
     ));
-    if !made.is_empty() {
-        print::line(
-            "Not supported yet: this version plans the conversion and can't carry it out; `check` \
-             and `arm` refuse this batch.",
-        );
-    }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::Error;
 use crate::documents::library::Bundle;
-use crate::documents::plan::{After, OtherFilesystem};
+use crate::documents::plan::{After, FilesystemIdentity, OldSystem, OtherFilesystem};
 use crate::documents::{Layout, Plan, json};
-use crate::engine::conversions::{self, PlannedConversion};
+use crate::engine::conversions;
 use crate::engine::home::Migration;
 use crate::engine::others;
 use crate::engine::resolve::{Machine, resolve};
@@ -94,49 +94,45 @@ pub(super) fn migration_with_others(top: &Root) -> Result<Migration, Error> {
     Ok(migration)
 }
 
-/// The plan of this batch for this machine, once these file systems have come to be.
-pub(super) fn plan(
-    survey: &Survey,
-    bundle: &Bundle,
-    made: &[PlannedConversion],
-    after: After,
-) -> Result<Plan, Error> {
-    let mut other_filesystems = Vec::new();
-    let mut root = None;
-    for one in made {
-        let (identity, old_system) = (one.identity.clone(), one.old_system.clone());
-        if one.mounted_at == "/" {
-            root = Some((identity, old_system));
-        } else {
-            other_filesystems.push(OtherFilesystem {
-                mounted_at: one.mounted_at.clone(),
-                identity,
-                old_system,
-            });
-        }
-    }
+/// The plan of this batch for this machine.
+pub(super) fn plan(survey: &Survey, bundle: &Bundle, after: After) -> Result<Plan, Error> {
+    let machine = machine(survey, root(survey)?, others(survey)?)?;
+    Ok(resolve(bundle, machine, after)?)
+}
+
+/// How the root file system is known, and what is on it.
+pub(super) fn root(survey: &Survey) -> Result<(FilesystemIdentity, OldSystem), Error> {
+    let top = top(survey)?;
+    let filesystem = survey.identity.clone().ok_or(Error::NotBtrfs)?;
+    Ok((filesystem, old_system(top, &survey.old_root)?))
+}
+
+/// The same of the layout's other file systems.
+pub(super) fn others(survey: &Survey) -> Result<Vec<OtherFilesystem>, Error> {
+    let mut others = Vec::new();
     for other in survey.others.iter() {
-        other_filesystems.push(OtherFilesystem {
+        others.push(OtherFilesystem {
             mounted_at: other.mounted_at.clone(),
             identity: other.identity.clone(),
             old_system: old_system(&other.top, "")?,
         });
     }
-    let (filesystem, old_system) = match root {
-        Some(root) => root,
-        None => {
-            let filesystem = survey.identity.clone().ok_or(Error::NotBtrfs)?;
-            (filesystem, old_system(top(survey)?, &survey.old_root)?)
-        }
-    };
-    let machine = Machine {
+    Ok(others)
+}
+
+/// What a plan needs to know of this machine.
+pub(super) fn machine(
+    survey: &Survey,
+    root: (FilesystemIdentity, OldSystem),
+    other_filesystems: Vec<OtherFilesystem>,
+) -> Result<Machine, Error> {
+    Ok(Machine {
+        filesystem: root.0,
+        old_system: root.1,
         other_filesystems,
-        filesystem,
-        old_system,
         fingerprints: fingerprints(&survey.system)?,
         now: clock::unix_seconds(),
-    };
-    Ok(resolve(bundle, machine, after)?)
+    })
 }
 
 /// The layout as people read it: `@ at /, @home at /home`.
