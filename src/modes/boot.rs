@@ -1,48 +1,96 @@
 //! `rootshift boot`: only in the initramfs.
 //!
-//! Whatever fails here, the boot goes on: the exit status is 0, and nothing is written to
-//! param.conf that was not asked for by a readable journal.
+//! Two processes: the first watches over the second (see `guard`), which does the work that is
+//! written down here. Whatever fails, the boot goes on: the exit status is 0, and nothing is written
+//! to param.conf that was not asked for by a readable journal.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::Error;
+use super::{Error, image};
 use crate::checks::{CheckContext, hibernated_device};
 use crate::cli::{Boot, Exit};
 use crate::documents::plan::FilesystemIdentity;
-use crate::engine::boot::{Found, Next, boot};
-use crate::engine::home::{FrozenPlan, Migration};
-use crate::engine::others::{mount_of_plan, patience_at_boot, unmount_all};
+use crate::engine::boot::{BrokenOff, Found, Next, after_breaking_off, boot};
+use crate::engine::home::Migration;
+use crate::engine::others::{mount_of_plan, numbered, patience_at_boot, unmount_all};
 use crate::report::log_file;
 use crate::report::progress::for_boot;
-use crate::sys::{Root, block, clock, mount, power};
+use crate::report::signs::{self, Sign};
+use crate::sys::{Root, block, clock, mount, supervise};
 
-/// Where the exit status says what a machine would have done (`--no-reboot`).
-const WOULD_REBOOT: i32 = 10;
+/// Where the exit status says that the machine has to restart.
+pub(super) const RESTART: i32 = 10;
 
+/// Watches over the work, or does it.
 pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
     log_file::to_kernel_log(Path::new("/"));
+    if options.worker {
+        work(options)
+    } else {
+        super::guard::run(options)
+    }
+}
+
+fn work(options: &Boot) -> Result<Exit, Error> {
+    supervise::be_worker();
+    signs::begin();
     let began = clock::monotonic_milliseconds();
-    let next = match decide(options) {
-        Ok(next) => next,
-        Err(error) => {
-            log::error!("{error}; the boot goes on as it would without rootshift");
-            Next::Ordinary
-        }
-    };
+    let decided = decide(options, broken_off(options));
+    let next = decided.or_else(|error| look_again(options, error));
+    let next = next.unwrap_or_else(|error| {
+        log::error!("{error}; the boot goes on as it would without rootshift");
+        Next::Ordinary
+    });
     let took = clock::monotonic_milliseconds().saturating_sub(began);
     log::info!("pre-boot work took {}.{:03} s", took / 1000, took % 1000);
-    if let Err(error) = carry_out(options, &next) {
-        log::error!("{error}; the boot goes on as the kernel command line says");
+    match next {
+        Next::Ordinary => {}
+        Next::RootFlags(flags) => {
+            log::info!("root is mounted with {flags}");
+            signs::give(Sign::Root(&flags));
+        }
+        Next::Reboot => {
+            log::info!("restarting into the new system");
+            std::process::exit(RESTART);
+        }
     }
     Ok(Exit::Success)
 }
 
-fn decide(options: &Boot) -> Result<Next, Error> {
-    let system = Root::open(Path::new("/"))?;
-    let Some(frozen) = plan_of_image(&options.plans)? else {
-        return Ok(Next::Ordinary);
+/// After an error the disk itself is asked: a record that could not be made durable may be there
+/// all the same, and what could not be noted before may be noted now. Nothing else is done.
+fn look_again(options: &Boot, error: Error) -> Result<Next, Error> {
+    if options.ended.is_some() {
+        return Err(error);
+    }
+    let reason = error.to_string();
+    log::error!("{reason}; looking at the journal once more");
+    let broken_off = BrokenOff {
+        reason: &reason,
+        counted: true,
     };
+    decide(options, Some(broken_off))
+}
+
+fn broken_off(options: &Boot) -> Option<BrokenOff<'_>> {
+    options.ended.as_deref().map(|reason| BrokenOff {
+        reason,
+        counted: !options.uncounted,
+    })
+}
+
+/// Does what the journal asks for; after a worker that broke off nothing but to note that.
+pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Next, Error> {
+    let system = Root::open(Path::new("/"))?;
+    let mount_at = Path::new(&options.mount_at);
+    if broken_off.is_some() {
+        unmount_left_over(&system, mount_at);
+    }
+    let plans = image::plans(Path::new(&options.plans))?;
+    if plans.is_empty() {
+        return Ok(Next::Ordinary);
+    }
     // Not even the top level is mounted while another kernel believes to own the file system.
     if let Some(device) = hibernated_device(&system).map_err(crate::engine::Error::from)? {
         log::warn!(
@@ -52,36 +100,88 @@ fn decide(options: &Boot) -> Result<Next, Error> {
         return Ok(Next::Ordinary);
     }
     let device = Path::new(&options.device);
-    let uuid = block::btrfs_uuid(device)?;
-    if uuid.as_deref() != Some(&frozen.plan.filesystem.uuid) {
-        log::warn!(
-            "{} is not the file system of the plan: nothing is done",
-            device.display()
-        );
+    let Some(uuid) = block::btrfs_uuid(device)? else {
+        log::warn!("{} is no btrfs: nothing is done", device.display());
         return Ok(Next::Ordinary);
-    }
-    let mount_at = Path::new(&options.mount_at);
+    };
+    // Without a plan that is sound nothing is done, and yet the journal names the root.
+    let chosen = image::choose(plans, &uuid);
+    let wrong = chosen.as_ref().err().map(|reason| BrokenOff {
+        reason,
+        counted: true,
+    });
+    let broken_off = broken_off.or(wrong);
     system.create_directories(mount_at, 0o700)?;
-    mount::mount_top_level(device, mount_at)?;
-    let next = with_top_level(&system, mount_at, &frozen, &options.console);
-    unmount_all(&system, &frozen.plan, mount_at);
+    let mounted = mount::mount_top_level(device, mount_at);
+    match broken_off {
+        None => mounted?,
+        // The root can be named from what can only be read.
+        Some(_) => mounted.or_else(|_| mount::mount_top_level_read_only(device, mount_at))?,
+    }
+    let boot = ThisBoot {
+        uuid: &uuid,
+        image_plan: chosen.as_ref().map_or("", |frozen| &frozen.digest),
+        console: Path::new(&options.console),
+    };
+    let next = with_top_level(&system, mount_at, boot, broken_off);
+    if let (None, Ok(frozen)) = (broken_off, &chosen) {
+        unmount_all(&system, &frozen.plan, mount_at);
+    }
     if let Err(error) = mount::unmount(mount_at) {
         log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
     }
     next
 }
 
+/// A mount over the same mount is refused.
+fn unmount_left_over(system: &Root, mount_at: &Path) {
+    let numbers = (1..).map(|number| numbered(mount_at, number));
+    let others = numbers.take_while(|at| matches!(system.exists(at), Ok(true)));
+    for at in others.chain([mount_at.to_path_buf()]) {
+        if let Err(error) = mount::unmount_left_over(&at) {
+            log::warn!("{error}");
+        }
+    }
+}
+
+/// What is known before the journal is open.
+struct ThisBoot<'a> {
+    uuid: &'a str,
+    /// Digest of the image's plan; empty when it has none that is sound.
+    image_plan: &'a str,
+    console: &'a Path,
+}
+
 fn with_top_level(
     system: &Root,
     mount_at: &Path,
-    image: &FrozenPlan,
-    console: &str,
+    this_boot: ThisBoot,
+    broken_off: Option<BrokenOff>,
 ) -> Result<Next, Error> {
     let top = Root::open(mount_at)?;
-    let Some(mut migration) = Migration::open(&top)? else {
+    let opened = match Migration::open(&top) {
+        // Who holds it goes on; the root can be named all the same.
+        Err(error) if broken_off.is_some() && error.is_busy() => Migration::look(&top),
+        opened => opened,
+    };
+    let Some(mut migration) = opened? else {
         log::warn!("the image is armed and the disk has no journal: nothing is done");
         return Ok(Next::Ordinary);
     };
+    if migration.plan().filesystem.uuid != this_boot.uuid {
+        log::warn!("the journal is another file system's: nothing is done");
+        return Ok(Next::Ordinary);
+    }
+    let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
+    let root_flags = root_flags.trim_start_matches("-o").trim();
+    let found = Found {
+        image_plan: this_boot.image_plan,
+        root_flags,
+        console: this_boot.console,
+    };
+    if let Some(broken_off) = broken_off {
+        return Ok(after_breaking_off(&top, &mut migration, found, broken_off));
+    }
     let plan = migration.plan().clone();
     if let Some(patience) = patience_at_boot(&migration) {
         migration.others = Arc::new(mount_of_plan(system, &plan, mount_at, patience));
@@ -99,77 +199,16 @@ fn with_top_level(
         identity: Some(&identity),
         others: &others,
     };
-    let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
-    let root_flags = root_flags.trim_start_matches("-o").trim();
-    let found = Found {
-        image_plan: &image.digest,
-        root_flags,
-        console: Path::new(console),
-    };
     let next = boot(&top, &mut migration, &context, found);
     migration.progress().finish();
-    Ok(next)
+    match migration.unnoted.take() {
+        Some(reason) => Err(Error::Unnoted(reason)),
+        None => Ok(next),
+    }
 }
 
 fn tell_as_wanted(migration: &mut Migration) {
     let monitoring = migration.plan().monitoring();
     log_file::set_level(monitoring.log_level);
-    if monitoring.progress_tracking {
-        migration.show_progress(for_boot());
-    }
-}
-
-/// The plan of this image; its name holds the digest of its bytes.
-fn plan_of_image(folder: &str) -> Result<Option<FrozenPlan>, Error> {
-    let folder = PathBuf::from(folder);
-    let root = match Root::open(&folder) {
-        Err(error) if error.is_not_found() => return Ok(None),
-        opened => opened?,
-    };
-    for name in root.list(Path::new("."))? {
-        let name = name.to_string_lossy().into_owned();
-        let Some(digest) = name
-            .strip_prefix("plan-")
-            .and_then(|rest| rest.strip_suffix(".json"))
-        else {
-            continue;
-        };
-        let frozen = FrozenPlan::from_bytes(&name, &root.read(Path::new(&name))?)?;
-        if frozen.digest == digest {
-            return Ok(Some(frozen));
-        }
-        log::warn!("{name} in this image is damaged: nothing is done");
-    }
-    Ok(None)
-}
-
-fn carry_out(options: &Boot, next: &Next) -> Result<(), Error> {
-    match next {
-        Next::Ordinary => Ok(()),
-        Next::RootFlags(flags) => set_root_flags(Path::new(&options.param_conf), flags),
-        Next::Reboot if options.no_reboot => std::process::exit(WOULD_REBOOT),
-        Next::Reboot => {
-            log::info!("restarting into the new system");
-            Ok(power::reboot()?)
-        }
-    }
-}
-
-/// initramfs-tools reads the file into its own shell after every script (facts boot.md 1.2).
-fn set_root_flags(param_conf: &Path, flags: &str) -> Result<(), Error> {
-    let parent = param_conf.parent().unwrap_or(Path::new("/"));
-    let name = Path::new(param_conf.file_name().unwrap_or_default());
-    let root = Root::open(parent)?;
-    let mut text = if root.exists(name)? {
-        root.read_text(name)?
-    } else {
-        String::new()
-    };
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    let quoted = format!("-o {flags}").replace('\'', "'\\''");
-    text.push_str(&format!("ROOTFLAGS='{quoted}'\n"));
-    log::info!("root is mounted with {flags}");
-    Ok(root.replace_file(name, text.as_bytes())?)
+    migration.show_progress(for_boot(monitoring.progress_tracking));
 }

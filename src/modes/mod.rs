@@ -7,6 +7,8 @@ mod conversions;
 mod disarm;
 mod error;
 mod finalize;
+mod guard;
+mod image;
 mod lint;
 mod log;
 mod new;

@@ -232,7 +232,8 @@ fn restored(host: &Host) -> Result<()> {
     })
 }
 
-fn validated() -> Record {
+/// What a passed validation records.
+pub fn validated() -> Record {
     Record::Validated {
         passed: 1,
         failed: 0,
@@ -273,7 +274,7 @@ struct Studio<'a> {
 impl Studio<'_> {
     fn tape(&self, base: Disk, act: impl FnOnce(&Host) -> Result<()>) -> Result<Tape> {
         let recorder = Recorder::start(self.setting, "recording", base)?;
-        let acted = act(&recorder.host);
+        let acted = act(recorder.host());
         let tape = recorder.finish(); // nothing stays mounted when it failed
         acted.and(tape)
     }
