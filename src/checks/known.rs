@@ -1,6 +1,7 @@
 //! What many checks look at: each source is read once for all checks of one look.
 
 use std::cell::OnceCell;
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::names::Kind;
@@ -12,9 +13,9 @@ use crate::sys::network;
 /// What was asked for already.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    texts: [OnceCell<String>; 4],
+    texts: [OnceCell<String>; 5],
     names: [OnceCell<Vec<String>>; 6],
-    units: OnceCell<Vec<String>>,
+    units: OnceCell<Vec<OsString>>,
     fstab: OnceCell<Fstab>,
     menu: OnceCell<Menu>,
     default_route: OnceCell<bool>,
@@ -24,6 +25,7 @@ pub(super) struct Known {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Source {
     CommandLine,
+    Filesystems,
     Memory,
     Users,
     Groups,
@@ -61,9 +63,10 @@ fn once<'a, T>(cell: &'a OnceCell<T>, read: &dyn Fn() -> Result<T, Error>) -> Re
 
 impl Looker<'_> {
     pub(super) fn text(&self, source: Source) -> Result<&str, Error> {
-        let [command_line, memory, users, groups] = &self.known.texts;
+        let [command_line, memory, users, groups, filesystems] = &self.known.texts;
         let (cell, path) = match source {
             Source::CommandLine => (command_line, "proc/cmdline"),
+            Source::Filesystems => (filesystems, "proc/filesystems"),
             Source::Memory => (memory, "proc/meminfo"),
             Source::Users => (users, "etc/passwd"),
             Source::Groups => (groups, "etc/group"),
@@ -86,7 +89,7 @@ impl Looker<'_> {
     }
 
     /// The units that systemd can find.
-    pub(super) fn units(&self) -> Result<&[String], Error> {
+    pub(super) fn units(&self) -> Result<&[OsString], Error> {
         Ok(once(&self.known.units, &|| {
             services::units(self.context.system)
         })?)

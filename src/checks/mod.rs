@@ -210,6 +210,7 @@ pub struct Looker<'a> {
 impl<'a> Looker<'a> {
     /// Nothing is read yet.
     #[must_use]
+    #[inline(never)]
     pub fn new(context: CheckContext<'a>) -> Self {
         let known = Known::default();
         Self { context, known }
@@ -220,14 +221,6 @@ impl<'a> Looker<'a> {
     /// # Errors
     /// When it could not look.
     pub fn look(&mut self, check: &CheckSpec) -> Result<Outcome, Error> {
-        let looked = self.look_at(check);
-        if matches!(check, CheckSpec::CommandOutput(_)) {
-            self.known = Known::default();
-        }
-        looked
-    }
-
-    fn look_at(&self, check: &CheckSpec) -> Result<Outcome, Error> {
         let context = &self.context;
         let names = |kind, wanted| names::look(self, kind, wanted);
         match check {
@@ -269,7 +262,11 @@ impl<'a> Looker<'a> {
             CheckSpec::Packages(wanted) => names(Kind::Package, wanted),
             CheckSpec::KernelParameter(wanted) => machine::parameter(context, wanted),
             CheckSpec::Network {} => machine::network(self),
-            CheckSpec::CommandOutput(wanted) => command_output::look(context, wanted),
+            CheckSpec::CommandOutput(wanted) => {
+                let looked = command_output::look(context, wanted);
+                self.known = Known::default();
+                looked
+            }
             CheckSpec::DockerStorage {} => docker::look(self),
         }
     }

@@ -27,18 +27,15 @@ impl Kind {
     /// All there are.
     pub(super) fn read(self, looker: &Looker) -> Result<Vec<String>, Error> {
         let system = looker.context.system;
-        let text = |path: &str| system.read_text(Path::new(path));
         Ok(match self {
-            Self::Filesystem => {
-                let text = text("proc/filesystems")?;
-                let names = text.lines().filter_map(|line| line.split('\t').nth(1));
-                names.map(str::to_owned).collect()
-            }
+            Self::Filesystem => fields(looker.text(Source::Filesystems)?, '\t', 1),
             Self::Port => network::listening_ports(&system.within(Path::new("proc"))?)?,
             Self::Process => processes(system)?,
-            Self::User => first_fields(looker.text(Source::Users)?),
-            Self::Group => first_fields(looker.text(Source::Groups)?),
-            Self::Package => installed_packages(&text("var/lib/dpkg/status")?),
+            Self::User => fields(looker.text(Source::Users)?, ':', 0),
+            Self::Group => fields(looker.text(Source::Groups)?, ':', 0),
+            Self::Package => {
+                installed_packages(&system.read_text(Path::new("var/lib/dpkg/status"))?)
+            }
         })
     }
 
@@ -110,9 +107,14 @@ fn compare(
     ))
 }
 
-fn first_fields(text: &str) -> Vec<String> {
-    let names = text.lines().filter_map(|line| line.split(':').next());
-    names.map(str::to_owned).collect()
+/// The field at this place of each line.
+fn fields(text: &str, separator: char, place: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    for line in text.lines() {
+        let name = line.split(separator).nth(place);
+        names.extend(name.map(str::to_owned));
+    }
+    names
 }
 
 /// A process that ends meanwhile has no name any more.

@@ -1,5 +1,6 @@
 //! `service`, `no-failed-units`, `socket`: what systemd and services say.
 
+use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -135,16 +136,17 @@ pub(super) fn is_installed(looker: &Looker, unit: &str) -> Result<bool, Error> {
         let (_, kind) = rest.rsplit_once('.')?;
         Some(format!("{name}@.{kind}"))
     });
+    let template = template.as_deref().unwrap_or(unit);
     let mut units = looker.units()?.iter();
-    Ok(units.any(|known| known == unit || template.as_ref() == Some(known)))
+    Ok(units.any(|known| known == unit || known == template))
 }
 
 /// The names in all folders of units.
-pub(super) fn units(system: &Root) -> Result<Vec<String>, Error> {
+pub(super) fn units(system: &Root) -> Result<Vec<OsString>, Error> {
     let mut units = Vec::new();
     for folder in UNIT_FOLDERS {
         match system.list(Path::new(folder)) {
-            Ok(names) => units.extend(names.into_iter().filter_map(|name| name.into_string().ok())),
+            Ok(mut names) => units.append(&mut names),
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }

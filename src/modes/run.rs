@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Error, check, session};
 use crate::cli::{Exit, Run};
 use crate::documents::batch::Phase;
+use crate::documents::json;
 use crate::documents::library::Bundle;
 use crate::engine::examine::Looked;
 use crate::engine::home::Migration;
@@ -125,7 +126,9 @@ fn conclude(options: &Run, bundle: &Bundle, all: &[Ran]) -> Result<Exit, Error> 
             good,
             phases: all.iter().map(of_phase).collect(),
         };
-        print::compact_json(&session::json_text(&report)?);
+        let text = json::text(&report);
+        let unprintable = |cause| Error::Usage(format!("cannot print JSON: {cause}"));
+        print::compact_json(&text.map_err(unprintable)?);
     } else {
         print::line(if good {
             "All is well."

@@ -121,14 +121,5 @@ pub(super) fn layout_in_words(layout: &Layout) -> String {
 
 /// A value as a tree of JSON.
 pub(super) fn json(value: &impl serde::Serialize) -> Result<serde_json::Value, Error> {
-    json::tree(value).map_err(|cause| unprintable(&cause))
-}
-
-/// A value as JSON on one line.
-pub(super) fn json_text(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
-    json::text(value).map_err(|cause| unprintable(&cause))
-}
-
-fn unprintable(cause: &dyn std::fmt::Display) -> Error {
-    Error::Usage(format!("cannot print JSON: {cause}"))
+    json::tree(value).map_err(|cause| Error::Usage(format!("cannot print JSON: {cause}")))
 }

@@ -12,9 +12,10 @@ const LEFT_OUT: [(&str, &[&str]); 2] = [
         &["command-output", "initramfs", "no-failed-units"],
     ),
     (
-        "asked once by a migration, of the root file system and its layout",
+        "asked once before a migration, of the root file system, its layout and the disks",
         &[
             "flat-btrfs-root",
+            "no-hibernation-image",
             "names-free",
             "nested-subvolumes",
             "nothing-immutable",
@@ -118,7 +119,6 @@ fn machine(sample: &Sample) -> Vec<Value> {
         json!({"socket": {"path": sample.socket()}}),
         json!({"service": {"unit": "systemd-udevd.service", "optional": true}}),
         json!({"network": {}}),
-        json!({"no-hibernation-image": {}}),
         json!({"docker-storage": {}}),
     ]
 }

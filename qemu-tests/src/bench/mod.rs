@@ -44,14 +44,20 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         checks::kinds_of(&measured).len(),
         load.split(' ').next().unwrap_or_default()
     );
-    let looked = costs(&looking(&tools, &all))?;
+    let looking = |file: &PathBuf| {
+        sample.empty_queue();
+        let mut command = command(&tools, &["run", "--json", "--viscript"]);
+        command.arg(file);
+        command
+    };
+    let looked = costs(&|| looking(&all))?;
     looked.print("rootshift run --json --viscript");
     let start = costs(&|| command(&binary, &["version"]))?;
     start.print("the program that hands it over, in front");
-    let single = costs(&looking(&tools, &one))?;
+    let single = costs(&|| looking(&one))?;
     single.print("the same with 1 check");
-    println!("found: {}", found(&tools, &all)?);
-    let started = costs(&looking(&tools, &programs))?;
+    println!("found: {}", found(looking(&all))?);
+    let started = costs(&|| looking(&programs))?;
     let each = (started.wall - single.wall) / f64::from(u32::try_from(PROGRAMS)?);
     println!("a check that starts a program: {each:.1} ms each (`true`), besides");
     in_process(&std::fs::read(&all)?)
@@ -114,17 +120,9 @@ fn command(program: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn looking<'a>(tools: &'a Path, file: &'a PathBuf) -> impl Fn() -> Command + 'a {
-    move || {
-        let mut command = command(tools, &["run", "--json", "--viscript"]);
-        command.arg(file);
-        command
-    }
-}
-
 /// The verdicts of one run, counted.
-fn found(tools: &Path, file: &PathBuf) -> Result<String> {
-    let output = looking(tools, file)().output()?;
+fn found(mut looking: Command) -> Result<String> {
+    let output = looking.output()?;
     let report: Value = serde_json::from_slice(&output.stdout)?;
     let findings = report["phases"][0]["findings"].as_array();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -15,38 +15,40 @@ const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const DUMP: u16 = 0x301;
 const DONE: u16 = 3;
 /// `nlmsghdr` and `inet_diag_req_v2` (linux/inet_diag.h).
-const REQUEST: usize = 16 + 56;
+const REQUEST: u32 = 16 + 56;
 /// More than the kernel puts into one answer (net/netlink/af_netlink.c, `netlink_dump`).
 const ANSWER: usize = 64 << 10;
-const FAMILIES: [AddressFamily; 2] = [AddressFamily::INET, AddressFamily::INET6];
+/// AF_INET, AF_INET6 (linux/socket.h).
+const FAMILIES: [u8; 2] = [2, 10];
 
 /// Ports of all sockets of an IP protocol that are in this state (net/tcp_states.h), IPv4 and IPv6;
 /// `None` where the kernel does not answer: without the modules for it, or where it may not.
-pub(super) fn ports(protocol: u8, state: u32) -> Option<Vec<u16>> {
-    let mut ports = Vec::new();
+pub(super) fn ports(protocol: u8, state: u32, ports: &mut Vec<u32>) -> Option<()> {
     for family in FAMILIES {
-        let family = u8::try_from(family.as_raw()).ok()?;
-        dump(&request(family, protocol, state), &mut ports)?;
+        dump(&request(family, protocol, state), ports)?;
     }
-    Some(ports)
+    Some(())
 }
 
 fn request(family: u8, protocol: u8, state: u32) -> Vec<u8> {
-    let mut request = Vec::with_capacity(REQUEST);
-    request.extend(u32::try_from(REQUEST).unwrap_or_default().to_ne_bytes());
-    request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    request.extend(DUMP.to_ne_bytes());
-    request.extend([0; 8]); // sequence number, sender
-    request.extend([family, protocol, 0, 0]);
-    request.extend((1_u32 << state).to_ne_bytes());
-    request.resize(REQUEST, 0); // of all addresses and ports
-    request
+    [
+        &REQUEST.to_ne_bytes()[..],
+        &SOCK_DIAG_BY_FAMILY.to_ne_bytes(),
+        &DUMP.to_ne_bytes(),
+        &[0; 8], // sequence number, sender
+        &[family, protocol, 0, 0],
+        &(1_u32 << state).to_ne_bytes(),
+        &[0; 48], // of all addresses and ports
+    ]
+    .concat()
 }
 
-fn dump(request: &[u8], ports: &mut Vec<u16>) -> Option<()> {
+fn dump(request: &[u8], ports: &mut Vec<u32>) -> Option<()> {
     let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
-    let protocol = Some(netlink::SOCK_DIAG);
-    let mut socket = File::from(socket_with(family, kind, SocketFlags::CLOEXEC, protocol).ok()?);
+    // The answer is there when the request is sent; if it were not, that would be none.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, kind, flags, Some(netlink::SOCK_DIAG)).ok()?;
+    let mut socket = File::from(socket);
     socket.write_all(request).ok()?;
     let mut answer = vec![0; ANSWER];
     loop {
@@ -59,7 +61,7 @@ fn dump(request: &[u8], ports: &mut Vec<u16>) -> Option<()> {
 
 /// Takes the ports out of one answer; whether it was the last. `None` for an error and for what can't
 /// be understood.
-fn take(mut answer: &[u8], ports: &mut Vec<u16>) -> Option<bool> {
+fn take(mut answer: &[u8], ports: &mut Vec<u32>) -> Option<bool> {
     loop {
         let [a, b, c, d, kind @ ..] = answer.first_chunk::<6>()?;
         let length = usize::try_from(u32::from_ne_bytes([*a, *b, *c, *d])).ok()?;
@@ -71,8 +73,8 @@ fn take(mut answer: &[u8], ports: &mut Vec<u16>) -> Option<bool> {
         // After the header: family, state, timer, retransmissions; then the port, in the order of
         // the network.
         let port = answer.get(..length)?.get(20..)?.first_chunk::<2>()?;
-        ports.push(u16::from_be_bytes(*port));
-        answer = answer.get(length.next_multiple_of(4)..)?;
+        ports.push(u16::from_be_bytes(*port).into());
+        answer = answer.get((length.wrapping_add(3) & !3)..)?;
         if answer.is_empty() {
             return Some(false);
         }
@@ -88,6 +90,13 @@ mod tests {
     const TCP: (u8, u32) = (6, 10);
     const UDP: (u8, u32) = (17, 7);
 
+    fn asked((protocol, state): (u8, u32)) -> Vec<u32> {
+        let mut found = Vec::new();
+        let answered = ports(protocol, state, &mut found);
+        answered.expect("this kernel does not answer: `modprobe tcp_diag udp_diag`");
+        found
+    }
+
     #[test]
     fn the_kernel_tells_who_listens_and_not_who_is_connected() {
         let four = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -95,17 +104,13 @@ mod tests {
         let connected = UdpSocket::bind("127.0.0.1:0").unwrap();
         connected.connect(open.local_addr().unwrap()).unwrap();
         let client = std::net::TcpStream::connect(four.local_addr().unwrap()).unwrap();
-        let Some(tcp) = ports(TCP.0, TCP.1) else {
-            panic!("this kernel has no tcp_diag: `modprobe tcp_diag`");
-        };
-        let udp = ports(UDP.0, UDP.1).expect("modprobe udp_diag");
-        assert!(tcp.contains(&four.local_addr().unwrap().port()));
-        assert!(!tcp.contains(&client.local_addr().unwrap().port()));
-        assert!(udp.contains(&open.local_addr().unwrap().port()));
-        assert!(!udp.contains(&connected.local_addr().unwrap().port()));
+        let (tcp, udp) = (asked(TCP), asked(UDP));
+        assert!(tcp.contains(&four.local_addr().unwrap().port().into()));
+        assert!(!tcp.contains(&client.local_addr().unwrap().port().into()));
+        assert!(udp.contains(&open.local_addr().unwrap().port().into()));
+        assert!(!udp.contains(&connected.local_addr().unwrap().port().into()));
         if let Ok(six) = TcpListener::bind("[::1]:0") {
-            let found = ports(TCP.0, TCP.1).unwrap();
-            assert!(found.contains(&six.local_addr().unwrap().port()));
+            assert!(asked(TCP).contains(&six.local_addr().unwrap().port().into()));
         }
     }
 

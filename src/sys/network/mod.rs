@@ -73,29 +73,33 @@ pub fn listening_ports(proc: &Root) -> Result<Vec<String>> {
     let is_kernels = fstatfs(proc).is_ok_and(|about| about.f_type == PROC_SUPER_MAGIC);
     let mut listening = Vec::new();
     for (protocol, number, state) in LISTENING {
-        let answer = is_kernels.then(|| listeners::ports(number, state));
-        let ports = match answer.flatten() {
-            Some(ports) => ports,
-            None => ports_in_tables(proc, protocol, state)?,
-        };
-        listening.extend(ports.iter().map(|port| format!("{protocol}:{port}")));
+        let mut ports = Vec::new();
+        if !is_kernels || listeners::ports(number, state, &mut ports).is_none() {
+            ports = ports_in_tables(proc, protocol, state)?;
+        }
+        for port in ports {
+            listening.push(format!("{protocol}:{port}"));
+        }
     }
     Ok(listening)
 }
 
-fn ports_in_tables(proc: &Root, protocol: &str, state: u32) -> Result<Vec<u16>> {
-    let first = proc.read_text(Path::new(&format!("net/{protocol}")))?;
-    let second = table(proc, &format!("net/{protocol}6"))?;
-    let lines = first.lines().chain(second.lines());
-    Ok(lines.filter_map(|line| port(line, state)).collect())
+fn ports_in_tables(proc: &Root, protocol: &str, state: u32) -> Result<Vec<u32>> {
+    let mut text = proc.read_text(Path::new(&format!("net/{protocol}")))?;
+    text.push_str(&table(proc, &format!("net/{protocol}6"))?);
+    let mut ports = Vec::new();
+    for line in text.lines() {
+        ports.extend(port(line, state));
+    }
+    Ok(ports)
 }
 
 /// Both numbers are hexadecimal.
-fn port(line: &str, wanted: u32) -> Option<u16> {
+fn port(line: &str, wanted: u32) -> Option<u32> {
     let mut fields = line.split_whitespace().skip(1);
     let (_, port) = fields.next()?.rsplit_once(':')?;
     let state = u32::from_str_radix(fields.nth(1)?, 16).ok()?;
-    (state == wanted).then(|| u16::from_str_radix(port, 16).ok())?
+    (state == wanted).then(|| u32::from_str_radix(port, 16).ok())?
 }
 
 #[cfg(test)]
@@ -190,7 +194,11 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let proc = Root::open(Path::new("/proc")).unwrap();
-        assert!(ports_in_tables(&proc, "tcp", 10).unwrap().contains(&port));
+        assert!(
+            ports_in_tables(&proc, "tcp", 10)
+                .unwrap()
+                .contains(&port.into())
+        );
         let name = format!("tcp:{port}");
         assert!(listening_ports(&proc).unwrap().contains(&name));
         drop(listener);

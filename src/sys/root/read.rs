@@ -17,8 +17,8 @@ use crate::sys::{Error, Result, attributes, sorted};
 
 /// No text or loader file comes near it; a log file that grew without bound must not eat memory.
 const READ_LIMIT: u64 = 64 << 20;
-/// Room for a small file, or for one of /proc, which have no size: read with one call.
-const SMALL: u64 = 1 << 10;
+/// Room to begin with: most files that are read fit. Without, the first calls fetch 32 bytes each.
+const SMALL: usize = 1 << 10;
 
 impl Root {
     /// The entry itself, a symlink not followed; `None` when it or a directory above is missing.
@@ -50,9 +50,8 @@ impl Root {
     /// The content of a regular file, symlinks followed inside the root; at most 64 MiB.
     pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
         let shown = self.shown(path);
-        let (file, size) = self.open_regular(path, &shown)?;
-        let room = size.clamp(SMALL, READ_LIMIT);
-        let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
+        let file = self.open_read(path)?;
+        let mut content = Vec::with_capacity(SMALL);
         file.take(READ_LIMIT + 1)
             .read_to_end(&mut content)
             .map_err(|cause| Error::call("read", &shown, cause))?;
@@ -73,16 +72,12 @@ impl Root {
 
     /// A regular file opened for reading, symlinks followed inside the root.
     pub fn open_read(&self, path: &Path) -> Result<File> {
-        Ok(self.open_regular(path, &self.shown(path))?.0)
-    }
-
-    /// The same, and the size that it had.
-    fn open_regular(&self, path: &Path, shown: &Path) -> Result<(File, u64)> {
+        let shown = self.shown(path);
         // Asked before it is opened: opening a pipe or a device can already do something.
-        let size = self.regular(path, shown)?.size;
-        let opened = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY);
-        let opened = opened.map_err(|cause| Error::call("open", shown, cause))?;
-        Ok((File::from(opened), size))
+        self.require_regular(path, &shown)?;
+        self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+            .map(File::from)
+            .map_err(|cause| Error::call("open", &shown, cause))
     }
 
     /// A connection to a Unix socket, symlinks followed inside the root. (connect(2) takes a path
@@ -122,10 +117,10 @@ impl Root {
         attributes::flags_of(&self.open_entry(ACT, path, OFlags::RDONLY)?, &shown)
     }
 
-    fn regular(&self, path: &Path, shown: &Path) -> Result<Status> {
+    pub(super) fn require_regular(&self, path: &Path, shown: &Path) -> Result<()> {
         match self.resolved_status(path)? {
             None => Err(Error::call("open", shown, Errno::NOENT)),
-            Some(status) if status.is_file() => Ok(status),
+            Some(status) if status.is_file() => Ok(()),
             Some(_) => Err(Error::malformed("file", shown, "not a regular file")),
         }
     }
