@@ -117,7 +117,7 @@ fn machine(sample: &Sample) -> Vec<Value> {
         json!({"grub-entry": {"contains": ["rootflags=subvol=@"]}}),
         json!({"grub-entry": {"title": sample.last_title(), "lacks": ["no-such-word"]}}),
         json!({"socket": {"path": sample.socket()}}),
-        json!({"service": {"unit": "systemd-udevd.service", "optional": true}}),
+        json!({"service": {"unit": "getty@tty1.service", "optional": true}}),
         json!({"network": {}}),
         json!({"docker-storage": {}}),
     ]
