@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::life::{Chapter, Life, NOTES, disk_at};
+use super::life::{Chapter, LIMIT, Life, NOTES, disk_at};
 use super::point::Point;
 use crate::expectations::{ROLLED_BACK, VALIDATED, stage};
 use crate::image::{self, AttachedDisk};
@@ -76,6 +76,7 @@ pub(super) fn judge(
     machine.processors = 1;
     machine.notes = Some(notes);
     machine.reboots = true;
+    machine.limit = LIMIT;
     let before = match point.chapter {
         Chapter::Arm => ARM_AGAIN,
         Chapter::Finalize => FINALIZE,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
@@ -101,6 +102,8 @@ begin() {
     sync
 }
 ";
+/// Several boots, on a machine that may have other work.
+pub(super) const LIMIT: Duration = Duration::from_secs(900);
 const INSTALL: &str = "set -e\ndpkg --install ./*.deb\n";
 
 /// The recording of a chapter.
@@ -189,6 +192,7 @@ impl Studio<'_> {
         machine.write_log = Some(log.clone());
         machine.notes = Some(self.notes.clone());
         machine.reboots = chapter == Chapter::RollBack;
+        machine.limit = LIMIT;
         let outcome = match chapter.script() {
             Some(script) => context.run(machine, &Task::new(script).file(&context.probe))?,
             None => context.power_on(&machine)?,
