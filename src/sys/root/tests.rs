@@ -113,7 +113,7 @@ fn status_tells_links_from_what_they_lead_to() {
 fn a_file_is_read_whole_whatever_size_it_names() {
     let (_folder, root) = fixture();
     for length in [0, 1, 1023, 1024, 1025, 100_000] {
-        let content = "rootshift ".repeat(length)[..length].as_bytes().to_vec();
+        let content = "rootshift ".repeat(length).as_bytes()[..length].to_vec();
         fs::write(root.path().join("file"), &content).unwrap();
         assert!(root.read(path("file")).unwrap() == content, "{length}");
     }
