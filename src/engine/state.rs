@@ -226,7 +226,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::{Record, Stage, State};
+    use super::{BootImage, Fingerprint, Record, Stage, State};
 
     fn started() -> Record {
         Record::Started {
@@ -325,18 +325,6 @@ mod tests {
             (vec![], Stage::Planned, false),
             (vec![Record::Armed { images: vec![] }], Stage::Armed, false),
             (
-                vec![
-                    Record::Armed { images: vec![] },
-                    Record::Refused { reason: "r".into() },
-                    Record::Renewed {
-                        images: vec![],
-                        fingerprints: vec![],
-                    },
-                ],
-                Stage::Armed,
-                false,
-            ),
-            (
                 vec![Record::Armed { images: vec![] }, Record::Disarmed],
                 Stage::Disarmed,
                 false,
@@ -391,6 +379,34 @@ mod tests {
             assert_eq!(state.stage, stage, "{records:?}");
             assert_eq!(state.stage.new_system_is_root(), root_is_new, "{records:?}");
         }
+    }
+
+    #[test]
+    fn a_renewal_takes_the_place_of_what_was_armed() {
+        let image = |size| BootImage {
+            name: "initrd.img-1".into(),
+            size,
+            modified: (0, 0),
+        };
+        let hash = Fingerprint {
+            path: "/boot/grub/grub.cfg".into(),
+            hash: None,
+        };
+        let state = after(&[
+            Record::Armed {
+                images: vec![image(1)],
+            },
+            Record::Refused { reason: "r".into() },
+            Record::Renewed {
+                images: vec![image(2)],
+                fingerprints: vec![hash.clone()],
+            },
+        ]);
+        assert_eq!((state.stage, state.reason), (Stage::Armed, None));
+        assert_eq!(
+            (state.images, state.fingerprints),
+            (vec![image(2)], vec![hash])
+        );
     }
 
     #[test]
