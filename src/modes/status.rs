@@ -22,11 +22,17 @@ pub(super) fn run(options: &Status) -> Result<Exit, Error> {
         }
         return Ok(Exit::Success);
     };
-    let state = migration.state();
     if options.json {
-        print::json(&session::json(state)?);
-        return Ok(Exit::Success);
+        print::json(&session::json(migration.state())?);
+    } else {
+        show(&migration);
     }
+    Ok(Exit::Success)
+}
+
+/// Where it stands, why, and what comes next.
+pub(super) fn show(migration: &Migration) {
+    let state = migration.state();
     let (stands, next) = in_words(state.stage);
     print::line(&format!("{}: {stands}", state.batch_id));
     print::line(&format!(
@@ -35,7 +41,6 @@ pub(super) fn run(options: &Status) -> Result<Exit, Error> {
     ));
     print_details(state, migration.plan().steps().len());
     print::line(&format!("Next: {next}"));
-    Ok(Exit::Success)
 }
 
 fn print_details(state: &State, steps: usize) {
