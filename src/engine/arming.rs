@@ -2,7 +2,7 @@
 
 use super::home::Migration;
 use super::rollback::discard;
-use super::{Error, Stage, initramfs};
+use super::{Error, Stage, conversions, initramfs};
 use crate::documents::Plan;
 use crate::journal::Record;
 use crate::sys::Root;
@@ -12,6 +12,7 @@ use crate::sys::Root;
 /// # Errors
 /// When another migration is under way, or an image does not hold the plan afterwards.
 pub fn arm(system: &Root, top: &Root, plan: &Plan, program: &str) -> Result<Migration, Error> {
+    conversions::refuse(&plan.layout)?;
     may_arm(top)?;
     let mut migration = Migration::begin(top, plan, program)?;
     let armed = initramfs::offer(system, &migration.frozen.digest, &plan.to_bytes()?)

@@ -4,6 +4,7 @@ pub mod arming;
 pub mod boot;
 pub mod bootable;
 mod circumstances;
+pub mod conversions;
 mod error;
 pub mod examine;
 pub mod finalize;

@@ -134,7 +134,7 @@ fn mounts_inside(system: &Path, mounts: Vec<Mount>) -> Vec<Mount> {
 }
 
 /// Every spelling by which fstab or a kernel command line may mean this device.
-fn aliases(device: &str, uuid: &str) -> Result<Vec<String>, Error> {
+pub(super) fn aliases(device: &str, uuid: &str) -> Result<Vec<String>, Error> {
     let mut aliases = vec![device.to_owned(), format!("/dev/disk/by-uuid/{uuid}")];
     let root = Root::open(Path::new("/"))?;
     let name = Path::new(device)

@@ -169,12 +169,12 @@ fn holds_something(root: &Root, directory: &Path, name: &OsStr) -> Result<bool> 
     }
 }
 
-fn open(device: &Path) -> Result<File> {
+pub(super) fn open(device: &Path) -> Result<File> {
     File::open(device).map_err(|cause| Error::call("open", device, cause))
 }
 
 /// As many bytes as there are, at most `length`.
-fn read_at(file: &File, shown: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
+pub(super) fn read_at(file: &File, shown: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -3,6 +3,7 @@
 #![allow(dead_code, missing_docs, missing_debug_implementations)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub mod ext4;
 mod sample;
 
 use std::cell::Cell;
