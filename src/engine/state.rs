@@ -226,7 +226,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::{Record, Stage, State};
+    use super::{BootImage, Fingerprint, Record, Stage, State};
 
     fn started() -> Record {
         Record::Started {
@@ -382,16 +382,31 @@ mod tests {
     }
 
     #[test]
-    fn a_renewed_plan_is_armed_again_and_nothing_stands_against_it() {
+    fn a_renewal_takes_the_place_of_what_was_armed() {
+        let image = |size| BootImage {
+            name: "initrd.img-1".into(),
+            size,
+            modified: (0, 0),
+        };
+        let hash = Fingerprint {
+            path: "/boot/grub/grub.cfg".into(),
+            hash: None,
+        };
         let state = after(&[
-            Record::Armed { images: vec![] },
+            Record::Armed {
+                images: vec![image(1)],
+            },
             Record::Refused { reason: "r".into() },
             Record::Renewed {
-                images: vec![],
-                fingerprints: vec![],
+                images: vec![image(2)],
+                fingerprints: vec![hash.clone()],
             },
         ]);
         assert_eq!((state.stage, state.reason), (Stage::Armed, None));
+        assert_eq!(
+            (state.images, state.fingerprints),
+            (vec![image(2)], vec![hash])
+        );
     }
 
     #[test]
