@@ -57,7 +57,22 @@ impl Migration {
         if !top.exists(Path::new(JOURNAL))? {
             return Ok(None);
         }
-        let journal = Journal::open(top, Path::new(JOURNAL))?;
+        Self::replay(top, Journal::open(top, Path::new(JOURNAL))?)
+    }
+
+    /// The same to be looked at only, also while another process is at work on it
+    /// (see [`Journal::look`]).
+    ///
+    /// # Errors
+    /// When the journal is damaged, or does not belong to the plan.
+    pub fn look(top: &Root) -> Result<Option<Self>, Error> {
+        if !top.exists(Path::new(JOURNAL))? {
+            return Ok(None);
+        }
+        Self::replay(top, Journal::look(top, Path::new(JOURNAL))?)
+    }
+
+    fn replay(top: &Root, journal: Journal) -> Result<Option<Self>, Error> {
         let Some(state) = State::after(journal.entries().iter().map(|entry| &entry.record)) else {
             return Ok(None);
         };

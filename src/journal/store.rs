@@ -23,11 +23,12 @@ pub struct Entry {
     pub record: Record,
 }
 
-/// An open journal, locked against a second rootshift until it is dropped.
+/// An open journal, locked against a second rootshift until it is dropped; or looked at.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
     path: PathBuf,
+    held: bool,
     end: u64,
     tag: u64,
     entries: Vec<Entry>,
@@ -42,7 +43,29 @@ impl Journal {
     /// [`Error::Damaged`] when a durable record does not match its checksum, its sequence number
     /// or its run; [`Error::Busy`] when another process holds it.
     pub fn open(root: &Root, path: &Path) -> Result<Self, Error> {
+        Self::open_at(root, path, false)?.or_busy()
+    }
+
+    /// The same to be looked at only, also while another process holds it: a record that is being
+    /// written at this moment is missing in it, and nothing can be appended then.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], as [`Journal::open`].
+    pub fn look(root: &Root, path: &Path) -> Result<Self, Error> {
         Self::open_at(root, path, false)
+    }
+
+    /// Whether this process holds it, and not another one.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    fn or_busy(self) -> Result<Self, Error> {
+        if self.held {
+            return Ok(self);
+        }
+        Err(Error::Busy { path: self.path })
     }
 
     /// Makes a new, empty journal. Durable with its first record.
@@ -50,7 +73,7 @@ impl Journal {
     /// # Errors
     /// When the file exists or can't be made.
     pub fn create(root: &Root, path: &Path, tag: u64) -> Result<Self, Error> {
-        let mut journal = Self::open_at(root, path, true)?;
+        let mut journal = Self::open_at(root, path, true)?.or_busy()?;
         journal.tag = tag;
         Ok(journal)
     }
@@ -58,9 +81,7 @@ impl Journal {
     fn open_at(root: &Root, path: &Path, create: bool) -> Result<Self, Error> {
         let full = root.path().join(path);
         let mut file = root.open_append(path, create)?;
-        if !locked(&file)? {
-            return Err(Error::Busy { path: full });
-        }
+        let held = locked(&file)?;
         let mut bytes = Vec::new();
         let read = file
             .seek(SeekFrom::Start(0))
@@ -83,6 +104,7 @@ impl Journal {
         Ok(Self {
             file,
             path: full,
+            held,
             end,
             tag,
             entries,
@@ -115,6 +137,10 @@ impl Journal {
     /// # Errors
     /// When it could not be made durable; the next opening drops what was written of it.
     pub fn append(&mut self, record: Record) -> Result<(), Error> {
+        if !self.held {
+            let path = self.path.clone();
+            return Err(Error::Busy { path });
+        }
         let sequence = self.entries.last().map_or(1, |entry| entry.sequence + 1);
         let payload = json::text(&record).map_err(|cause| Error::Encode {
             path: self.path.clone(),
@@ -307,6 +333,24 @@ mod tests {
             Journal::open(&root, Path::new(NAME)),
             Err(Error::Busy { .. })
         ));
+    }
+
+    #[test]
+    fn what_another_holds_can_be_looked_at_and_not_be_appended_to() {
+        let (folder, root) = folder();
+        let records = written(&root);
+        let path = Path::new(NAME);
+        assert!(Journal::look(&root, path).unwrap().is_held());
+        let held = Journal::open(&root, path).unwrap();
+        let mut looked = Journal::look(&root, path).unwrap();
+        assert!(!looked.is_held());
+        let seen: Vec<Record> = looked.entries().iter().map(|e| e.record.clone()).collect();
+        assert_eq!(seen, records);
+        let before = std::fs::read(folder.path().join(NAME)).unwrap();
+        let refused = looked.append(Record::Disarmed);
+        assert!(matches!(refused, Err(Error::Busy { .. })));
+        drop(held);
+        assert_eq!(std::fs::read(folder.path().join(NAME)).unwrap(), before);
     }
 
     #[test]

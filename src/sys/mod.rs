@@ -18,6 +18,7 @@ pub mod network;
 pub mod power;
 pub mod process;
 pub mod root;
+pub mod signal;
 pub mod socket;
 mod sort;
 mod spawn;
