@@ -39,6 +39,10 @@ pub const POINTS: &[&str] = &[
     "rollback-begun",
     "step-undone",
     "rollback-complete",
+    "finalize-begun",
+    "finalize-entry",
+    "finalize-tree",
+    "finalize-complete",
 ];
 
 /// Marks a fault point; does nothing in the shipped binary.

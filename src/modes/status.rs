@@ -1,17 +1,19 @@
 //! `rootshift status`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Error, session};
 use crate::cli::{Exit, Status};
 use crate::engine::home::Migration;
 use crate::engine::{Stage, State};
 use crate::report::print;
+use crate::report::progress::{Part, amount, noted};
+use crate::sys::Root;
 
 pub(super) fn run(options: &Status) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let found = match survey.top.as_ref() {
-        Some(top) => Migration::open(top)?,
+        Some(top) => Migration::look(top)?,
         None => None,
     };
     let Some(migration) = found else {
@@ -23,8 +25,13 @@ pub(super) fn run(options: &Status) -> Result<Exit, Error> {
         return Ok(Exit::Success);
     };
     let state = migration.state();
+    let deletion = Deletion::of(&survey.system, &migration);
     if options.json {
-        print::json(&session::json(state)?);
+        let mut told = session::json(state)?;
+        if let (Value::Object(fields), Some(deletion)) = (&mut told, &deletion) {
+            fields.insert("deletion".to_owned(), deletion.json());
+        }
+        print::json(&told);
         return Ok(Exit::Success);
     }
     let (stands, next) = in_words(state.stage);
@@ -34,8 +41,45 @@ pub(super) fn run(options: &Status) -> Result<Exit, Error> {
         session::layout_in_words(&migration.plan().layout)
     ));
     print_details(state, migration.plan().steps().len());
+    if let Some(deletion) = &deletion {
+        print::line(&deletion.in_words());
+    }
     print::line(&format!("Next: {next}"));
     Ok(Exit::Success)
+}
+
+/// A deletion of the old system that is not at its end.
+struct Deletion {
+    is_running: bool,
+    part: Option<Part>,
+}
+
+impl Deletion {
+    fn of(system: &Root, migration: &Migration) -> Option<Self> {
+        let is_running = !migration.journal().is_held();
+        (migration.state().stage == Stage::Finalizing).then(|| Self {
+            is_running,
+            part: noted(system),
+        })
+    }
+
+    fn json(&self) -> Value {
+        let (done, of) = (
+            self.part.map(|part| part.done),
+            self.part.map(|part| part.of),
+        );
+        json!({ "running": self.is_running, "entries": done, "of": of.flatten() })
+    }
+
+    fn in_words(&self) -> String {
+        let amount = self.part.map(amount).unwrap_or_default();
+        match (self.is_running, self.part) {
+            (true, None) => "Deleting: at work now".to_owned(),
+            (true, Some(_)) => format!("Deleting: at work now, {amount}"),
+            (false, None) => "Deleting: nobody is at work".to_owned(),
+            (false, Some(_)) => format!("Deleting: nobody is at work; stopped at {amount}"),
+        }
+    }
 }
 
 fn print_details(state: &State, steps: usize) {
@@ -98,7 +142,8 @@ fn in_words(stage: Stage) -> (&'static str, &'static str) {
         ),
         Stage::Finalizing => (
             "the old system is being deleted",
-            "`rootshift finalize` goes on with it",
+            "nothing: a systemd unit goes on with it, now or after the next boot; `rootshift finalize` \
+             does at once",
         ),
         Stage::Finalized => ("finalized: the new system is the only one", "nothing"),
     }
