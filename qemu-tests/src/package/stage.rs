@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 const UNITS: &str = "usr/lib/systemd/system";
-const VALIDATE: &str = "rootshift-validate.service";
+/// Started with every boot, each by its target.
+const WANTED: [&str; 2] = [
+    "multi-user.target.wants/rootshift-validate.service",
+    "timers.target.wants/rootshift-finalize.timer",
+];
 const HOOK: &str = "hooks/rootshift";
 const BOOT_SCRIPT: &str = "scripts/local-premount/rootshift";
 
@@ -33,8 +37,12 @@ pub(super) fn tree(
             0o755,
         )?;
     }
-    stage.folder(&root.join("initramfs-hooks/systemd"), ".service", UNITS)?;
-    stage.want(VALIDATE)?;
+    for end in [".service", ".timer"] {
+        stage.folder(&root.join("initramfs-hooks/systemd"), end, UNITS)?;
+    }
+    for wanted in WANTED {
+        stage.want(wanted)?;
+    }
     stage.folder(
         &root.join("batches"),
         ".json",
@@ -84,10 +92,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Started with every boot; shipped as a link, so that no maintainer script has to enable it.
-    fn want(&self, unit: &str) -> Result<()> {
-        let link = self.place(&format!("{UNITS}/multi-user.target.wants/{unit}"))?;
-        symlink(format!("../{unit}"), link)?;
+    /// Shipped as a link, so that no maintainer script has to enable it.
+    fn want(&self, wanted: &str) -> Result<()> {
+        let unit = wanted.rsplit('/').next().unwrap_or_default();
+        symlink(
+            format!("../{unit}"),
+            self.place(&format!("{UNITS}/{wanted}"))?,
+        )?;
         Ok(())
     }
 
@@ -124,6 +135,8 @@ mod tests {
             "initramfs-hooks/initramfs-tools/hooks/rootshift",
             "initramfs-hooks/initramfs-tools/scripts/local-premount/rootshift",
             "initramfs-hooks/systemd/rootshift-validate.service",
+            "initramfs-hooks/systemd/rootshift-finalize.service",
+            "initramfs-hooks/systemd/rootshift-finalize.timer",
             "batches/a.json",
             "batches/notes.txt",
             "schemas/a.schema.json",
@@ -152,13 +165,15 @@ mod tests {
                 .join("usr/share/rootshift/batches/notes.txt")
                 .exists()
         );
-        let wanted = staging
-            .join(UNITS)
-            .join("multi-user.target.wants")
-            .join(VALIDATE);
+        for wanted in WANTED {
+            let link = staging.join(UNITS).join(wanted);
+            assert!(fs::metadata(link).is_ok(), "{wanted} must lead to the unit");
+        }
         assert!(
-            fs::metadata(wanted).is_ok(),
-            "the link must lead to the unit"
+            staging
+                .join(UNITS)
+                .join("rootshift-finalize.service")
+                .is_file()
         );
         assert!(
             fs::read_to_string(staging.join("DEBIAN/control"))
