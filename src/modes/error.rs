@@ -1,7 +1,7 @@
 //! What a command ends with when it can't go on.
 
 use crate::cli::Exit;
-use crate::{documents, engine, journal, sys};
+use crate::{documents, engine, sys};
 
 /// A command's failure.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum Error {
     /// Nothing was ever armed here.
     #[error("nothing was armed on this machine; run `rootshift check`, then `rootshift arm`")]
     NothingArmed,
+    /// Something went wrong at boot, and the journal could not be told.
+    #[error("{0}")]
+    Unnoted(String),
     /// A document can't be used.
     #[error(transparent)]
     Document(Box<documents::Error>),
@@ -49,7 +52,7 @@ impl Error {
             Self::Usage(_) | Self::Document(_) => Exit::Usage,
             Self::NothingArmed => Exit::NotNow,
             Self::NotBtrfs => Exit::NotWell,
-            Self::NotRoot | Self::System(_) => Exit::Failure,
+            Self::NotRoot | Self::Unnoted(_) | Self::System(_) => Exit::Failure,
             Self::Engine(cause) => exit_of_engine(cause),
         }
     }
@@ -60,7 +63,7 @@ fn exit_of_engine(error: &engine::Error) -> Exit {
     match error {
         Engine::Document(_) | Engine::Unresolved(_) => Exit::Usage,
         Engine::NotNow(_) => Exit::NotNow,
-        Engine::Journal(cause) if matches!(**cause, journal::Error::Busy { .. }) => Exit::NotNow,
+        busy if busy.is_busy() => Exit::NotNow,
         Engine::Checks { .. } | Engine::Stale { .. } => Exit::NotWell,
         _ => Exit::Failure,
     }

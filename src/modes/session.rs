@@ -32,7 +32,10 @@ pub(super) fn survey() -> Result<Survey, Error> {
     survey
         .system
         .create_directories(Path::new(MOUNT_AT), 0o700)?;
-    mount::mount_top_level(&device, Path::new(MOUNT_AT))?;
+    let at = Path::new(MOUNT_AT);
+    // Where nothing can be written, what there is can still be said.
+    mount::mount_top_level(&device, at)
+        .or_else(|cause| mount::mount_top_level_read_only(&device, at).map_err(|_| cause))?;
     survey.top = Some(Root::open(Path::new(MOUNT_AT))?);
     Ok(survey)
 }

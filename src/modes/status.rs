@@ -1,14 +1,18 @@
 //! `rootshift status`.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::{Error, session};
 use crate::cli::{Exit, Status};
+use crate::documents::plan::JOURNAL;
 use crate::engine::home::Migration;
+use crate::engine::survey::Survey;
 use crate::engine::{Stage, State};
+use crate::journal::Journal;
 use crate::report::print;
 use crate::report::progress::{Part, amount, noted};
-use crate::sys::Root;
 
 pub(super) fn run(options: &Status) -> Result<Exit, Error> {
     let survey = session::survey()?;
@@ -24,27 +28,19 @@ pub(super) fn run(options: &Status) -> Result<Exit, Error> {
         }
         return Ok(Exit::Success);
     };
-    let state = migration.state();
-    let deletion = Deletion::of(&survey.system, &migration);
+    let deletion = Deletion::of(&survey, migration.state());
     if options.json {
-        let mut told = session::json(state)?;
+        let mut told = session::json(migration.state())?;
         if let (Value::Object(fields), Some(deletion)) = (&mut told, &deletion) {
             fields.insert("deletion".to_owned(), deletion.json());
         }
         print::json(&told);
         return Ok(Exit::Success);
     }
-    let (stands, next) = in_words(state.stage);
-    print::line(&format!("{}: {stands}", state.batch_id));
-    print::line(&format!(
-        "Layout: {}",
-        session::layout_in_words(&migration.plan().layout)
-    ));
-    print_details(state, migration.plan().steps().len());
-    if let Some(deletion) = &deletion {
+    show(&migration);
+    if let Some(deletion) = deletion {
         print::line(&deletion.in_words());
     }
-    print::line(&format!("Next: {next}"));
     Ok(Exit::Success)
 }
 
@@ -55,20 +51,18 @@ struct Deletion {
 }
 
 impl Deletion {
-    fn of(system: &Root, migration: &Migration) -> Option<Self> {
-        let is_running = !migration.journal().is_held();
-        (migration.state().stage == Stage::Finalizing).then(|| Self {
-            is_running,
-            part: noted(system),
+    fn of(survey: &Survey, state: &State) -> Option<Self> {
+        let top = survey.top.as_ref()?;
+        (state.stage == Stage::Finalizing).then(|| Self {
+            is_running: Journal::is_busy(top, Path::new(JOURNAL)),
+            part: noted(&survey.system),
         })
     }
 
     fn json(&self) -> Value {
-        let (done, of) = (
-            self.part.map(|part| part.done),
-            self.part.map(|part| part.of),
-        );
-        json!({ "running": self.is_running, "entries": done, "of": of.flatten() })
+        let done = self.part.map(|part| part.done);
+        let of = self.part.and_then(|part| part.of);
+        json!({ "running": self.is_running, "entries": done, "of": of })
     }
 
     fn in_words(&self) -> String {
@@ -80,6 +74,19 @@ impl Deletion {
             (false, Some(_)) => format!("Deleting: nobody is at work; stopped at {amount}"),
         }
     }
+}
+
+/// Where it stands, why, and what comes next.
+pub(super) fn show(migration: &Migration) {
+    let state = migration.state();
+    let (stands, next) = in_words(state.stage);
+    print::line(&format!("{}: {stands}", state.batch_id));
+    print::line(&format!(
+        "Layout: {}",
+        session::layout_in_words(&migration.plan().layout)
+    ));
+    print_details(state, migration.plan().steps().len());
+    print::line(&format!("Next: {next}"));
 }
 
 fn print_details(state: &State, steps: usize) {

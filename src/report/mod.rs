@@ -4,5 +4,6 @@ pub mod log_file;
 pub mod plymouth;
 pub mod print;
 pub mod progress;
+pub mod signs;
 pub mod time;
 pub mod units;

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 const UNITS: &str = "usr/lib/systemd/system";
-/// Started with every boot, each by its target.
-const WANTED: [&str; 2] = [
-    "multi-user.target.wants/rootshift-validate.service",
-    "timers.target.wants/rootshift-finalize.timer",
+/// Each with the target that starts it.
+const WANTED: [(&str, &str); 3] = [
+    ("rootshift-validate.service", "multi-user.target"),
+    ("rootshift-emergency.service", "emergency.target"),
+    ("rootshift-finalize.timer", "timers.target"),
 ];
 const HOOK: &str = "hooks/rootshift";
 const BOOT_SCRIPT: &str = "scripts/local-premount/rootshift";
@@ -40,8 +41,8 @@ pub(super) fn tree(
     for end in [".service", ".timer"] {
         stage.folder(&root.join("initramfs-hooks/systemd"), end, UNITS)?;
     }
-    for wanted in WANTED {
-        stage.want(wanted)?;
+    for (unit, target) in WANTED {
+        stage.want(unit, target)?;
     }
     stage.folder(
         &root.join("batches"),
@@ -92,13 +93,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Shipped as a link, so that no maintainer script has to enable it.
-    fn want(&self, wanted: &str) -> Result<()> {
-        let unit = wanted.rsplit('/').next().unwrap_or_default();
-        symlink(
-            format!("../{unit}"),
-            self.place(&format!("{UNITS}/{wanted}"))?,
-        )?;
+    /// Started with this target; shipped as a link, so that no maintainer script has to enable it.
+    fn want(&self, unit: &str, target: &str) -> Result<()> {
+        let link = self.place(&format!("{UNITS}/{target}.wants/{unit}"))?;
+        symlink(format!("../{unit}"), link)?;
         Ok(())
     }
 
@@ -135,6 +133,7 @@ mod tests {
             "initramfs-hooks/initramfs-tools/hooks/rootshift",
             "initramfs-hooks/initramfs-tools/scripts/local-premount/rootshift",
             "initramfs-hooks/systemd/rootshift-validate.service",
+            "initramfs-hooks/systemd/rootshift-emergency.service",
             "initramfs-hooks/systemd/rootshift-finalize.service",
             "initramfs-hooks/systemd/rootshift-finalize.timer",
             "batches/a.json",
@@ -165,16 +164,15 @@ mod tests {
                 .join("usr/share/rootshift/batches/notes.txt")
                 .exists()
         );
-        for wanted in WANTED {
+        for wanted in [
+            "multi-user.target.wants/rootshift-validate.service",
+            "emergency.target.wants/rootshift-emergency.service",
+            "timers.target.wants/rootshift-finalize.timer",
+            "rootshift-finalize.service",
+        ] {
             let link = staging.join(UNITS).join(wanted);
             assert!(fs::metadata(link).is_ok(), "{wanted} must lead to the unit");
         }
-        assert!(
-            staging
-                .join(UNITS)
-                .join("rootshift-finalize.service")
-                .is_file()
-        );
         assert!(
             fs::read_to_string(staging.join("DEBIAN/control"))
                 .unwrap()

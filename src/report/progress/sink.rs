@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::note::Noted;
 use super::{Moment, Sink, render};
+use crate::report::signs::{Sign, give};
 use crate::report::{plymouth, print};
 use crate::sys::{Root, console};
 
@@ -48,10 +49,15 @@ pub fn for_long_work(system: &Root, as_service: bool) -> Vec<Box<dyn Sink>> {
     sinks
 }
 
-/// For the initramfs: the kernel log, and the splash screen when it answers.
+/// For the initramfs: who watches over this process, and where progress is wanted the kernel log,
+/// and the splash screen when it answers.
 #[must_use]
-pub fn for_boot() -> Vec<Box<dyn Sink>> {
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Logged {})];
+pub fn for_boot(is_wanted: bool) -> Vec<Box<dyn Sink>> {
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(SignOfLife {})];
+    if !is_wanted {
+        return sinks;
+    }
+    sinks.push(Box::new(Logged {}));
     if let Some(splash) = plymouth::Plymouth::connect(plymouth::SOCKET) {
         sinks.push(Box::new(splash));
     }
@@ -118,6 +124,19 @@ impl Sink for Lines {
             let _ = writeln!(self.out, "rootshift: {text}");
             self.last = text;
         }
+    }
+}
+
+/// Whatever moves is alive.
+struct SignOfLife {}
+
+impl Sink for SignOfLife {
+    fn interval(&self) -> u64 {
+        1_000
+    }
+
+    fn show(&mut self, _moment: &Moment) {
+        give(Sign::Alive);
     }
 }
 
