@@ -105,8 +105,7 @@ fn cut_everywhere_on(mut disk: Disk) {
     let steps = disk.arm(After::Reboot).steps().len();
     let armed = disk.keep_copy("armed.img");
     let mut cuts = 0;
-    let later = |point: &str| is_of_rollback(point) || point.starts_with("finalize-");
-    for point in POINTS.iter().filter(|point| !later(point)) {
+    for point in POINTS.iter().filter(|point| !is_of_rollback(point)) {
         let before = cuts;
         for at in passages(point) {
             if !thorough && !is_sampled(&at, steps) {
