@@ -330,6 +330,10 @@ impl Disk {
     fn command_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Command {
         const SCRIPT: &str = r#"
             set -e
+            # What other tests have mounted stays theirs alone.
+            for other in $(grep -o ' /[^ ]*/rootshift-loop-[^ ]*' /proc/mounts); do
+                umount -l "$other" 2>/dev/null || true
+            done
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
             mount -t tmpfs run "$TOP/run"
             [ -z "$OTHER" ] || mount -o subvolid=5 "$OTHER" "$TOP/ml"
