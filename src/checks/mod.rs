@@ -28,6 +28,7 @@ mod root_flags;
 mod services;
 mod subvolumes;
 mod swap_file;
+mod twins;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 pub use error::Error;
 pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
+pub use twins::twin_devices;
 
 use names::{Kind, Known};
 

@@ -6,6 +6,7 @@ use super::{Error, check, session};
 use crate::cli::{Exit, Run};
 use crate::documents::batch::Phase;
 use crate::documents::library::Bundle;
+use crate::engine::conversions;
 use crate::engine::home::Migration;
 use crate::engine::run::{Ran, Runner, select};
 use crate::engine::survey::Survey;
@@ -22,6 +23,7 @@ pub(super) fn run(options: &Run) -> Result<Exit, Error> {
             return Err(Error::Usage(what.into()));
         }
     };
+    conversions::refuse(&bundle.batch.layout)?;
     let phases = select(&bundle, options.phase.as_deref())?;
     let mut migration = of_this_batch(&survey, &bundle)?;
     let context = survey.context(&bundle.batch.layout);
