@@ -61,6 +61,13 @@ impl Journal {
         Self::replayed(root.open_read(path)?, true, root.path().join(path))
     }
 
+    /// Whether another process holds the journal at `path`, and so is at work. Not known is no.
+    #[must_use]
+    pub fn is_busy(root: &Root, path: &Path) -> bool {
+        let lock = |file: File| sys::process::lock_exclusive(&file);
+        matches!(root.open_read(path).and_then(lock), Ok(false))
+    }
+
     /// Makes a new, empty journal with room for all of a migration's records, as far as the file
     /// system can reserve it. Durable with its first record.
     ///
@@ -375,7 +382,9 @@ mod tests {
     fn two_at_once_are_told_apart() {
         let (_folder, root) = folder();
         written(&root);
+        assert!(!Journal::is_busy(&root, Path::new(NAME)));
         let _held = Journal::open(&root, Path::new(NAME)).unwrap();
+        assert!(Journal::is_busy(&root, Path::new(NAME)));
         assert!(matches!(
             Journal::open(&root, Path::new(NAME)),
             Err(Error::Busy { .. })

@@ -12,7 +12,7 @@ use crate::report::units::{bytes, seconds};
 
 pub(super) fn run(options: &Log, verbose: bool) -> Result<Exit, Error> {
     let survey = session::survey()?;
-    let migration = session::migration(session::top(&survey)?)?;
+    let migration = session::look(session::top(&survey)?)?;
     let entries = migration.journal().entries();
     if options.json {
         let mut records = Vec::new();

@@ -1,17 +1,23 @@
 //! `rootshift status`.
 
-use serde_json::json;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use super::{Error, session};
 use crate::cli::{Exit, Status};
+use crate::documents::plan::JOURNAL;
 use crate::engine::home::Migration;
+use crate::engine::survey::Survey;
 use crate::engine::{Stage, State};
+use crate::journal::Journal;
 use crate::report::print;
+use crate::report::progress::{Part, amount, noted};
 
 pub(super) fn run(options: &Status) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let found = match survey.top.as_ref() {
-        Some(top) => Migration::open(top)?,
+        Some(top) => Migration::look(top)?,
         None => None,
     };
     let Some(migration) = found else {
@@ -22,12 +28,52 @@ pub(super) fn run(options: &Status) -> Result<Exit, Error> {
         }
         return Ok(Exit::Success);
     };
+    let deletion = Deletion::of(&survey, migration.state());
     if options.json {
-        print::json(&session::json(migration.state())?);
-    } else {
-        show(&migration);
+        let mut told = session::json(migration.state())?;
+        if let (Value::Object(fields), Some(deletion)) = (&mut told, &deletion) {
+            fields.insert("deletion".to_owned(), deletion.json());
+        }
+        print::json(&told);
+        return Ok(Exit::Success);
+    }
+    show(&migration);
+    if let Some(deletion) = deletion {
+        print::line(&deletion.in_words());
     }
     Ok(Exit::Success)
+}
+
+/// A deletion of the old system that is not at its end.
+struct Deletion {
+    is_running: bool,
+    part: Option<Part>,
+}
+
+impl Deletion {
+    fn of(survey: &Survey, state: &State) -> Option<Self> {
+        let top = survey.top.as_ref()?;
+        (state.stage == Stage::Finalizing).then(|| Self {
+            is_running: Journal::is_busy(top, Path::new(JOURNAL)),
+            part: noted(&survey.system),
+        })
+    }
+
+    fn json(&self) -> Value {
+        let done = self.part.map(|part| part.done);
+        let of = self.part.and_then(|part| part.of);
+        json!({ "running": self.is_running, "entries": done, "of": of })
+    }
+
+    fn in_words(&self) -> String {
+        let amount = self.part.map(amount).unwrap_or_default();
+        match (self.is_running, self.part) {
+            (true, None) => "Deleting: at work now".to_owned(),
+            (true, Some(_)) => format!("Deleting: at work now, {amount}"),
+            (false, None) => "Deleting: nobody is at work".to_owned(),
+            (false, Some(_)) => format!("Deleting: nobody is at work; stopped at {amount}"),
+        }
+    }
 }
 
 /// Where it stands, why, and what comes next.
@@ -103,7 +149,8 @@ fn in_words(stage: Stage) -> (&'static str, &'static str) {
         ),
         Stage::Finalizing => (
             "the old system is being deleted",
-            "`rootshift finalize` goes on with it",
+            "nothing: a systemd unit goes on with it, now or after the next boot; `rootshift finalize` \
+             does at once",
         ),
         Stage::Finalized => ("finalized: the new system is the only one", "nothing"),
     }
