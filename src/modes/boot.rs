@@ -13,8 +13,8 @@ use crate::documents::plan::FilesystemIdentity;
 use crate::engine::boot::{Found, Next, boot};
 use crate::engine::home::{FrozenPlan, Migration};
 use crate::engine::others::{mount_of_plan, patience_at_boot, unmount_all};
-use crate::report::log_file;
 use crate::report::progress::for_boot;
+use crate::report::{boot_log, log_file};
 use crate::sys::{Root, block, clock, mount, power};
 
 /// Where the exit status says what a machine would have done (`--no-reboot`).
@@ -64,6 +64,10 @@ fn decide(options: &Boot) -> Result<Next, Error> {
     system.create_directories(mount_at, 0o700)?;
     mount::mount_top_level(device, mount_at)?;
     let next = with_top_level(&system, mount_at, &frozen, &options.console);
+    boot_log::keep(
+        mount_at,
+        next.as_ref().err().map(ToString::to_string).as_deref(),
+    );
     unmount_all(&system, &frozen.plan, mount_at);
     if let Err(error) = mount::unmount(mount_at) {
         log::warn!("{error}"); // all that matters is durable; the root is still the one to boot

@@ -10,6 +10,7 @@ mod lint;
 mod log;
 mod new;
 mod plan;
+mod recover;
 mod report;
 mod restore;
 mod rollback;
@@ -31,9 +32,8 @@ use crate::report::{log_file, print};
 /// # Errors
 /// With one line that names the thing and the remedy.
 pub fn run(options: &Options) -> Result<Exit, Error> {
-    let verbose = options.verbose;
     if !matches!(options.command, Command::Boot(_)) {
-        log_file::to_terminal(verbose);
+        log_file::to_terminal(options.verbose);
     }
     match &options.command {
         Command::Check(options) => check::run(options),
@@ -43,7 +43,6 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Boot(options) => boot::run(options),
         Command::Validate(options) => validate::run(options),
         Command::Status(options) => status::run(options),
-        Command::Log(options) => log::run(options, verbose),
         Command::Rollback(options) => rollback::run(options),
         Command::Finalize(options) => finalize::run(options),
         Command::Version(_) => {
@@ -70,6 +69,8 @@ pub fn run_tool(options: &Options) -> Result<Exit, Error> {
     log_file::to_terminal(options.verbose || run_verbose);
     match &options.command {
         Command::Restore(options) => restore::run(options),
+        Command::Log(shown) => log::run(shown, options.verbose),
+        Command::Recover(options) => recover::run(options),
         Command::Report(options) => report::run(options),
         Command::Run(options) => run::run(options),
         Command::Lint(options) => lint::run(options),

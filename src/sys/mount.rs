@@ -129,6 +129,12 @@ pub fn unmount(target: &Path) -> Result<()> {
     }
 }
 
+/// Takes a mount out of everybody's sight; it lives on for those who have it open.
+pub fn detach(target: &Path) -> Result<()> {
+    let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+    nix::mount::umount2(target, flags).map_err(|cause| Error::call("unmount", target, cause))
+}
+
 /// Gives this process a mount table of its own: what it mounts, nobody else sees, and it is gone
 /// with the process, however that ends.
 pub fn private_namespace() -> Result<()> {
