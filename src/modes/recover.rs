@@ -26,12 +26,12 @@ pub(super) fn run(options: &Recover) -> Result<Exit, Error> {
     if !process::effective_user_is_root() {
         return Err(Error::NotRoot);
     }
-    if let Some(other) = at_work()? {
+    let mut survey = Survey::of(Path::new("/"))?;
+    if let Some(other) = at_work(&survey)? {
         return not_now(&format!(
             "another rootshift is at work (process {other}); wait for it to end"
         ));
     }
-    let mut survey = Survey::of(Path::new("/"))?;
     mount_top(&mut survey)?;
     let mut migration = migration(&survey)?;
     let mut machine = Machine {

@@ -5,31 +5,48 @@ use std::path::{Path, PathBuf};
 use super::{Leftover, Machine, PLACES, staged};
 use crate::documents::plan::HOME;
 use crate::engine::look::Look;
+use crate::engine::survey::Survey;
 use crate::engine::{Error, Stage, initramfs};
 use crate::sys::Root;
+use crate::sys::mount::{Mount, parse_mountinfo};
 
 /// Where commands of a running system replace files.
 const REPLACED_IN: [&str; 4] = ["etc", "etc/default", "etc/initramfs-tools", "boot/grub"];
 
-/// The number of another rootshift that runs.
+/// The number of another rootshift that runs on this root.
 ///
 /// # Errors
 /// When /proc can't be read.
-pub fn at_work() -> Result<Option<u32>, Error> {
+pub fn at_work(survey: &Survey) -> Result<Option<u32>, Error> {
     let processes = Root::open(Path::new("/proc"))?;
     for name in processes.list(Path::new("."))? {
         let Some(number) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        // Gone meanwhile, or somebody else's.
-        let command = processes.read_text(&Path::new(&name).join("comm"));
-        let command = command.unwrap_or_default();
+        // Gone meanwhile: it is not at work any more.
+        let read = |file: &str| {
+            processes
+                .read_text(&Path::new(&name).join(file))
+                .unwrap_or_default()
+        };
+        let command = read("comm");
         let ours = ["rootshift", "rootshift-tools"].contains(&command.trim_end());
-        if ours && number != std::process::id() {
+        if ours && number != std::process::id() && is_root_of(survey, &read("mountinfo")) {
             return Ok(Some(number));
         }
     }
     Ok(None)
+}
+
+/// Whether a process with these mounts has our root; one in a container has another.
+fn is_root_of(survey: &Survey, mountinfo: &str) -> bool {
+    let theirs = parse_mountinfo(mountinfo);
+    let place = |mounts: &[Mount]| {
+        let mut mounts = mounts.iter().rev();
+        let root = mounts.find(|mount| mount.mount_point == Path::new("/"));
+        root.map(|mount| (mount.device.clone(), mount.root.clone()))
+    };
+    place(&theirs) == place(&survey.mounts)
 }
 
 /// All that is found, in the order in which it is tidied.

@@ -170,7 +170,8 @@ impl Standing {
                 self.next(commands, what, together);
             }
         }
-        if let (true, Some(last)) = (state.stage == Stage::Failed, state.checkpoints.last()) {
+        let half = state.stage == Stage::Failed && state.has_work();
+        if let (true, Some(last)) = (half, state.checkpoints.last()) {
             let back = format!("rootshift rollback --to {}", commands::quoted(last));
             let what = "Or go back to the last checkpoint, and go on from there at the next boot:";
             self.next(commands, what, &[&back]);
@@ -230,11 +231,12 @@ impl Standing {
         let Some(problem) = facts.problem else {
             return;
         };
-        let known = |why: &String| {
-            let why = why.trim_end_matches('.');
-            why.contains(problem) || problem.contains(why)
-        };
-        if !self.why.iter().any(known) {
+        let trouble = facts.look.trouble.as_ref().map(ToString::to_string);
+        let state = facts.look.state.as_ref();
+        let reason = state.and_then(|state| state.reason.as_deref());
+        let told = [trouble.as_deref(), reason];
+        let is_told = |why: &&str| why.contains(problem) || problem.contains(*why);
+        if !told.iter().flatten().any(is_told) {
             self.why.push(format!(
                 "The last warning of this boot: {}",
                 sentence(problem)
