@@ -89,6 +89,19 @@ pub struct Standing {
     pub next: Vec<Act>,
 }
 
+/// What `rootshift status --json` prints. Without a journal that can be used its keys are missing,
+/// and `stage` is `idle` or `unknown`.
+#[cfg(feature = "schema")]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct StatusDocument {
+    /// What the journal says.
+    #[serde(flatten)]
+    pub state: Option<State>,
+    /// What a person is told.
+    #[serde(flatten)]
+    pub standing: Standing,
+}
+
 impl Standing {
     /// Follows from what was seen.
     #[must_use]
