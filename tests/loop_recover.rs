@@ -123,85 +123,64 @@ fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|cause| panic!("{cause}: {ran:?}"))
 }
 
+const OLD: &str = "The old system is root (the top level of the disk).";
+const NEW: &str = "The new system is root (the subvolume @).";
+
 #[test]
 fn status_leads_through_a_whole_life() {
     let disk = with_programs();
     let ran = disk.run_inside("status");
-    assert_says(
-        &ran,
-        0,
-        &["Root is the top level of the disk.", "Nothing is armed."],
-    );
+    let wanted = ["Root is the top level of the disk.", "Nothing is armed."];
+    assert_says(&ran, 0, &wanted);
     assert_offers(&ran, &["rootshift check"]);
     disk.arm(After::Reboot);
     let ran = disk.run_inside("status");
-    let old = "The old system is root (the top level of the disk).";
-    assert_says(
-        &ran,
-        0,
-        &[old, "the next boot carries it out", "Layout: @ at /,"],
-    );
+    let wanted = [OLD, "the next boot carries it out", "Layout: @ at /,"];
+    assert_says(&ran, 0, &wanted);
     assert_offers(&ran, &["reboot", "rootshift disarm"]);
+    through_the_trial(&disk);
+    assert_eq!(disk.run_in_new_system("rollback --yes").code, 0);
+    let ran = disk.run_in_new_system("status");
+    let wanted = [NEW, "The next boot goes back", "Asked for by hand."];
+    assert_says(&ran, 0, &wanted);
+    assert_offers(&ran, &["reboot"]);
+    assert_eq!(disk.boot(), 0);
+    back_in_the_old_system(&disk);
+}
 
+fn through_the_trial(disk: &Disk) {
     assert_eq!(disk.boot(), WOULD_REBOOT);
     assert_eq!(disk.boot(), 0);
     let ran = disk.run_in_new_system("status");
-    let new = "The new system is root (the subvolume @).";
-    assert_says(
-        &ran,
-        0,
-        &[new, "This is boot 1 of 3;", "No validation has passed"],
-    );
-    assert_offers(
-        &ran,
-        &["rootshift validate", "rootshift rollback && reboot"],
-    );
-    append(
-        &disk,
-        Record::NotValidated {
-            problems: vec!["the boot loader agrees: it does not".into()],
-        },
-    );
+    let wanted = [NEW, "This is boot 1 of 3;", "No validation has passed"];
+    assert_says(&ran, 0, &wanted);
+    let back = "rootshift rollback && reboot";
+    assert_offers(&ran, &["rootshift validate", back]);
+    let problems = vec!["the boot loader agrees: it does not".into()];
+    append(disk, Record::NotValidated { problems });
     let ran = disk.run_in_new_system("status");
-    assert_says(&ran, 0, &[new, "The boot loader agrees: it does not."]);
-    append(
-        &disk,
-        Record::Validated {
-            passed: 5,
-            failed: 0,
-            at: None,
-        },
-    );
+    assert_says(&ran, 0, &[NEW, "The boot loader agrees: it does not."]);
+    let validated = Record::Validated {
+        passed: 5,
+        failed: 0,
+        at: None,
+    };
+    append(disk, validated);
     let ran = disk.run_in_new_system("status");
-    assert_says(
-        &ran,
-        0,
-        &[new, "passed its validation", "This can't be undone"],
-    );
-    assert_offers(
-        &ran,
-        &["rootshift finalize", "rootshift rollback && reboot"],
-    );
+    let wanted = [NEW, "passed its validation", "This can't be undone"];
+    assert_says(&ran, 0, &wanted);
+    assert_offers(&ran, &["rootshift finalize", back]);
+}
 
-    assert_eq!(disk.run_in_new_system("rollback --yes").code, 0);
-    let ran = disk.run_in_new_system("status");
-    assert_says(
-        &ran,
-        0,
-        &[new, "The next boot goes back", "Asked for by hand."],
-    );
-    assert_offers(&ran, &["reboot"]);
-    assert_eq!(disk.boot(), 0);
+fn back_in_the_old_system(disk: &Disk) {
     let ran = disk.run_inside("status");
     let kept = "Kept aside: @.rolled-back-1, @home.rolled-back-1, @var_log.rolled-back-1.";
-    assert_says(&ran, 0, &[old, "Rolled back", kept, "Asked for by hand."]);
+    assert_says(&ran, 0, &[OLD, "Rolled back", kept, "Asked for by hand."]);
     assert_offers(&ran, &["rootshift disarm"]);
-    kept_is_deleted_by_the_commands_that_status_prints(&disk, &ran);
+    kept_is_deleted_by_the_commands_that_status_prints(disk, &ran);
     let status = json(&disk.run_inside("status --json"));
-    assert_eq!(
-        (&status["stage"], &status["root"]),
-        (&"rolled-back".into(), &"old".into())
-    );
+    assert_eq!(status["stage"], "rolled-back");
+    assert_eq!(status["root"], "old");
     assert_eq!(status["root_agrees"], true);
     assert_eq!(status["next"][0]["commands"][0], "rootshift disarm");
 }
@@ -337,7 +316,7 @@ fn a_journal_that_can_not_be_used_leaves_a_person_with_more_than_an_error() {
         bytes.extend(frame::encode(sequence, tag, br#"{"from-the-future":{}}"#).unwrap());
     });
     let ran = disk.run_in_new_system("status");
-    let read = format!("Its first {records} records can be read");
+    let read = format!("What can be read of it (records: {records})");
     let wanted = [
         "The new system is root",
         "by another version",
@@ -355,7 +334,7 @@ fn a_journal_that_can_not_be_used_leaves_a_person_with_more_than_an_error() {
     let wanted = [
         "The new system is root",
         "damaged at byte 512",
-        "Its first 1 records",
+        "(records: 1) ends with the old system",
     ];
     assert_says(&ran, 3, &wanted);
     assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
@@ -482,7 +461,7 @@ fn the_initramfs_says_where_it_stands_too() {
     let ran = machine(&disk, "-t tmpfs image", "size=64m", script);
     let wanted = [
         "No system is root yet: this is the initramfs.",
-        "It is on trial",
+        "The new system is on trial",
     ];
     assert_says(&ran, 0, &wanted);
     assert_offers(&ran, &["exit", "reboot -f"]);

@@ -56,11 +56,13 @@ fn lines(
     })
 }
 
+type Say = dyn Fn(Level, &str) + Send + Sync;
+
 /// Hands on whole lines: simplelog's own `WriteLogger` writes a record in several pieces, and each
 /// would be a message of the kernel's.
 struct LineLogger {
     level: LevelFilter,
-    say: Box<dyn Fn(Level, &str) + Send + Sync>,
+    say: Box<Say>,
 }
 
 impl Log for LineLogger {

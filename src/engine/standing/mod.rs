@@ -197,6 +197,10 @@ impl Standing {
         let say = &mut self.r#where;
         let plan = facts.look.plan.as_ref().map(|frozen| &frozen.plan);
         match (state.stage, plan) {
+            (Stage::Committed, Some(plan)) if state.trials == 0 => say.push(format!(
+                "It has not been started yet, and has {} boots to pass in.",
+                plan.trial_boots
+            )),
             (Stage::Committed, Some(plan)) => say.push(format!(
                 "This is boot {} of {}; the boot after the last one goes back by itself.",
                 state.trials, plan.trial_boots
@@ -215,7 +219,10 @@ impl Standing {
         }
         list(say, "Open steps:", &state.open);
         list(say, "Failed, and done without:", &state.tolerated);
-        list(say, "Checkpoints:", &state.checkpoints);
+        let over = [Stage::RolledBack, Stage::Disarmed, Stage::Finalized];
+        if !over.contains(&state.stage) {
+            list(say, "Checkpoints:", &state.checkpoints);
+        }
         list(say, "Kept aside:", &state.kept);
     }
 
@@ -254,6 +261,10 @@ impl Standing {
                 "The last warning of this boot: {}",
                 sentence(problem)
             ));
+            if state.is_some_and(|state| state.stage == Stage::Armed) {
+                let what = "Look what stands in the way:";
+                self.next(commands, what, &["rootshift check"]);
+            }
         }
         let what = "Read all that this boot said:";
         match facts.seen {

@@ -148,14 +148,14 @@ fn on_the_way_back(stage: Stage) -> Words {
 fn of_the_new_system(stage: Stage) -> Words {
     let (stands, why, safe, not_safe, next): (_, _, _, _, Next) = match stage {
         Stage::Committed => (
-            "It is on trial: it has not passed its validation yet. The old system is whole.",
+            "The new system is on trial: no validation has passed yet. The old one is whole.",
             Some("No validation has passed since the commit; it runs at the end of a boot."),
             BOTH_ARE_WHOLE,
             BY_HAND,
             &[VALIDATE, BACK, LOG],
         ),
         Stage::Validated => (
-            "It has passed its validation. The old system is whole.",
+            "The new system has passed its validation. The old one is whole.",
             None,
             BOTH_ARE_WHOLE,
             BY_HAND,

@@ -75,26 +75,18 @@ fn said(standing: &Standing) -> String {
     parts.map(|part| part.join(" ")).join(" | ")
 }
 
-/// Of each stage: the records that lead to it, which root, what has to be said and typed.
-fn stages() -> Vec<(Vec<Record>, Seen, &'static str, Vec<&'static str>)> {
-    let begun = |by: &str| Record::RollbackBegun { reason: reason(by) };
-    let back = Record::RolledBack {
-        kept: vec!["@.rolled-back-1".into()],
-    };
-    let validated = Record::Validated {
-        passed: 5,
-        failed: 0,
-        at: None,
-    };
-    let asked = Record::RollbackRequested {
-        reason: reason("asked for by hand"),
-    };
+/// The records that lead to a stage, which root, what has to be said and typed.
+type Case = (Vec<Record>, Seen, &'static str, Vec<&'static str>);
+
+const AGAIN: &str = "sudo rootshift disarm && sudo rootshift arm";
+const ROLLBACK: &str = "sudo rootshift rollback && sudo reboot";
+
+fn before_the_commit() -> Vec<Case> {
     let refused = Record::Refused {
         reason: reason("the plan is stale: /etc/fstab was changed since"),
     };
-    let rollback = "sudo rootshift rollback && sudo reboot";
-    let again = "sudo rootshift disarm && sudo rootshift arm";
-    let mut all = vec![
+    let begun = Record::Begun { step: "x".into() };
+    vec![
         (
             vec![],
             Seen::Old,
@@ -111,14 +103,10 @@ fn stages() -> Vec<(Vec<Record>, Seen, &'static str, Vec<&'static str>)> {
             vec![armed(), refused],
             Seen::Old,
             "/etc/fstab was changed since",
-            vec!["sudo rootshift check", again],
+            vec!["sudo rootshift check", AGAIN],
         ),
         (
-            vec![
-                armed(),
-                Record::Attempt { number: 2 },
-                Record::Begun { step: "x".into() },
-            ],
+            vec![armed(), Record::Attempt { number: 2 }, begun],
             Seen::Old,
             "Open steps: x",
             vec!["sudo reboot", "sudo rootshift disarm"],
@@ -127,7 +115,7 @@ fn stages() -> Vec<(Vec<Record>, Seen, &'static str, Vec<&'static str>)> {
             vec![armed(), failed()],
             Seen::Old,
             "it broke; and its recovery failed: that broke too",
-            vec!["sudo rootshift check", again],
+            vec!["sudo rootshift check", AGAIN],
         ),
         (
             vec![armed(), Record::Disarmed],
@@ -135,22 +123,60 @@ fn stages() -> Vec<(Vec<Record>, Seen, &'static str, Vec<&'static str>)> {
             "taken back",
             vec!["sudo rootshift arm"],
         ),
-    ];
+    ]
+}
+
+fn validated() -> Record {
+    Record::Validated {
+        passed: 5,
+        failed: 0,
+        at: None,
+    }
+}
+
+fn after_the_commit() -> Vec<Case> {
     let on = |more: &[Record]| [&[armed(), Record::Committed], more].concat();
-    let trial = Record::Trial { number: 2 };
-    all.extend([
+    let end = Record::Finalized { entries: 1 };
+    vec![
         (
-            on(&[trial]),
+            on(&[Record::Trial { number: 2 }]),
             Seen::New,
             "on trial",
-            vec!["sudo rootshift validate", rollback],
+            vec!["sudo rootshift validate", ROLLBACK],
         ),
         (
-            on(std::slice::from_ref(&validated)),
+            on(&[validated()]),
             Seen::New,
             "passed its validation",
-            vec!["sudo rootshift finalize", rollback],
+            vec!["sudo rootshift finalize", ROLLBACK],
         ),
+        (
+            on(&[validated(), Record::FinalizeBegun]),
+            Seen::New,
+            "no way back",
+            vec!["sudo rootshift finalize"],
+        ),
+        (
+            on(&[validated(), Record::FinalizeBegun, end]),
+            Seen::New,
+            "nothing left to do",
+            vec!["sudo rootshift log"],
+        ),
+    ]
+}
+
+fn on_the_way_back() -> Vec<Case> {
+    let on = |more: &[Record]| [&[armed(), Record::Committed], more].concat();
+    let asked = Record::RollbackRequested {
+        reason: reason("asked for by hand"),
+    };
+    let begun = Record::RollbackBegun {
+        reason: reason("no pass in 3 boots"),
+    };
+    let back = Record::RolledBack {
+        kept: vec!["@.rolled-back-1".into()],
+    };
+    vec![
         (
             on(&[asked]),
             Seen::New,
@@ -158,35 +184,22 @@ fn stages() -> Vec<(Vec<Record>, Seen, &'static str, Vec<&'static str>)> {
             vec!["sudo reboot"],
         ),
         (
-            on(&[begun("no pass in 3 boots")]),
+            on(std::slice::from_ref(&begun)),
             Seen::Old,
             "No pass in 3 boots.",
             vec!["sudo reboot", "sudo rootshift log"],
         ),
         (
-            on(&[begun("no pass in 3 boots"), back]),
+            on(&[begun, back]),
             Seen::Old,
             "Kept aside: @.rolled-back-1.",
             vec!["sudo rootshift disarm"],
         ),
-        (
-            on(&[validated.clone(), Record::FinalizeBegun]),
-            Seen::New,
-            "no way back",
-            vec!["sudo rootshift finalize"],
-        ),
-        (
-            on(&[
-                validated,
-                Record::FinalizeBegun,
-                Record::Finalized { entries: 1 },
-            ]),
-            Seen::New,
-            "nothing left to do",
-            vec!["sudo rootshift log"],
-        ),
-    ]);
-    all
+    ]
+}
+
+fn stages() -> Vec<Case> {
+    [before_the_commit(), after_the_commit(), on_the_way_back()].concat()
 }
 
 #[test]
@@ -324,7 +337,7 @@ fn a_damaged_journal_leaves_what_is_known_what_is_safe_and_a_way_on() {
     let text = said(&standing);
     for wanted in [
         "The new system is root (the subvolume @).",
-        "Its first 3 records can be read; after them the new system was to be root.",
+        "What can be read of it (records: 3) ends with the new system as root",
         "damaged at byte 512",
         "Rebooting: this system starts again.",
     ] {

@@ -19,7 +19,8 @@ pub(super) fn tell(standing: &mut Standing, facts: &Facts, trouble: &Error, comm
             "old"
         };
         standing.r#where.push(format!(
-            "Its first {last} records can be read; after them the {root} system was to be root."
+            "What can be read of it (records: {last}) ends with the {root} system as root; more \
+             may have come after."
         ));
     }
     standing.why.push(super::sentence(&trouble.to_string()));
@@ -51,8 +52,8 @@ fn what_a_reboot_does(facts: &Facts) -> String {
 fn remedies(standing: &mut Standing, facts: &Facts, trouble: &Error, commands: &Commands) {
     match trouble {
         Error::Journal(cause) if matches!(**cause, journal::Error::OtherVersion { .. }) => {
-            let version = facts.look.begun_by().unwrap_or("that armed this machine");
-            let what = format!("Install rootshift {version}; this is:");
+            let version = facts.look.begun_by().unwrap_or("version not known");
+            let what = format!("Install the rootshift that began it ({version}); this one is:");
             standing.next(commands, &what, &["rootshift version"]);
             return;
         }
