@@ -362,6 +362,26 @@ fn a_journal_that_can_not_be_used_leaves_a_person_with_more_than_an_error() {
         last.as_str().unwrap().contains("damaged at byte 512"),
         "{boots}"
     );
+    // A plan that was tampered with is as bad.
+    let plan = disk.mounted(|top| {
+        fs::write(top.join(JOURNAL), &whole).unwrap();
+        let plan = top.join(".rootshift/plan.json");
+        let text = fs::read(&plan).unwrap();
+        fs::write(plan, "{}").unwrap();
+        text
+    });
+    let ran = disk.run_in_new_system("status");
+    assert_says(
+        &ran,
+        2,
+        &[
+            "Root is the subvolume @.",
+            "plan.json",
+            "new system as root",
+        ],
+    );
+    assert_offers(&ran, &["rootshift disarm --discard-journal"]);
+    disk.mounted(|top| fs::write(top.join(".rootshift/plan.json"), plan).unwrap());
     // And the way on that was offered is one.
     assert_eq!(disk.run_in_new_system("disarm --discard-journal").code, 0);
     let ran = disk.run_in_new_system("status");

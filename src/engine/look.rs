@@ -46,15 +46,20 @@ impl Look {
             entries, problem, ..
         } = Glance::at(&top.path().join(journal), &bytes);
         let state = State::after(entries.iter().map(|entry| &entry.record));
-        let mut trouble = problem.map(Error::from);
-        if let (Some(state), None) = (&state, &trouble) {
-            trouble = mismatch(&plan, state);
-        }
+        let journal_trouble = problem.map(Error::from);
+        let (plan, plan_trouble) = match (plan, &state) {
+            (Ok(plan), Some(state)) if plan.digest != state.plan => {
+                let reason = format!("{PLAN} is not the plan that the journal belongs to");
+                (Some(plan), Some(Error::Stale { reason }))
+            }
+            (Err(cause), Some(_)) => (None, Some(cause)),
+            (plan, _) => (plan.ok(), None),
+        };
         Self {
-            plan: plan.ok(),
+            plan,
             state,
             entries,
-            trouble,
+            trouble: journal_trouble.or(plan_trouble),
             held: matches!(Journal::is_held(top, journal), Ok(true)),
         }
     }
@@ -86,17 +91,4 @@ impl Look {
 
 fn plan(top: &Root) -> Result<FrozenPlan, Error> {
     Ok(FrozenPlan::from_bytes(PLAN, &top.read(Path::new(PLAN))?)?)
-}
-
-/// As [`super::home::Migration::open`] holds them against each other.
-fn mismatch(plan: &Result<FrozenPlan, Error>, state: &State) -> Option<Error> {
-    match plan {
-        Ok(plan) if plan.digest == state.plan => None,
-        Ok(_) => Some(Error::Stale {
-            reason: format!("{PLAN} is not the plan that the journal belongs to"),
-        }),
-        Err(cause) => Some(Error::Unresolved(format!(
-            "the plan beside the journal can't be used: {cause}"
-        ))),
-    }
 }

@@ -145,7 +145,7 @@ fn seen_now(survey: &Survey, look: &Look) -> Seen {
         None => plan.old_system.root.clone(),
     };
     match survey.old_root.as_str() {
-        _ if look.state.is_none() => Seen::Unknown,
+        _ if look.state.is_none() && look.trouble.is_none() => Seen::Unknown,
         now if now == plan.root_subvolume() => Seen::New,
         now if now == old.trim_matches('/') => Seen::Old,
         _ => Seen::Another,

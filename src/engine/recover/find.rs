@@ -198,3 +198,36 @@ fn half_images(system: &Root) -> Result<Vec<Leftover>, Error> {
         .map(|name| Leftover::HalfImage(boot.join(name)))
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::is_root_of;
+    use crate::engine::survey::Survey;
+    use crate::sys::Root;
+    use crate::sys::mount::parse_mountinfo;
+
+    #[test]
+    fn a_process_in_a_container_is_not_at_work_here() {
+        let ours = "22 1 0:30 / / rw - btrfs /dev/sda2 rw,subvol=/\n";
+        let survey = Survey {
+            system: Root::open(Path::new("/")).unwrap(),
+            mounts: parse_mountinfo(ours),
+            top: None,
+            old_root: String::new(),
+            others: Arc::default(),
+            identity: None,
+        };
+        assert!(is_root_of(&survey, ours));
+        // The same root in a mount table of its own, as the other commands have it.
+        let private = "99 70 0:30 / / rw - btrfs /dev/sda2 rw,subvol=/\n";
+        assert!(is_root_of(&survey, private));
+        let container = "99 70 0:55 / / rw - overlay overlay rw\n";
+        assert!(!is_root_of(&survey, container));
+        let snapshot = "99 70 0:30 /@other / rw - btrfs /dev/sda2 rw\n";
+        assert!(!is_root_of(&survey, snapshot));
+        assert!(!is_root_of(&survey, ""), "it is gone");
+    }
+}

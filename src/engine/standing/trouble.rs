@@ -57,7 +57,8 @@ fn remedies(standing: &mut Standing, facts: &Facts, trouble: &Error, commands: &
             standing.next(commands, &what, &["rootshift version"]);
             return;
         }
-        Error::System(_) => {
+        // The journal may well be whole: it is not to be thrown away for that.
+        Error::System(cause) if !cause.is_not_found() => {
             let what = "See what the kernel says of the disk:";
             standing.next(commands, what, &["dmesg --level=err,warn"]);
             return;
