@@ -51,14 +51,7 @@ fn assert_refused(disk: &Disk, command: &str, wanted: &[&str], spoil: &dyn Fn(&P
         (2, ""),
         "{wanted:?}: {ran:?}"
     );
-    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
-    for part in wanted {
-        assert!(
-            ran.stderr.contains(part),
-            "{part} is missing in: {}",
-            ran.stderr
-        );
-    }
+    ran.assert_one_line(wanted);
     assert!(disk.mounted(|top| !top.join(".rootshift").exists()));
 }
 

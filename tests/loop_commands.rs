@@ -13,7 +13,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Disk, Kind, Ran, assert_same, run};
+use common::{Disk, Kind, assert_same, run};
 use rootshift::documents::plan::After;
 
 fn path(top: &Path, inside: &str) -> String {
@@ -24,15 +24,7 @@ fn path(top: &Path, inside: &str) -> String {
 fn assert_refused(disk: &Disk, wanted: &[&str]) {
     let before = disk.old_manifest();
     let ran = disk.run_inside("check");
-    assert_eq!(ran.code, 1, "{ran:?}");
-    let failed: Vec<&str> = ran
-        .stdout
-        .lines()
-        .filter(|line| line.starts_with("FAIL"))
-        .collect();
-    let [line] = failed.as_slice() else {
-        panic!("one line, not {failed:#?}")
-    };
+    let line = ran.only_failure();
     for part in wanted {
         assert!(line.contains(part), "{part} is missing in: {line}");
     }
@@ -63,15 +55,7 @@ fn assert_root_refused(spoil: &dyn Fn(&Path), root: &str, wanted: &[&str]) {
     disk.mounted(spoil);
     disk.mounted_as = Some(root.to_owned());
     let ran = disk.run_inside("check");
-    assert_eq!(ran.code, 1, "{ran:?}");
-    let failed: Vec<&str> = ran
-        .stdout
-        .lines()
-        .filter(|line| line.starts_with("FAIL"))
-        .collect();
-    let [line] = failed.as_slice() else {
-        panic!("one line, not {failed:#?}")
-    };
+    let line = ran.only_failure();
     assert!(wanted.iter().all(|part| line.contains(part)), "{line}");
 }
 
@@ -300,26 +284,12 @@ fn a_typo_in_a_batch_is_named_with_its_place() {
     for command in ["check", "plan", "arm --yes"] {
         let ran = disk.run_inside(&format!("{command} --batch /run/typo.json"));
         assert_eq!(ran.code, 2, "{ran:?}");
-        assert_one_line(
-            &ran,
-            &[
-                &place,
-                "rolback_enabled",
-                "did you mean `rollback_enabled`?",
-            ],
-        );
+        ran.assert_one_line(&[
+            &place,
+            "rolback_enabled",
+            "did you mean `rollback_enabled`?",
+        ]);
         assert!(disk.mounted(|top| !top.join(".rootshift").exists()));
-    }
-}
-
-fn assert_one_line(ran: &Ran, wanted: &[&str]) {
-    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
-    for part in wanted {
-        assert!(
-            ran.stderr.contains(part),
-            "{part} is missing in: {}",
-            ran.stderr
-        );
     }
 }
 
@@ -328,13 +298,10 @@ fn a_batch_that_does_not_exist_is_named() {
     let disk = Disk::with_system();
     let ran = disk.run_inside("plan --batch flat-to-subvolume");
     assert_eq!(ran.code, 2, "{ran:?}");
-    assert_one_line(
-        &ran,
-        &[
-            "no batch named flat-to-subvolume",
-            "/usr/share/rootshift/batches",
-        ],
-    );
+    ran.assert_one_line(&[
+        "no batch named flat-to-subvolume",
+        "/usr/share/rootshift/batches",
+    ]);
 }
 
 #[test]
@@ -379,7 +346,7 @@ fn a_damaged_journal_is_named_with_its_remedy() {
         for command in ["status", "log", "rollback --yes"] {
             let ran = disk.run_inside(command);
             assert_eq!(ran.code, 3, "{ran:?}");
-            assert_one_line(&ran, &["damaged at byte", "disarm --discard-journal"]);
+            ran.assert_one_line(&["damaged at byte", "disarm --discard-journal"]);
             assert_eq!(disk.mounted(|top| fs::read(journal(top)).unwrap()), bytes);
         }
     }
@@ -420,10 +387,7 @@ fn finalize_waits_for_a_validated_system() {
     disk.boot();
     let ran = disk.run_inside("finalize --yes");
     assert_eq!(ran.code, 4, "{ran:?}");
-    assert_one_line(
-        &ran,
-        &["has not passed its validation", "rootshift validate"],
-    );
+    ran.assert_one_line(&["has not passed its validation", "rootshift validate"]);
 }
 
 #[test]

@@ -43,15 +43,6 @@ fn requested() -> Record {
     }
 }
 
-fn names(top: &Path) -> Vec<String> {
-    let names = fs::read_dir(top).unwrap();
-    let mut names: Vec<String> = names
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn both_file_systems_become_subvolumes_with_every_file() {
     for kind in Kind::ALL {
@@ -195,7 +186,7 @@ fn a_failure_takes_back_what_was_prepared_on_both() {
     assert_eq!(disk.stage(), Stage::Failed);
     assert_same(&old, &disk.old_manifest());
     assert_same(&old_ml, &disk.other().old_manifest());
-    let left = disk.other().mounted(names);
+    let left = disk.other().mounted(common::names);
     assert_eq!(left, ["README", "datasets", "models", "scratch"]);
 }
 
@@ -268,7 +259,10 @@ fn finalize_deletes_the_old_trees_of_both() {
     assert!(disk.mounted(|top| top.join("home/user/files/7").exists()));
     disk.attach_other();
     run_it(&disk).unwrap();
-    assert_eq!(disk.other().mounted(names), ["@datasets", "@ml", "@models"]);
+    assert_eq!(
+        disk.other().mounted(common::names),
+        ["@datasets", "@ml", "@models"]
+    );
     assert_same(&new_ml, &disk.new_other_manifest());
     disk.other().check();
 }
@@ -351,14 +345,6 @@ fn assert_other_refused(spoil: &dyn Fn(&Path), wanted: &[&str]) {
     let disk = Disk::with_two_filesystems(Kind::Flat);
     disk.other().mounted(spoil);
     let ran = disk.run_inside("check --batch /run/two-filesystems.json");
-    assert_eq!(ran.code, 1, "{ran:?}");
-    let failed: Vec<&str> = ran
-        .stdout
-        .lines()
-        .filter(|line| line.starts_with("FAIL"))
-        .collect();
-    let [line] = failed.as_slice() else {
-        panic!("one line, not {failed:#?}")
-    };
+    let line = ran.only_failure();
     assert!(wanted.iter().all(|part| line.contains(part)), "{line}");
 }

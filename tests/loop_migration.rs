@@ -401,15 +401,6 @@ fn finalize(disk: &Disk) -> Result<u64, String> {
     })
 }
 
-fn names(top: &Path) -> Vec<String> {
-    let names = fs::read_dir(top).unwrap();
-    let mut names: Vec<String> = names
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn finalize_deletes_the_old_system_and_nothing_else() {
     for (kind, left) in [
@@ -466,7 +457,7 @@ fn finalize_deletes_the_old_system_and_nothing_else() {
         });
         finalize(&disk).unwrap();
         assert_eq!(disk.stage(), Stage::Finalized);
-        assert_eq!(disk.mounted(names), left, "{kind:?}");
+        assert_eq!(disk.mounted(common::names), left, "{kind:?}");
         assert_same(&new, &disk.new_manifest());
         disk.check();
     }

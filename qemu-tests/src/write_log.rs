@@ -108,6 +108,27 @@ impl WriteLog {
         flushes.map(|(position, _)| position).collect()
     }
 
+    /// The first write whose data holds these bytes.
+    pub fn find(&self, bytes: &[u8]) -> Result<Option<usize>> {
+        for (position, entry) in self.entries.iter().enumerate() {
+            let data = if entry.is_write() {
+                self.data(entry)?
+            } else {
+                Vec::new()
+            };
+            if data.windows(bytes.len()).any(|window| window == bytes) {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+
+    fn data(&self, entry: &Entry) -> Result<Vec<u8>> {
+        let mut data = vec![0; usize::try_from(entry.length)?];
+        self.file.read_exact_at(&mut data, entry.data)?;
+        Ok(data)
+    }
+
     /// What is certain to be on the disk when the power fails after the first `upto` entries:
     /// all up to the last flush, and of the rest the writes that were durable by themselves.
     pub fn durable(&self, upto: usize) -> Vec<Entry> {
@@ -150,9 +171,7 @@ impl WriteLog {
             std::io::copy(&mut std::io::repeat(0).take(entry.length), &mut out)?;
             return Ok(());
         }
-        let mut data = vec![0; usize::try_from(entry.length)?];
-        self.file.read_exact_at(&mut data, entry.data)?;
-        Ok(out.write_all(&data)?)
+        Ok(out.write_all(&self.data(entry)?)?)
     }
 }
 
@@ -260,6 +279,13 @@ mod tests {
         assert_eq!(fixture.rebuilt(&fixture.log.durable(5)), "a..c");
         assert_eq!(fixture.rebuilt(&fixture.log.durable(3)), "a...");
         assert_eq!(fixture.rebuilt(&fixture.log.durable(1)), "....");
+    }
+
+    #[test]
+    fn a_write_is_found_by_its_bytes() {
+        let fixture = fixture(&log(RUN, 5));
+        assert_eq!(fixture.log.find(b"cc").unwrap(), Some(3));
+        assert_eq!(fixture.log.find(b"ab").unwrap(), None);
     }
 
     #[test]

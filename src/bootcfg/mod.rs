@@ -6,6 +6,7 @@
 //! edit is idempotent: an edited text edited again stays as it is.
 
 pub mod cmdline;
+mod cursor;
 mod edit;
 pub mod error;
 pub mod fstab;

@@ -524,6 +524,41 @@ fn nix_is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
+impl Ran {
+    /// The one line with which a check failed: exit code 1, and nothing else is wrong.
+    pub fn only_failure(&self) -> &str {
+        assert_eq!(self.code, 1, "{self:?}");
+        let failed = self.stdout.lines().filter(|line| line.starts_with("FAIL"));
+        let failed: Vec<&str> = failed.collect();
+        let [line] = failed.as_slice() else {
+            panic!("one line, not {failed:#?}")
+        };
+        line
+    }
+
+    /// That all it said on stderr is one line with these parts.
+    pub fn assert_one_line(&self, wanted: &[&str]) {
+        assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
+        for part in wanted {
+            assert!(
+                self.stderr.contains(part),
+                "{part} is missing in: {}",
+                self.stderr
+            );
+        }
+    }
+}
+
+/// What is in a directory, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
 /// The same for /ml, where the layout asks for other properties of two directories.
 pub fn assert_same_but_for_properties(old: &Manifest, new: &Manifest) {
     let asked_for = |path: &Path, difference: &Difference| {

@@ -4,6 +4,7 @@
 //! After each cut the disk is what an honest device keeps: all that was flushed, and any subset
 //! of the rest. The shipped binary goes on from there at boot mode, until the machine is at rest.
 
+pub mod boots;
 mod chance;
 mod disk;
 mod fuse;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::bootcfg::cursor::Cursor;
+
 /// A word: everything up to an unquoted blank or operator.
 #[derive(Debug)]
 pub(super) struct Word {
@@ -79,16 +81,14 @@ impl Word {
 /// The words of a script, in time linear in its length. Comments are left out.
 pub(super) fn words(text: &str) -> Vec<Word> {
     let mut scanner = Scanner {
-        text,
-        position: 0,
-        line: 1,
+        at: Cursor::new(text),
         unterminated: false,
     };
     let mut words = Vec::new();
-    while let Some(c) = scanner.peek() {
+    while let Some(c) = scanner.at.peek() {
         match c {
-            '#' => scanner.skip_comment(),
-            _ if is_operator(c) => scanner.bump(c),
+            '#' => scanner.at.skip_comment(),
+            _ if is_operator(c) => scanner.at.bump(c),
             _ => words.push(scanner.word()),
         }
     }
@@ -103,34 +103,15 @@ fn is_operator(c: char) -> bool {
 }
 
 struct Scanner<'a> {
-    text: &'a str,
-    position: usize,
-    line: usize,
+    at: Cursor<'a>,
     unterminated: bool,
 }
 
 impl<'a> Scanner<'a> {
-    fn rest(&self) -> &'a str {
-        self.text.get(self.position..).unwrap_or_default()
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-
-    fn bump(&mut self, c: char) {
-        self.position += c.len_utf8();
-        self.line += usize::from(c == '\n');
-    }
-
-    fn skip_comment(&mut self) {
-        self.position += self.rest().find('\n').unwrap_or(self.rest().len());
-    }
-
     fn word(&mut self) -> Word {
-        let (start, line) = (self.position, self.line);
+        let (start, line) = (self.at.position, self.at.line);
         let mut units = Vec::new();
-        while let Some(c) = self.peek().filter(|c| !is_operator(*c)) {
+        while let Some(c) = self.at.peek().filter(|c| !is_operator(*c)) {
             match c {
                 '\'' => self.single_quoted(&mut units),
                 '"' => self.double_quoted(&mut units),
@@ -140,7 +121,7 @@ impl<'a> Scanner<'a> {
             }
         }
         Word {
-            span: start..self.position,
+            span: start..self.at.position,
             line,
             unterminated: self.unterminated,
             units,
@@ -148,39 +129,39 @@ impl<'a> Scanner<'a> {
     }
 
     fn character(&mut self, c: char, units: &mut Vec<Unit>) {
-        let start = self.position;
-        self.bump(c);
+        let start = self.at.position;
+        self.at.bump(c);
         units.push(Unit {
-            span: start..self.position,
+            span: start..self.at.position,
             character: Some(c),
         });
     }
 
     /// A backslash and what it makes literal; before a newline it joins the lines.
     fn escaped(&mut self, units: &mut Vec<Unit>, escapes: fn(char) -> bool) {
-        let start = self.position;
-        self.bump('\\');
-        match self.peek() {
-            Some('\n') => self.bump('\n'),
+        let start = self.at.position;
+        self.at.bump('\\');
+        match self.at.peek() {
+            Some('\n') => self.at.bump('\n'),
             Some(c) if escapes(c) => {
-                self.bump(c);
+                self.at.bump(c);
                 units.push(Unit {
-                    span: start..self.position,
+                    span: start..self.at.position,
                     character: Some(c),
                 });
             }
             _ => units.push(Unit {
-                span: start..self.position,
+                span: start..self.at.position,
                 character: Some('\\'),
             }),
         }
     }
 
     fn single_quoted(&mut self, units: &mut Vec<Unit>) {
-        self.bump('\'');
-        while let Some(c) = self.peek() {
+        self.at.bump('\'');
+        while let Some(c) = self.at.peek() {
             if c == '\'' {
-                return self.bump(c);
+                return self.at.bump(c);
             }
             self.character(c, units);
         }
@@ -188,10 +169,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn double_quoted(&mut self, units: &mut Vec<Unit>) {
-        self.bump('"');
-        while let Some(c) = self.peek() {
+        self.at.bump('"');
+        while let Some(c) = self.at.peek() {
             match c {
-                '"' => return self.bump(c),
+                '"' => return self.at.bump(c),
                 '\\' => self.escaped(units, |c| matches!(c, '$' | '`' | '"' | '\\')),
                 '$' | '`' => self.substitution(units),
                 _ => self.character(c, units),
@@ -203,8 +184,8 @@ impl<'a> Scanner<'a> {
     /// `$name`, `${…}`, `$(…)` or backquotes, as one unit. Quotes inside are not looked at: enough
     /// to find the end of what people write here.
     fn substitution(&mut self, units: &mut Vec<Unit>) {
-        let start = self.position;
-        let rest = self.rest();
+        let start = self.at.position;
+        let rest = self.at.rest();
         let length = match rest {
             _ if rest.starts_with("$(") => closing_parenthesis(rest),
             _ if rest.starts_with("${") => rest.find('}').map(|at| at + 1),
@@ -214,10 +195,10 @@ impl<'a> Scanner<'a> {
         self.unterminated |= length.is_none();
         let part = rest.get(..length.unwrap_or(rest.len())).unwrap_or(rest);
         let (bytes, lines) = (part.len(), part.matches('\n').count());
-        self.position += bytes;
-        self.line += lines;
+        self.at.position += bytes;
+        self.at.line += lines;
         units.push(Unit {
-            span: start..self.position,
+            span: start..self.at.position,
             character: None,
         });
     }

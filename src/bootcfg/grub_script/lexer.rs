@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::bootcfg::cursor::Cursor;
+
 /// A word with its quotes resolved. Variables stay as written: `$root`, `${root}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word {
@@ -30,28 +32,26 @@ pub(super) struct Lexed {
 /// Takes a script apart, in time linear in its length.
 pub(super) fn lex(text: &str) -> Lexed {
     let mut lexer = Lexer {
-        text,
-        position: 0,
-        line: 1,
+        at: Cursor::new(text),
         unterminated: None,
     };
     let mut tokens = Vec::new();
-    while let Some(c) = lexer.peek() {
+    while let Some(c) = lexer.at.peek() {
         match c {
-            ' ' | '\t' | '\r' => lexer.bump(c),
+            ' ' | '\t' | '\r' => lexer.at.bump(c),
             '\n' | ';' | '&' | '|' | '<' | '>' => {
-                lexer.bump(c);
+                lexer.at.bump(c);
                 tokens.push(Token::End);
             }
             '{' => {
-                tokens.push(Token::Open(lexer.line));
-                lexer.bump(c);
+                tokens.push(Token::Open(lexer.at.line));
+                lexer.at.bump(c);
             }
             '}' => {
-                tokens.push(Token::Close(lexer.line));
-                lexer.bump(c);
+                tokens.push(Token::Close(lexer.at.line));
+                lexer.at.bump(c);
             }
-            '#' => lexer.skip_comment(),
+            '#' => lexer.at.skip_comment(),
             _ => {
                 if !lexer.skip_continuation() {
                     tokens.push(Token::Word(lexer.word()));
@@ -66,48 +66,28 @@ pub(super) fn lex(text: &str) -> Lexed {
 }
 
 struct Lexer<'a> {
-    text: &'a str,
-    position: usize,
-    line: usize,
+    at: Cursor<'a>,
     unterminated: Option<usize>,
 }
 
 impl Lexer<'_> {
-    fn rest(&self) -> &str {
-        self.text.get(self.position..).unwrap_or_default()
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-
-    fn bump(&mut self, c: char) {
-        self.position += c.len_utf8();
-        self.line += usize::from(c == '\n');
-    }
-
-    fn skip_comment(&mut self) {
-        let length = self.rest().find('\n').unwrap_or(self.rest().len());
-        self.position += length;
-    }
-
     /// A backslash before the end of a line joins it with the next. GRUB drops `\r` as it reads.
     fn skip_continuation(&mut self) -> bool {
-        let rest = self.rest();
+        let rest = self.at.rest();
         let length = match rest {
             _ if rest.starts_with("\\\n") => 2,
             _ if rest.starts_with("\\\r\n") => 3,
             _ => return false,
         };
-        self.position += length;
-        self.line += 1;
+        self.at.position += length;
+        self.at.line += 1;
         true
     }
 
     fn word(&mut self) -> Word {
-        let (start, line) = (self.position, self.line);
+        let (start, line) = (self.at.position, self.at.line);
         let mut value = String::new();
-        while let Some(c) = self.peek() {
+        while let Some(c) = self.at.peek() {
             match c {
                 ' ' | '\t' | '\r' | '\n' | ';' | '&' | '|' | '<' | '>' | '{' | '}' => break,
                 '\'' => self.single_quoted(&mut value),
@@ -115,13 +95,13 @@ impl Lexer<'_> {
                 '$' => self.variable(&mut value),
                 '\\' => self.escaped(&mut value),
                 _ => {
-                    self.bump(c);
+                    self.at.bump(c);
                     value.push(c);
                 }
             }
         }
         Word {
-            span: start..self.position,
+            span: start..self.at.position,
             value,
             line,
         }
@@ -131,21 +111,21 @@ impl Lexer<'_> {
         if self.skip_continuation() {
             return;
         }
-        self.bump('\\');
-        if let Some(c) = self.peek() {
-            self.bump(c);
+        self.at.bump('\\');
+        if let Some(c) = self.at.peek() {
+            self.at.bump(c);
             value.push(c);
         }
     }
 
     fn variable(&mut self, value: &mut String) {
-        self.bump('$');
+        self.at.bump('$');
         value.push('$');
-        if self.peek() != Some('{') {
+        if self.at.peek() != Some('{') {
             return;
         }
-        while let Some(c) = self.peek().filter(|c| *c != '\n') {
-            self.bump(c);
+        while let Some(c) = self.at.peek().filter(|c| *c != '\n') {
+            self.at.bump(c);
             value.push(c);
             if c == '}' {
                 break;
@@ -154,10 +134,10 @@ impl Lexer<'_> {
     }
 
     fn single_quoted(&mut self, value: &mut String) {
-        let opened = self.line;
-        self.bump('\'');
-        while let Some(c) = self.peek() {
-            self.bump(c);
+        let opened = self.at.line;
+        self.at.bump('\'');
+        while let Some(c) = self.at.peek() {
+            self.at.bump(c);
             if c == '\'' {
                 return;
             }
@@ -168,17 +148,17 @@ impl Lexer<'_> {
 
     /// In double quotes a backslash escapes only `$`, `"`, `\` and a newline.
     fn double_quoted(&mut self, value: &mut String) {
-        let opened = self.line;
-        self.bump('"');
-        while let Some(c) = self.peek() {
+        let opened = self.at.line;
+        self.at.bump('"');
+        while let Some(c) = self.at.peek() {
             if c == '\\' && self.skip_continuation() {
                 continue;
             }
-            self.bump(c);
-            match (c, self.peek()) {
+            self.at.bump(c);
+            match (c, self.at.peek()) {
                 ('"', _) => return,
                 ('\\', Some(next @ ('$' | '"' | '\\'))) => {
-                    self.bump(next);
+                    self.at.bump(next);
                     value.push(next);
                 }
                 _ => value.push(c),

@@ -114,7 +114,7 @@ struct CutSweep {
     #[argh(option, default = "1")]
     seed: u64,
     /// only this phase: arm, migrate, trial, validate, rollback, give-up-new, give-up-old,
-    /// finalize or restore
+    /// finalize or restore; with --boots arm, migrate, trial, rollback or finalize
     #[argh(option)]
     phase: Option<String>,
     /// only this point, as migrate:57:r2
@@ -127,6 +127,10 @@ struct CutSweep {
     /// this program instead of the shipped one
     #[argh(option)]
     binary: Option<PathBuf>,
+    /// instead of all this, cut a real Debian's life at so many sampled flushes, and boot each
+    /// disk through GRUB (40 s a point)
+    #[argh(option)]
+    boots: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -181,6 +185,14 @@ fn dispatch(command: Command) -> Result<()> {
 }
 
 fn cut_sweep(workspace: &Workspace, options: CutSweep) -> Result<()> {
+    if let Some(boots) = options.boots {
+        let selection = sweep::boots::Selection {
+            boots,
+            seed: options.seed,
+            chapter: options.phase.map(|name| name.parse()).transpose()?,
+        };
+        return sweep::boots::run(workspace, &selection);
+    }
     if options.mutant.as_deref() == Some("all") {
         return sweep::find_mutants(workspace);
     }
