@@ -304,12 +304,18 @@ fn spoil_journal(disk: &Disk, spoil: impl FnOnce(&mut Vec<u8>, u64)) {
     });
 }
 
-#[test]
-fn a_journal_that_can_not_be_used_leaves_a_person_with_more_than_an_error() {
+/// A disk with the new system as root, and its journal's bytes.
+fn committed() -> (Disk, Vec<u8>) {
     let disk = with_programs();
     disk.arm(After::Reboot);
     assert_eq!(disk.boot(), WOULD_REBOOT);
     let whole = disk.mounted(|top| fs::read(top.join(JOURNAL)).unwrap());
+    (disk, whole)
+}
+
+#[test]
+fn a_journal_of_another_version_and_a_plan_that_is_not_its_own_are_told() {
+    let (disk, whole) = committed();
     let records = disk.records().len();
     spoil_journal(&disk, |bytes, tag| {
         let sequence = u64::try_from(records + 1).unwrap();
@@ -317,71 +323,48 @@ fn a_journal_that_can_not_be_used_leaves_a_person_with_more_than_an_error() {
     });
     let ran = disk.run_in_new_system("status");
     let read = format!("What can be read of it (records: {records})");
-    let wanted = [
-        "The new system is root",
-        "by another version",
-        &read,
-        "Rebooting",
-    ];
+    let wanted = [NEW, "by another version", &read, "Rebooting"];
     assert_says(&ran, 3, &wanted);
     assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
     assert_offers(&ran, &["rootshift version"]);
     assert!(!ran.stdout.contains("discard"), "{ran:?}");
 
-    disk.mounted(|top| fs::write(top.join(JOURNAL), &whole).unwrap());
-    spoil_journal(&disk, |bytes, _| bytes[700] ^= 16);
-    let ran = disk.run_in_new_system("status");
-    let wanted = [
-        "The new system is root",
-        "damaged at byte 512",
-        "(records: 1) ends with the old system",
-    ];
-    assert_says(&ran, 3, &wanted);
-    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
-    let uuid = &disk.uuid;
-    assert_offers(
-        &ran,
-        &[
-            &format!("mount -o subvolid=5 UUID={uuid} /mnt"),
-            "cp /mnt/.rootshift/journal /root/",
-            "rootshift disarm --discard-journal",
-        ],
-    );
-    let status = json(&disk.run_in_new_system("status --json"));
-    assert_eq!(
-        (&status["stage"], &status["root"]),
-        (&"unknown".into(), &"new".into())
-    );
-    // A boot does nothing, says so, and that can be read.
-    assert_eq!(disk.boot(), 0);
-    let ran = disk.run_in_new_system("log --boot --json");
-    let boots = json(&ran);
-    let last = boots.as_array().unwrap().last().unwrap();
-    let last = last["lines"].as_array().unwrap().last().unwrap();
-    assert!(
-        last.as_str().unwrap().contains("damaged at byte 512"),
-        "{boots}"
-    );
-    // A plan that was tampered with is as bad.
-    let plan = disk.mounted(|top| {
+    disk.mounted(|top| {
         fs::write(top.join(JOURNAL), &whole).unwrap();
-        let plan = top.join(".rootshift/plan.json");
-        let text = fs::read(&plan).unwrap();
-        fs::write(plan, "{}").unwrap();
-        text
+        fs::write(top.join(".rootshift/plan.json"), "{}").unwrap();
     });
     let ran = disk.run_in_new_system("status");
-    assert_says(
-        &ran,
-        2,
-        &[
-            "Root is the subvolume @.",
-            "plan.json",
-            "new system as root",
-        ],
-    );
+    let wanted = [
+        "Root is the subvolume @.",
+        "plan.json",
+        "new system as root",
+    ];
+    assert_says(&ran, 2, &wanted);
     assert_offers(&ran, &["rootshift disarm --discard-journal"]);
-    disk.mounted(|top| fs::write(top.join(".rootshift/plan.json"), plan).unwrap());
+}
+
+#[test]
+fn a_damaged_journal_leaves_a_person_with_more_than_an_error() {
+    let (disk, _) = committed();
+    spoil_journal(&disk, |bytes, _| bytes[700] ^= 16);
+    let ran = disk.run_in_new_system("status");
+    let read = "(records: 1) ends with the old system";
+    assert_says(&ran, 3, &[NEW, "damaged at byte 512", read]);
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    let mount = format!("mount -o subvolid=5 UUID={} /mnt", disk.uuid);
+    let copy = "cp /mnt/.rootshift/journal /root/";
+    let discard = "rootshift disarm --discard-journal";
+    assert_offers(&ran, &[&mount, copy, discard]);
+    let status = json(&disk.run_in_new_system("status --json"));
+    assert_eq!(status["stage"], "unknown");
+    assert_eq!(status["root"], "new");
+    // A boot does nothing, says so, and that can be read.
+    assert_eq!(disk.boot(), 0);
+    let boots = json(&disk.run_in_new_system("log --boot --json"));
+    let last = boots.as_array().unwrap().last().unwrap();
+    let last = last["lines"].as_array().unwrap().last().unwrap();
+    let said = last.as_str().unwrap();
+    assert!(said.contains("damaged at byte 512"), "{boots}");
     // And the way on that was offered is one.
     assert_eq!(disk.run_in_new_system("disarm --discard-journal").code, 0);
     let ran = disk.run_in_new_system("status");
