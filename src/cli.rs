@@ -163,6 +163,18 @@ pub struct Boot {
     /// exit with 10 where a machine would restart
     #[argh(switch)]
     pub no_reboot: bool,
+    /// do the work; the process that watches over it is the one without
+    #[argh(switch, hidden_help)]
+    pub worker: bool,
+    /// how the first worker ended: do no work, only note that
+    #[argh(option, hidden_help)]
+    pub ended: Option<String>,
+    /// it did not get as far as to count this boot
+    #[argh(switch, hidden_help)]
+    pub uncounted: bool,
+    /// seconds that a worker has from sign to sign, and those that the second one has in all
+    #[argh(option, hidden_help, default = "String::from(\"600,60\")")]
+    pub deadlines: String,
 }
 
 /// hold the running system against the plan; a systemd unit runs it after the boot
@@ -202,6 +214,10 @@ pub struct Rollback {
     /// only to the checkpoint after this phase (`rootshift status` lists them)
     #[argh(option)]
     pub to: Option<String>,
+    /// for systemd's emergency mode: goes back from a system on trial only, and
+    /// restarts the machine after so many seconds
+    #[argh(option)]
+    pub emergency: Option<u32>,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,

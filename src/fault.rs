@@ -1,10 +1,11 @@
 //! Named fault points: places between two durable acts where a power cut is tried.
 //!
 //! Compiled out of the shipped binary (feature `fault`). At the point named by the environment
-//! variable `ROOTSHIFT_FAULT` (`name`, or `name:3` for its third passage) the program prints one
-//! line and then stands still for ever, so that a test can copy the disk as it is, or cut the
-//! virtual machine's power, before it kills the program. It must not exit: that would unmount, and
-//! unmounting commits what a power cut loses.
+//! variable `ROOTSHIFT_FAULT` (`name`, or `name:3` for its third passage; several with commas) the
+//! program prints one line and then stands still for ever, so that a test can copy the disk as it
+//! is, or cut the virtual machine's power, before it kills the program. It must not exit: that
+//! would unmount, and unmounting commits what a power cut loses. With `ROOTSHIFT_FAULT_THEN` it
+//! does not stand still: `panic`, or `exhaust` for taking memory until there is none.
 
 /// Bugs on purpose: a cut sweep that does not find them is worth nothing. Features of the same
 /// names bring them about; a release build with one of them does not compile.
@@ -41,6 +42,9 @@ pub const POINTS: &[&str] = &[
     "rollback-complete",
 ];
 
+/// Reached only by a boot whose work broke off, by the process that notes that.
+pub const NOTING: &str = "noting";
+
 /// Marks a fault point; does nothing in the shipped binary.
 #[cfg(not(feature = "fault"))]
 #[inline(always)]
@@ -53,18 +57,30 @@ pub fn reached(name: &'static str) {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static PASSAGES: AtomicUsize = AtomicUsize::new(0);
 
-    debug_assert!(POINTS.contains(&name), "{name} is not in fault::POINTS");
-    let Ok(wanted) = std::env::var("ROOTSHIFT_FAULT") else {
+    debug_assert!(
+        POINTS.contains(&name) || name == NOTING,
+        "{name} is not in fault::POINTS"
+    );
+    let wanted = std::env::var("ROOTSHIFT_FAULT").unwrap_or_default();
+    let mut wanted = wanted.split(',').map(|point| match point.split_once(':') {
+        Some((point, number)) => (point, number.parse().unwrap_or(1)),
+        None => (point, 1),
+    });
+    let Some((_, passage)) = wanted.find(|(point, _)| *point == name) else {
         return;
     };
-    let (point, passage) = match wanted.split_once(':') {
-        Some((point, number)) => (point.to_owned(), number.parse().unwrap_or(1)),
-        None => (wanted, 1),
-    };
-    if point != name || PASSAGES.fetch_add(1, Ordering::SeqCst) + 1 != passage {
+    if PASSAGES.fetch_add(1, Ordering::SeqCst) + 1 != passage {
         return;
     }
     let _ = writeln!(std::io::stderr(), "rootshift: fault point {name} reached");
+    let mut taken = Vec::new();
+    match std::env::var("ROOTSHIFT_FAULT_THEN").as_deref() {
+        Ok("panic") => panic!("on purpose at {name}"),
+        Ok("exhaust") => loop {
+            taken.push(vec![1_u8; 1 << 20]);
+        },
+        _ => {}
+    }
     loop {
         std::thread::sleep(std::time::Duration::from_secs(3600));
     }

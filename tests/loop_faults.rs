@@ -340,3 +340,35 @@ fn a_cut_while_an_optional_viscript_is_taken_back_leaves_nothing_of_it() {
     assert_eq!(left, [""; 0]);
     disk.mounted(|top| assert!(!top.join(".rootshift/new/@extra").exists()));
 }
+
+#[test]
+fn a_cut_anywhere_in_a_rollback_of_a_root_that_cant_be_booted_ends_in_the_old_system() {
+    let mut disk = Disk::with_system_of(Kind::Rootfs);
+    let old = disk.old_manifest();
+    disk.arm(After::Reboot);
+    disk.boot();
+    disk.boot();
+    disk.mounted(|top| std::fs::remove_file(top.join("@/usr/sbin/init")).unwrap());
+    let broken = disk.keep_copy("broken.img");
+    let mut cuts = 0;
+    for point in POINTS.iter().filter(|point| is_of_rollback(point)) {
+        // The passages are those of a rollback by hand, which the test above takes all.
+        for at in passages(point).step_by(4) {
+            disk.restore(&broken);
+            if !disk.cut_at(&at) {
+                break;
+            }
+            cuts += 1;
+            assert_after_cut(&disk, &old, &at);
+            assert_eq!(disk.boot(), 0, "{at}");
+            let flags = disk.root_flags();
+            assert_eq!(flags.as_deref(), Some(disk.kind.root_flags()), "{at}");
+            let state = disk.state();
+            assert_eq!(state.stage, Stage::RolledBack, "{at}");
+            assert!(state.reason.unwrap().contains("no init"), "{at}");
+            assert_eq!(state.kept.len(), 3, "{at}: {:?}", state.kept);
+            assert_same(&old, &disk.old_manifest());
+        }
+    }
+    assert!(cuts > 4, "only {cuts} cuts");
+}

@@ -10,6 +10,10 @@ use crate::machine::Outcome;
 pub const RESUMING: &str = "rootshift: resuming";
 /// The console says this right before the restart through the new boot path.
 pub const RESTARTING: &str = "restarting into the new system";
+/// The console and `status` say this when a new system on trial came to nothing.
+pub const EMERGENCY: &str = "ended in systemd's emergency mode";
+/// `status --json` says this while the new system is on trial.
+pub const COMMITTED: &str = "committed";
 /// `status --json` says this once the new system has proved itself.
 pub const VALIDATED: &str = "validated";
 /// `status --json` says this once the old system is root again.
@@ -71,6 +75,12 @@ pub fn open_step(outcome: &Outcome) -> Option<&str> {
 pub fn stage(status: &str) -> Result<String> {
     let status: Value = serde_json::from_str(status).context("`status --json` is not JSON")?;
     text(&status["stage"])
+}
+
+/// Why it stands where it stands, by `status --json`.
+pub fn reason(status: &str) -> Result<String> {
+    let status: Value = serde_json::from_str(status).context("`status --json` is not JSON")?;
+    text(&status["reason"])
 }
 
 /// The plan and the journal agree step by step.

@@ -9,6 +9,7 @@ pub mod demo;
 #[cfg(feature = "documents")]
 pub mod documents;
 pub mod expectations;
+pub mod faults;
 pub mod image;
 pub mod machine;
 pub mod package;

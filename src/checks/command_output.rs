@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{CheckContext, Error, Outcome};
 use crate::documents::check::CommandOutput;
+use crate::report::signs::{Sign, give};
 use crate::sys::process::run_within;
 
 const TIMEOUT_SECONDS: u32 = 10;
@@ -15,6 +16,7 @@ pub(super) fn look(context: &CheckContext, wanted: &CommandOutput) -> Result<Out
     };
     let seconds = wanted.timeout_seconds.unwrap_or(TIMEOUT_SECONDS);
     let limit = Duration::from_secs(seconds.into());
+    give(Sign::Waiting(seconds.into()));
     let output = run_within(context.system, program, arguments, limit)?;
     let said = String::from_utf8_lossy(&output.stdout);
     let status = wanted.status.unwrap_or(0);

@@ -16,13 +16,13 @@ pub fn arm(system: &Root, top: &Root, plan: &Plan, program: &str) -> Result<Migr
     let mut migration = Migration::begin(top, plan, program)?;
     let armed = initramfs::offer(system, &migration.frozen.digest, &plan.to_bytes()?)
         .and_then(|()| initramfs::rebuild())
-        .and_then(|()| initramfs::verify(system, Some(&migration.frozen.digest)));
-    match armed {
-        Ok(images) => {
+        .and_then(|()| initramfs::verify(system, Some(&migration.frozen.digest)))
+        .and_then(|images| {
             top.sync_filesystem()?;
-            migration.record(Record::Armed { images })?;
-            Ok(migration)
-        }
+            migration.record(Record::Armed { images })
+        });
+    match armed {
+        Ok(()) => Ok(migration),
         Err(cause) => {
             log::error!("{cause}");
             match make_ordinary(system, &mut migration) {

@@ -3,19 +3,22 @@
 //! Fail open: whatever goes wrong, the machine boots the root that the journal names, or without
 //! a readable journal the one that the kernel command line names.
 
+use super::bootable::Roots;
 use super::home::Migration;
-use super::migrate::{complete_commit, migrate};
+use super::migrate::{complete_commit, migrate, none_ended};
 use super::others::{all_there, top_at};
 use super::preflight::{Finding, look, own_checks};
 use super::rollback::{discard, present_root, roll_back};
 use super::survey::{boot_images, fingerprints, old_system};
-use super::{Error, Stage};
+use super::{Error, Stage, State};
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::checks::CheckContext;
-use crate::documents::CheckSpec;
 use crate::documents::check::SpaceParameters;
 use crate::documents::plan::After;
+use crate::documents::{CheckSpec, Plan};
+use crate::fault;
 use crate::journal::Record;
+use crate::report::signs::{Sign, give};
 use crate::sys::Root;
 use std::path::Path;
 
@@ -26,6 +29,8 @@ pub enum Next {
     Ordinary,
     /// The boot goes on with these mount options of the root.
     RootFlags(String),
+    /// The same with the new root, once it is seen that it can be booted.
+    NewRoot(Roots),
     /// The machine restarts through its new boot path.
     Reboot,
 }
@@ -41,13 +46,39 @@ pub struct Found<'a> {
     pub console: &'a Path,
 }
 
+/// How the process ended that was to do the work of this boot.
+#[derive(Debug, Clone, Copy)]
+pub struct BrokenOff<'a> {
+    /// In words, and where that was.
+    pub reason: &'a str,
+    /// Whether it had got as far as to count this boot.
+    pub counted: bool,
+}
+
+/// Tells who watches over this process which root the journal names.
+#[derive(Debug)]
+pub(super) struct Naming {
+    top: Root,
+    root_flags: String,
+}
+
+impl Naming {
+    pub(super) fn tell(&self, state: &State, plan: &Plan) {
+        if let Next::RootFlags(flags) = named_root(&self.top, state, plan, &self.root_flags) {
+            give(Sign::Root(&flags));
+        }
+    }
+}
+
 /// Does what the journal asks for. Never fails: a failure is noted and the boot goes on.
 pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found: Found) -> Next {
+    name_after_each_record(top, migration, found);
     let new_system_was_root = migration.state().stage.new_system_is_root();
     if let Err(error) = act(top, migration, context, found) {
         log::error!("{error}");
-        if let Err(error) = note(migration, &error) {
-            log::error!("{error}");
+        if let Err(unwritable) = note(migration, &error) {
+            log::error!("{unwritable}");
+            migration.unnoted = Some(error.to_string());
         }
     }
     // Only the boot that committed restarts: nothing here can loop.
@@ -55,7 +86,55 @@ pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found
     if committed_now && migration.plan().after == After::Reboot {
         return Next::Reboot;
     }
-    next(top, migration, found)
+    next(top, migration, found.root_flags)
+}
+
+/// What a boot does when the process that did its work was killed, hung or gave up: it notes why,
+/// and names the root. Durable when it returns, unless the log says otherwise; never fails.
+pub fn after_breaking_off(
+    top: &Root,
+    migration: &mut Migration,
+    found: Found,
+    broken_off: BrokenOff,
+) -> Next {
+    fault::reached(fault::NOTING);
+    if let Err(error) = count_and_note(migration, broken_off) {
+        log::error!("{error}");
+    }
+    named_root(top, migration.state(), migration.plan(), found.root_flags)
+}
+
+/// A boot is counted even if its work never got as far: no machine tries for ever.
+fn count_and_note(migration: &mut Migration, broken_off: BrokenOff) -> Result<(), Error> {
+    let state = migration.state();
+    let (attempt, trial) = (state.attempts + 1, state.trials + 1);
+    let (attempts, trials) = (migration.plan().attempts, migration.plan().trial_boots);
+    let reason = broken_off.reason;
+    match state.stage {
+        Stage::Armed | Stage::Preparing if !broken_off.counted => {
+            if attempt > attempts {
+                let error = format!("{}; the last time {reason}", none_ended(attempts));
+                let step = "validation".into();
+                return migration.record(Record::Failed { step, error });
+            }
+            migration.record(Record::Attempt { number: attempt })?;
+        }
+        Stage::Committed if !broken_off.counted && trial <= trials => {
+            migration.record(Record::Trial { number: trial })?;
+        }
+        Stage::Failed => return Ok(()), // why it failed matters more
+        _ => {}
+    }
+    migration.refuse(reason)
+}
+
+fn name_after_each_record(top: &Root, migration: &mut Migration, found: Found) {
+    if let Ok(top) = top.within(Path::new(".")) {
+        let root_flags = found.root_flags.to_owned();
+        let naming = Naming { top, root_flags };
+        naming.tell(migration.state(), migration.plan());
+        migration.naming = Some(naming);
+    }
 }
 
 /// A failure that is in the journal already is not noted twice.
@@ -105,18 +184,34 @@ fn on_trial(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     complete_commit(top, migration)
 }
 
-fn next(top: &Root, migration: &Migration, found: Found) -> Next {
-    let existing = [found.root_flags];
-    match migration.state().stage {
-        stage if stage.new_system_is_root() => {
-            let subvolume = migration.plan().root_subvolume();
-            Next::RootFlags(merge_root_flags(&existing, subvolume))
+/// The root that the journal names; the new one is tried before it is mounted.
+fn next(top: &Root, migration: &Migration, root_flags: &str) -> Next {
+    let (state, plan) = (migration.state(), migration.plan());
+    match root_now(top, state, plan) {
+        Some(new) if matches!(state.stage, Stage::Committed | Stage::Validated) => {
+            Next::NewRoot(Roots {
+                given: root_flags.to_owned(),
+                new,
+                old: present_root(top, plan),
+            })
         }
-        Stage::RollingBack | Stage::RolledBack => {
-            let subvolume = present_root(top, migration.plan());
-            Next::RootFlags(merge_root_flags(&existing, &subvolume))
-        }
-        _ => Next::Ordinary,
+        _ => named_root(top, state, plan, root_flags),
+    }
+}
+
+fn named_root(top: &Root, state: &State, plan: &Plan, root_flags: &str) -> Next {
+    match root_now(top, state, plan) {
+        Some(root) => Next::RootFlags(merge_root_flags(&[root_flags], &root)),
+        None => Next::Ordinary,
+    }
+}
+
+/// The root that the journal names; none where the kernel command line's is the right one.
+pub(super) fn root_now(top: &Root, state: &State, plan: &Plan) -> Option<String> {
+    match state.stage {
+        stage if stage.new_system_is_root() => Some(plan.root_subvolume().to_owned()),
+        Stage::RollingBack | Stage::RolledBack => Some(present_root(top, plan)),
+        _ => None,
     }
 }
 

@@ -112,6 +112,12 @@ boxed! {
 }
 
 impl Error {
+    /// Another process holds the journal.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Journal(cause) if matches!(**cause, journal::Error::Busy { .. }))
+    }
+
     /// The step that failed, where it was one.
     #[must_use]
     pub fn step(&self) -> Option<&str> {

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::boot::Naming;
 use super::{Error, State};
 use crate::checks::MountedFilesystem;
 use crate::documents::plan::{HOME, JOURNAL, PLAN, PlannedPhase, STAGING, digest, tag};
 use crate::documents::{self, Plan, json};
 use crate::journal::{Journal, Record};
 use crate::report::progress::{Progress, Sink};
+use crate::report::signs::{Sign, give};
 use crate::sys::{Root, btrfs};
 
 /// A frozen plan with its bytes' digest.
@@ -43,6 +45,10 @@ pub struct Migration {
     pub frozen: FrozenPlan,
     /// The plan's other file systems, as far as they are mounted; none unless the caller looked.
     pub others: Arc<Vec<MountedFilesystem>>,
+    /// What went wrong, where the journal could not be told.
+    pub unnoted: Option<String>,
+    /// Tells after each record which root it names; none unless the caller wants that.
+    pub(super) naming: Option<Naming>,
     journal: Journal,
     state: State,
     progress: Progress,
@@ -57,7 +63,21 @@ impl Migration {
         if !top.exists(Path::new(JOURNAL))? {
             return Ok(None);
         }
-        let journal = Journal::open(top, Path::new(JOURNAL))?;
+        Self::of(top, Journal::open(top, Path::new(JOURNAL))?)
+    }
+
+    /// As [`Migration::open`], whoever holds the journal. Nothing can be recorded.
+    ///
+    /// # Errors
+    /// When the journal is damaged, or does not belong to the plan.
+    pub fn look(top: &Root) -> Result<Option<Self>, Error> {
+        if !top.exists(Path::new(JOURNAL))? {
+            return Ok(None);
+        }
+        Self::of(top, Journal::look(top, Path::new(JOURNAL))?)
+    }
+
+    fn of(top: &Root, journal: Journal) -> Result<Option<Self>, Error> {
         let Some(state) = State::after(journal.entries().iter().map(|entry| &entry.record)) else {
             return Ok(None);
         };
@@ -70,6 +90,8 @@ impl Migration {
         Ok(Some(Self {
             frozen,
             others: Arc::default(),
+            unnoted: None,
+            naming: None,
             journal,
             state,
             progress: Progress::hidden(),
@@ -103,6 +125,8 @@ impl Migration {
         Ok(Self {
             frozen,
             others: Arc::default(),
+            unnoted: None,
+            naming: None,
             journal,
             state,
             progress: Progress::hidden(),
@@ -148,6 +172,7 @@ impl Migration {
         let phase = phase.map_or("", |phase| phase.name.as_str());
         let number = self.state.done.len() + self.state.open.len();
         self.progress.step(phase, number, step);
+        give(Sign::At(&format!("in step {step}")));
     }
 
     /// Appends a record and follows it. The record is durable when it returns; what was done
@@ -158,10 +183,15 @@ impl Migration {
     pub fn record(&mut self, record: Record) -> Result<(), Error> {
         let shown = json::text(&record).unwrap_or_default();
         log::debug!("journal: {}", String::from_utf8_lossy(&shown));
+        let place = place_after(&record);
         self.journal.append(record)?;
         let records = self.journal.entries().iter().map(|entry| &entry.record);
         if let Some(state) = State::after(records) {
             self.state = state;
+        }
+        give(Sign::At(&place));
+        if let Some(naming) = &self.naming {
+            naming.tell(&self.state, &self.frozen.plan);
         }
         Ok(())
     }
@@ -192,6 +222,16 @@ impl Migration {
             return Ok(());
         }
         self.record(refused)
+    }
+}
+
+/// Where the work is when this record is durable, for who watches over it.
+fn place_after(record: &Record) -> String {
+    match record {
+        Record::Done { step, .. } => format!("after step {step}"),
+        Record::Undone { step } => format!("after step {step} was taken back"),
+        Record::Committed => "after the commit".into(),
+        _ => "between two steps".into(),
     }
 }
 

@@ -2,15 +2,30 @@
 //! can do nothing and exit 0 (facts boot.md 1.6), so only the images themselves are believed.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Error;
 use super::survey::boot_images;
 use crate::journal::record::BootImage;
 use crate::sys::Root;
-use crate::sys::process::run;
+use crate::sys::process::run_within;
 
 /// What the hook copies into every image while this directory exists.
 pub const ARMED: &str = "/var/lib/rootshift/armed";
+
+/// All images of a slow machine take a few minutes. What takes longer hangs: it is ended, and the
+/// image that it was at stays as it was (initramfs-tools renames a new one over it).
+const REBUILT_WITHIN: Duration = if cfg!(feature = "fault") {
+    Duration::from_secs(3)
+} else {
+    Duration::from_secs(30 * 60)
+};
+/// One image is listed in seconds.
+const LISTED_WITHIN: Duration = if cfg!(feature = "fault") {
+    Duration::from_secs(3)
+} else {
+    Duration::from_secs(5 * 60)
+};
 
 /// The name under which a plan travels: an image that lists it holds this very plan.
 #[must_use]
@@ -48,8 +63,10 @@ pub fn withdraw(system: &Root) -> Result<(), Error> {
 /// # Errors
 /// With the end of what update-initramfs said.
 pub fn rebuild() -> Result<(), Error> {
+    let system = Root::open(Path::new("/"))?;
     // With -k all it runs at once even under dpkg, and not for the newest kernel alone.
-    let ended = run("update-initramfs", &["-u", "-k", "all"], false)?;
+    let all = ["-u", "-k", "all"];
+    let ended = run_within(&system, "update-initramfs", &all, REBUILT_WITHIN)?;
     if ended.status == 0 {
         return Ok(());
     }
@@ -68,7 +85,8 @@ pub fn verify(system: &Root, digest: Option<&str>) -> Result<Vec<BootImage>, Err
     let images = boot_images(system)?;
     for image in &images {
         let path = system.path().join("boot").join(&image.name);
-        let listed = run("lsinitramfs", &[&path.to_string_lossy()], false)?;
+        let words = [&*path.to_string_lossy()];
+        let listed = run_within(system, "lsinitramfs", &words, LISTED_WITHIN)?;
         let names = String::from_utf8_lossy(&listed.stdout).into_owned();
         if listed.status != 0 {
             let problem = format!("can't be listed: {}", listed.stderr_tail.trim());

@@ -15,6 +15,7 @@ use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING};
 use crate::documents::viscript;
 use crate::fault;
 use crate::journal::Record;
+use crate::report::signs::{Sign, give};
 use crate::sys::console::line_within;
 use crate::sys::usage::Scope;
 use crate::sys::{Root, btrfs};
@@ -45,9 +46,7 @@ fn take_up(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     let number = migration.state().attempts + 1;
     let limit = migration.plan().attempts;
     if number > limit {
-        let cause = Error::NotNow(format!(
-            "{limit} boots took the migration up and none ended it"
-        ));
+        let cause = Error::NotNow(none_ended(limit));
         return Err(give_up(top, migration, cause));
     }
     if migration.state().has_work()
@@ -64,6 +63,10 @@ fn take_up(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     fault::reached("attempt-recorded");
     make_homes(&migration.others)?;
     make_staging(top)
+}
+
+pub(super) fn none_ended(boots: u32) -> String {
+    format!("{boots} boots took the migration up and none ended it")
 }
 
 /// Whether the old system ran since the snapshots were made: its changes would be lost.
@@ -161,6 +164,7 @@ fn checkpoint(run: &Run, phase: &PlannedPhase, console: &Path) -> Result<(), Err
          otherwise it goes on",
         phase.name
     );
+    give(Sign::Waiting(seconds.into()));
     if line_within(console, Duration::from_secs(seconds.into())) {
         let phase = phase.name.clone();
         return Err(Error::Stopped { phase });

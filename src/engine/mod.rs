@@ -2,6 +2,7 @@
 
 pub mod arming;
 pub mod boot;
+pub mod bootable;
 mod circumstances;
 mod error;
 pub mod examine;

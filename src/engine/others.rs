@@ -12,7 +12,7 @@ use crate::steps::StepContext;
 use crate::sys::{Root, block, btrfs, clock, mount};
 
 /// How long the initramfs waits for a disk that has not answered yet.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long an initramfs has to look for them; none when this boot does nothing to them.

@@ -1,7 +1,7 @@
 //! The journal's file: opened, replayed, appended to.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, Bad};
@@ -11,6 +11,10 @@ use crate::sys::{self, Root};
 
 /// The file may not grow beyond this many bytes (about 8,000 records).
 const SIZE_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// Room that a new journal takes at once (about 500 records): a disk that is full later does not
+/// keep a migration from saying where it stands, nor `finalize` from making room.
+const RESERVED: u64 = 256 * 1024;
 
 /// A record with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Journal {
     file: File,
+    /// The file system can only be read: nothing is appended.
+    read_only: bool,
     path: PathBuf,
     end: u64,
     tag: u64,
@@ -36,7 +42,8 @@ pub struct Journal {
 
 impl Journal {
     /// Opens and replays the journal at `path`. A tail that was cut while being written was never
-    /// durable: it is dropped (see [`Journal::dropped`]) and overwritten by the next record.
+    /// durable: it is dropped (see [`Journal::dropped`]) and overwritten by the next record. Where
+    /// the file system can only be read it is read.
     ///
     /// # Errors
     /// [`Error::Damaged`] when a durable record does not match its checksum, its sequence number
@@ -45,22 +52,40 @@ impl Journal {
         Self::open_at(root, path, false)
     }
 
-    /// Makes a new, empty journal. Durable with its first record.
+    /// Replays the journal at `path` for somebody who only reads, whoever holds it: a record that
+    /// is being written is not there yet.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], and when the file can't be read.
+    pub fn look(root: &Root, path: &Path) -> Result<Self, Error> {
+        Self::replayed(root.open_read(path)?, true, root.path().join(path))
+    }
+
+    /// Makes a new, empty journal with room for all of a migration's records, as far as the file
+    /// system can reserve it. Durable with its first record.
     ///
     /// # Errors
     /// When the file exists or can't be made.
     pub fn create(root: &Root, path: &Path, tag: u64) -> Result<Self, Error> {
         let mut journal = Self::open_at(root, path, true)?;
         journal.tag = tag;
+        sys::room::reserve(&journal.file, &journal.path, RESERVED)?;
         Ok(journal)
     }
 
     fn open_at(root: &Root, path: &Path, create: bool) -> Result<Self, Error> {
         let full = root.path().join(path);
-        let mut file = root.open_append(path, create)?;
+        let (file, read_only) = match root.open_append(path, create) {
+            Err(cause) if cause.is_read_only() => (root.open_read(path)?, true),
+            opened => (opened?, false),
+        };
         if !locked(&file)? {
             return Err(Error::Busy { path: full });
         }
+        Self::replayed(file, read_only, full)
+    }
+
+    fn replayed(mut file: File, read_only: bool, full: PathBuf) -> Result<Self, Error> {
         let mut bytes = Vec::new();
         let read = file
             .seek(SeekFrom::Start(0))
@@ -84,6 +109,7 @@ impl Journal {
             .filter(|rest| *rest > 0);
         Ok(Self {
             file,
+            read_only,
             path: full,
             end,
             tag,
@@ -109,16 +135,12 @@ impl Journal {
         let Some(rest) = self.dropped else {
             return Ok(None);
         };
-        let cut = self
-            .file
-            .set_len(self.end)
-            .and_then(|()| self.file.sync_all());
+        let cut = self.cut_tail().and_then(|()| self.file.sync_all());
         cut.map_err(|cause| Error::File {
             act: "take an unfinished record off it",
             path: self.path.clone(),
             cause,
         })?;
-        self.dropped = None;
         Ok(Some(rest))
     }
 
@@ -158,11 +180,15 @@ impl Journal {
                 path: self.path.clone(),
                 size: self.end,
             })?;
-        self.write(&bytes).map_err(|cause| Error::File {
-            act: "append a record",
-            path: self.path.clone(),
-            cause,
-        })?;
+        if let Err(cause) = self.write(&bytes) {
+            // Part of it may be there: a shorter record must not be followed by its end.
+            self.dropped = Some(bytes.len() as u64);
+            return Err(Error::File {
+                act: "append a record",
+                path: self.path.clone(),
+                cause,
+            });
+        }
         self.end += bytes.len() as u64;
         self.entries.push(Entry {
             sequence,
@@ -172,10 +198,21 @@ impl Journal {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        if self.dropped.take().is_some() {
-            self.file.set_len(self.end)?;
+    fn cut_tail(&mut self) -> std::io::Result<()> {
+        if self.read_only {
+            return Err(ErrorKind::ReadOnlyFilesystem.into());
         }
+        if self.dropped.is_some() {
+            self.file.set_len(self.end)?;
+            self.dropped = None;
+            // What was reserved went with it; without it there may be room all the same.
+            _ = sys::room::reserve(&self.file, &self.path, RESERVED);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.cut_tail()?;
         self.file.seek(SeekFrom::Start(self.end))?;
         self.file.write_all(bytes)?;
         self.file.sync_data()
@@ -366,6 +403,43 @@ mod tests {
                 "byte {byte}: the file was changed"
             );
         }
+    }
+
+    #[test]
+    fn what_a_failed_append_left_behind_is_cut_off() {
+        let (folder, root) = folder();
+        let records = written(&root);
+        let file = folder.path().join(NAME);
+        let whole = std::fs::read(&file).unwrap();
+        let mut journal = Journal::open(&root, Path::new(NAME)).unwrap();
+        let writable = journal.file.try_clone().unwrap();
+        // The kernel took all of it in, and then could not make it durable.
+        std::fs::write(&file, [whole.clone(), vec![7; 2048]].concat()).unwrap();
+        journal.file = std::fs::File::open(&file).unwrap();
+        assert!(journal.append(Record::Disarmed).is_err());
+        journal.file = writable;
+        journal.append(Record::Committed).unwrap();
+        drop(journal);
+        let all = [records, vec![Record::Committed]].concat();
+        assert_eq!(replayed(&root), all);
+    }
+
+    #[test]
+    fn who_only_looks_needs_no_lock_and_writes_nothing() {
+        let (_folder, root) = folder();
+        let records = written(&root);
+        let _held = Journal::open(&root, Path::new(NAME)).unwrap();
+        let mut looked = Journal::look(&root, Path::new(NAME)).unwrap();
+        assert_eq!(looked.entries().len(), records.len());
+        let refused = looked.append(Record::Committed).unwrap_err();
+        assert!(refused.to_string().contains("read-only"), "{refused}");
+        assert_eq!(replayed_by_looking(&root), records);
+    }
+
+    fn replayed_by_looking(root: &Root) -> Vec<Record> {
+        let journal = Journal::look(root, Path::new(NAME)).unwrap();
+        let entries = journal.entries().iter();
+        entries.map(|entry| entry.record.clone()).collect()
     }
 
     #[test]

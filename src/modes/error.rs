@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::Exit;
-use crate::{documents, engine, journal, sys};
+use crate::{documents, engine, sys};
 
 /// A command's failure.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum Error {
         /// The swap device.
         device: PathBuf,
     },
+    /// Something went wrong at boot, and the journal could not be told.
+    #[error("{0}")]
+    Unnoted(String),
     /// A document can't be used.
     #[error(transparent)]
     Document(Box<documents::Error>),
@@ -60,7 +63,9 @@ impl Error {
             Self::Usage(_) | Self::Document(_) => Exit::Usage,
             Self::NothingArmed => Exit::NotNow,
             Self::NotBtrfs => Exit::NotWell,
-            Self::NotRoot | Self::Hibernated { .. } | Self::System(_) => Exit::Failure,
+            Self::NotRoot | Self::Hibernated { .. } | Self::Unnoted(_) | Self::System(_) => {
+                Exit::Failure
+            }
             Self::Engine(cause) => exit_of_engine(cause),
         }
     }
@@ -71,7 +76,7 @@ fn exit_of_engine(error: &engine::Error) -> Exit {
     match error {
         Engine::Document(_) | Engine::Unresolved(_) => Exit::Usage,
         Engine::NotNow(_) => Exit::NotNow,
-        Engine::Journal(cause) if matches!(**cause, journal::Error::Busy { .. }) => Exit::NotNow,
+        busy if busy.is_busy() => Exit::NotNow,
         Engine::Checks { .. } | Engine::Stale { .. } => Exit::NotWell,
         _ => Exit::Failure,
     }

@@ -14,7 +14,6 @@ use crate::engine::look::Look;
 use crate::engine::recover::{Leftover, Machine, at_work, leftovers, remove_places, tidy};
 use crate::engine::survey::Survey;
 use crate::engine::{self, others};
-use crate::journal;
 use crate::report::{page, print};
 use crate::sys::{Root, mount, process};
 
@@ -98,9 +97,7 @@ fn migration(survey: &Survey) -> Result<Option<Migration>, Error> {
     };
     let mut migration = match Migration::open(top) {
         Ok(Some(migration)) => migration,
-        Err(engine::Error::Journal(cause)) if matches!(*cause, journal::Error::Busy { .. }) => {
-            return Err(engine::Error::Journal(cause).into());
-        }
+        Err(busy) if busy.is_busy() => return Err(busy.into()),
         Ok(None) | Err(_) => return Ok(None),
     };
     let base = Path::new(MOUNT_AT);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Error, session};
+use super::{Error, emergency, session};
 use crate::cli::{Exit, Rollback};
 use crate::engine::home::Migration;
 use crate::engine::rollback::{self, WayBack};
@@ -12,6 +12,9 @@ use crate::report::print;
 use crate::sys::Root;
 
 pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
+    if let Some(seconds) = options.emergency {
+        return emergency::run(seconds);
+    }
     let survey = session::survey()?;
     let top = session::top(&survey)?;
     let mut migration = session::migration_with_others(top)?;

@@ -22,7 +22,11 @@ const MOUNT_AT: &str = "/run/rootshift/top";
 pub(super) fn survey() -> Result<Survey, Error> {
     let mut survey = survey_without_top()?;
     if let Some(device) = survey.device().filter(|_| survey.identity.is_some()) {
-        mount_top(&mut survey, &device, mount::mount_top_level)?;
+        // Where nothing can be written, what there is can still be said.
+        mount_top(&mut survey, &device, |device, at| {
+            mount::mount_top_level(device, at)
+                .or_else(|cause| mount::mount_top_level_read_only(device, at).map_err(|_| cause))
+        })?;
     }
     Ok(survey)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{Error, session};
+use super::{Error, image, session};
 use crate::bootcfg::cmdline::CommandLine;
 use crate::checks::hibernated_device;
 use crate::cli::{Exit, Status};
@@ -45,6 +45,12 @@ pub(super) fn run(options: &Status) -> Result<Exit, Error> {
         told.print();
     }
     told.end()
+}
+
+/// Says where it stands, in another command. Whoever holds the journal lets go of it before.
+pub(super) fn show(survey: &Survey) {
+    let look = survey.top.as_ref().map_or_else(Look::default, Look::at);
+    Told::of(survey, look, None).print();
 }
 
 /// Where it stands, with what that follows from.
@@ -179,19 +185,11 @@ fn same_again(survey: &Survey) -> Option<bool> {
 
 /// The plan of the image that this runs in; none in a system that is up.
 fn plan_of_initramfs(survey: &Survey) -> Result<Option<FrozenPlan>, Error> {
-    let folder = Path::new("/etc/rootshift");
-    let system = &survey.system;
-    if survey.identity.is_some() || !system.exists(folder)? {
+    if survey.identity.is_some() {
         return Ok(None);
     }
-    for name in system.list(folder)? {
-        let path = folder.join(name);
-        let shown = path.to_string_lossy();
-        if shown.ends_with(".json") {
-            return Ok(Some(FrozenPlan::from_bytes(&shown, &system.read(&path)?)?));
-        }
-    }
-    Ok(None)
+    let plans = image::plans(Path::new("/etc/rootshift"))?.into_iter();
+    Ok(plans.filter_map(Result::ok).next())
 }
 
 /// Where the plan's root file system is. Nothing is mounted that a sleeping kernel believes to own.

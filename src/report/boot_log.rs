@@ -22,6 +22,8 @@ const KEPT: u32 = 5;
 const LIMIT: usize = 64 << 10;
 /// Warnings and errors may go so much further.
 const MARGIN: usize = 16 << 10;
+/// No copy is made on a disk with less room than this.
+const SPARE: u64 = 16 << 20;
 /// Begins the first line of a copy.
 const HEAD: &str = "# boot ";
 const PROBLEM: &str = "rootshift! ";
@@ -31,11 +33,14 @@ const REMARK: &str = "rootshift: ";
 struct Said {
     text: String,
     file: Option<File>,
+    /// The number of the copy on the disk, once there is one.
+    number: Option<u32>,
 }
 
 static SAID: Mutex<Said> = Mutex::new(Said {
     text: String::new(),
     file: None,
+    number: None,
 });
 
 fn said() -> MutexGuard<'static, Said> {
@@ -68,8 +73,9 @@ pub fn say(level: Level, line: &str) {
 }
 
 /// Lays a copy of what this boot said on the disk whose top level is mounted here, if it said
-/// anything, and deletes all but the last few. Call it when all that matters is durable. Its
-/// content is durable when it returns; a disk that can't be written has no copy.
+/// anything, and deletes all but the last few. Call it when all that matters is durable, and again
+/// when more was said: it is one copy. Its content is durable when it returns; a disk that can't be
+/// written has none.
 pub fn keep(mounted_at: &Path, failure: Option<&str>) {
     if let Some(failure) = failure {
         say_only_here(failure);
@@ -95,7 +101,12 @@ fn write_copy(top: &Root) -> sys::Result<()> {
     if !top.exists(Path::new(HOME))? {
         return Ok(()); // not a disk of ours: nothing is made on it
     }
+    let space = top.free_space()?;
+    if space.read_only || space.available_bytes < SPARE {
+        return Ok(()); // the last room is for the journal and the way back
+    }
     top.create_directories(Path::new(LOGS), 0o700)?;
+    let ours = said().number;
     let known = numbers(top)?;
     let number = known.last().map_or(1, |last| last.saturating_add(1));
     let boot = Root::open(Path::new("/"))
@@ -107,7 +118,11 @@ fn write_copy(top: &Root) -> sys::Result<()> {
         clock::unix_seconds()
     );
     let text = head + &said().text;
+    if let Some(ours) = ours {
+        return top.replace_file(&path_of(ours), text.as_bytes());
+    }
     top.write_new_file(&path_of(number), text.as_bytes(), 0o600)?;
+    said().number = Some(number);
     for old in known {
         if old.saturating_add(KEPT) <= number {
             top.remove_file(&path_of(old))?;
@@ -219,8 +234,10 @@ mod tests {
         say(Level::Info, "a remark");
         say(Level::Warn, "a warning");
         for _ in 0..7 {
-            keep(folder.path(), Some("two\nlines"));
+            said().number = None; // another boot
+            keep(folder.path(), None);
         }
+        keep(folder.path(), Some("two\nlines"));
         let logs = kept(&top);
         let numbers: Vec<_> = logs.iter().filter_map(|log| log.number).collect();
         assert_eq!(numbers, [3, 4, 5, 6, 7]);
@@ -228,11 +245,13 @@ mod tests {
         assert_eq!(last.last_problem(), Some("lines"));
         assert!(last.at > 1_600_000_000 && last.boot.len() == 36, "{last:?}");
         let wanted = [
+            "rootshift! said on a disk that is not ours",
             "rootshift: a remark",
             "rootshift! a warning",
             "rootshift! two",
+            "rootshift! lines",
         ];
-        assert_eq!(&last.lines[1..4], wanted);
+        assert_eq!(last.lines, wanted);
 
         for _ in 0..100 {
             say(Level::Info, &"x".repeat(1 << 10));

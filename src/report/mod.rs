@@ -6,5 +6,6 @@ pub mod page;
 pub mod plymouth;
 pub mod print;
 pub mod progress;
+pub mod signs;
 pub mod time;
 pub mod units;

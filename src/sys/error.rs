@@ -111,6 +111,12 @@ impl Error {
         matches!(self.errno(), Some(Errno::NOSPC | Errno::DQUOT))
     }
 
+    /// The file system can only be read.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.errno() == Some(Errno::ROFS)
+    }
+
     /// The kernel forbids it: wrong user, or an immutable or append-only file.
     #[must_use]
     pub fn is_not_permitted(&self) -> bool {

@@ -17,14 +17,17 @@ pub mod mount;
 pub mod network;
 pub mod power;
 pub mod process;
+pub mod room;
 pub mod root;
 pub mod socket;
 mod sort;
 mod spawn;
 pub mod status;
+pub mod supervise;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwind;
 pub mod usage;
+pub mod watchdog;
 
 pub use directory::Directory;
 pub use error::{Error, Result};

@@ -135,6 +135,25 @@ pub fn detach(target: &Path) -> Result<()> {
     nix::mount::umount2(target, flags).map_err(|cause| Error::call("unmount", target, cause))
 }
 
+/// Takes away all that a process that was killed has left mounted here, if anything. What is still
+/// in use is out of sight, and gone as soon as it is not.
+pub fn unmount_left_over(target: &Path) -> Result<()> {
+    const ENOUGH: u32 = 8;
+    for _ in 0..ENOUGH {
+        match unmount(target) {
+            Ok(()) => {}
+            Err(error)
+                if error.is_not_found() || error.errno() == Some(rustix::io::Errno::INVAL) =>
+            {
+                break;
+            }
+            Err(_) => nix::mount::umount2(target, MntFlags::MNT_DETACH)
+                .map_err(|cause| Error::call("detach", target, cause))?,
+        }
+    }
+    Ok(())
+}
+
 /// Gives this process a mount table of its own: what it mounts, nobody else sees, and it is gone
 /// with the process, however that ends.
 pub fn private_namespace() -> Result<()> {
@@ -185,6 +204,13 @@ mod tests {
         let mounts = parse_mountinfo(text);
         assert_eq!(mounts.len(), 1);
         assert_eq!(mounts[0].mount_point, Path::new("/proc"));
+    }
+
+    #[test]
+    fn where_nothing_is_left_over_all_is_well() {
+        let folder = tempfile::tempdir().unwrap();
+        unmount_left_over(folder.path()).unwrap();
+        unmount_left_over(&folder.path().join("missing")).unwrap();
     }
 
     #[test]

@@ -5,8 +5,8 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -106,6 +106,39 @@ pub(super) fn run(
         Some(limit) => wait_within(child, streams, limit),
         None => wait(child, WaitOptions::empty()),
     }
+}
+
+/// Starts this program anew: the arguments of this process and `more`, its environment, and
+/// `output` as standard output.
+pub(super) fn start_self(more: &[&str], output: &dyn AsRawFd) -> io::Result<Pid> {
+    let mut command = Vec::new();
+    for argument in std::env::args_os() {
+        command.push(CString::new(argument.into_vec())?);
+    }
+    command.extend(texts(more)?);
+    let mut environment = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let mut pair = name.into_vec();
+        pair.push(b'=');
+        pair.extend(value.into_vec());
+        environment.push(CString::new(pair)?);
+    }
+    let mut files = PosixSpawnFileActions::init()?;
+    files.add_dup2(output.as_raw_fd(), 1)?;
+    let (itself, attributes) = (Path::new("/proc/self/exe"), attributes(false)?);
+    let child = posix_spawn(itself, &files, &attributes, &command, &environment)?;
+    Pid::from_raw(child.as_raw()).ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// How this child ended; none while it runs.
+pub(super) fn wait_now(child: Pid) -> io::Result<Option<WaitStatus>> {
+    wait(child, WaitOptions::NOHANG)
+}
+
+/// How any child ended; none while all run. An error when there is none.
+pub(super) fn wait_for_any() -> io::Result<Option<WaitStatus>> {
+    let ended = retry_on_intr(|| rustix::process::wait(WaitOptions::NOHANG))?;
+    Ok(ended.map(|(_, status)| status))
 }
 
 fn texts(texts: &[&str]) -> io::Result<Vec<CString>> {

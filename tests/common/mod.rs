@@ -5,6 +5,7 @@
 
 mod sample;
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
@@ -40,6 +41,18 @@ pub struct Ran {
     pub stderr: String,
 }
 
+impl Ran {
+    /// Whether a page for a console says this, wherever its lines break; a sentence begins with a
+    /// capital there.
+    pub fn says(&self, wanted: &str) -> bool {
+        let plain = |text: &str| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            words.join(" ").to_lowercase()
+        };
+        plain(&self.stdout).contains(&plain(wanted))
+    }
+}
+
 /// A disk image behind a loop device. Dropping it lets go of both.
 pub struct Disk {
     pub kind: Kind,
@@ -52,6 +65,8 @@ pub struct Disk {
     pub batch: Option<PathBuf>,
     /// A console instead of none at all.
     pub console: Option<PathBuf>,
+    /// Whether it stays mounted while a command runs.
+    is_held: Cell<bool>,
     pub uuid: String,
     pub folder: PathBuf,
     pub image: PathBuf,
@@ -88,6 +103,7 @@ impl Disk {
             other: None,
             batch: None,
             console: None,
+            is_held: Cell::new(false),
             uuid,
             folder,
             image,
@@ -193,6 +209,25 @@ impl Disk {
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
+    /// Runs `work` while somebody else holds the journal.
+    pub fn while_held<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.is_held.set(true);
+        self.mounted(|top| {
+            let journal = Journal::open(&Root::open(top).unwrap(), Path::new(JOURNAL));
+            let held = journal.unwrap();
+            let result = work();
+            drop(held);
+            self.is_held.set(false);
+            result
+        })
+    }
+
+    /// The same disk on a device that can only be read, or as it was before.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        run("losetup", &["-d", &self.device]);
+        self.device = attach_as(&self.image, read_only);
+    }
+
     /// Detaches the device, puts `image` in the place of the disk's, and attaches it again.
     pub fn replace_image(&mut self, image: &Path) {
         run("losetup", &["-d", &self.device]);
@@ -261,6 +296,17 @@ impl Disk {
         self.run_in(&["--mount"], "@", arguments)
     }
 
+    /// The same where it is mounted read-only.
+    pub fn run_in_read_only_new_system(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], "@,ro", arguments)
+    }
+
+    /// The same for at most so many seconds; then it is asked to end, and the exit status is 124.
+    pub fn run_in_new_system_for(&self, seconds: &str, arguments: &str) -> Ran {
+        let limit = ["--mount", "timeout", seconds, "unshare", "--mount"];
+        self.run_in(&limit, "@", arguments)
+    }
+
     /// The same in a network namespace of its own, which has no routes.
     pub fn run_without_network(&self, arguments: &str) -> Ran {
         self.run_in(&["--mount", "--net"], self.root(), arguments)
@@ -322,6 +368,9 @@ impl Disk {
     /// Waits until the kernel has let go of the file system: a test beside this one may have taken
     /// the mount along into a namespace of its own.
     fn settle(&self) {
+        if self.is_held.get() {
+            return; // by whoever holds the journal
+        }
         let alive = Path::new("/sys/fs/btrfs").join(&self.uuid);
         for _ in 0..1000 {
             if !alive.exists() {
@@ -361,14 +410,13 @@ impl Disk {
     pub fn cut_at(&mut self, fault: &str) -> bool {
         let mut child = self.boot_until(fault);
         let stderr = child.stderr.take().unwrap();
-        let reached = BufReader::new(stderr)
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line.contains("fault point"));
+        let mut said = BufReader::new(stderr).lines().map_while(Result::ok);
+        let reached = said.any(|line| line.contains("fault point"));
         if reached {
             let cut = self.keep_copy("cut.img");
             child.kill().unwrap();
             child.wait().unwrap();
+            said.for_each(drop); // the worker dies with the process that watches over it
             unmount(&self.folder.join("boot"));
             self.settle();
             if let Some(other) = &self.other {
@@ -504,10 +552,15 @@ fn unmount(target: &Path) {
 
 /// Two processes that ask for a free device at once may be given the same one.
 fn attach(image: &Path) -> String {
+    attach_as(image, false)
+}
+
+fn attach_as(image: &Path, read_only: bool) -> String {
     for _ in 0..20 {
         let mut losetup = Command::new("losetup");
         let output = losetup
             .args(["--find", "--show"])
+            .args(read_only.then_some("--read-only"))
             .arg(image)
             .output()
             .unwrap();

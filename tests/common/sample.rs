@@ -135,6 +135,7 @@ pub fn populate(top: &Path, kind: Kind, uuid: &str) {
     write("boot/vmlinuz-6.1.0-1-amd64", "kernel");
     write("boot/initrd.img-6.1.0-1-amd64", "initramfs");
     write("usr/sbin/init", "init");
+    fs::set_permissions(top.join("usr/sbin/init"), fs::Permissions::from_mode(0o755)).unwrap();
     symlink("usr/sbin", top.join("sbin")).unwrap();
     symlink("boot/vmlinuz-6.1.0-1-amd64", top.join("vmlinuz")).unwrap();
     write("var/log/syslog", "a line\n");

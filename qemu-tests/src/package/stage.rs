@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 const UNITS: &str = "usr/lib/systemd/system";
-const VALIDATE: &str = "rootshift-validate.service";
+/// Each with the target that starts it.
+const WANTED: [(&str, &str); 2] = [
+    ("rootshift-validate.service", "multi-user.target"),
+    ("rootshift-emergency.service", "emergency.target"),
+];
 const HOOK: &str = "hooks/rootshift";
 const BOOT_SCRIPT: &str = "scripts/local-premount/rootshift";
 
@@ -34,7 +38,9 @@ pub(super) fn tree(
         )?;
     }
     stage.folder(&root.join("initramfs-hooks/systemd"), ".service", UNITS)?;
-    stage.want(VALIDATE)?;
+    for (unit, target) in WANTED {
+        stage.want(unit, target)?;
+    }
     stage.folder(
         &root.join("batches"),
         ".json",
@@ -84,9 +90,9 @@ impl Stage {
         Ok(())
     }
 
-    /// Started with every boot; shipped as a link, so that no maintainer script has to enable it.
-    fn want(&self, unit: &str) -> Result<()> {
-        let link = self.place(&format!("{UNITS}/multi-user.target.wants/{unit}"))?;
+    /// Started with this target; shipped as a link, so that no maintainer script has to enable it.
+    fn want(&self, unit: &str, target: &str) -> Result<()> {
+        let link = self.place(&format!("{UNITS}/{target}.wants/{unit}"))?;
         symlink(format!("../{unit}"), link)?;
         Ok(())
     }
@@ -124,6 +130,7 @@ mod tests {
             "initramfs-hooks/initramfs-tools/hooks/rootshift",
             "initramfs-hooks/initramfs-tools/scripts/local-premount/rootshift",
             "initramfs-hooks/systemd/rootshift-validate.service",
+            "initramfs-hooks/systemd/rootshift-emergency.service",
             "batches/a.json",
             "batches/notes.txt",
             "schemas/a.schema.json",
@@ -152,14 +159,13 @@ mod tests {
                 .join("usr/share/rootshift/batches/notes.txt")
                 .exists()
         );
-        let wanted = staging
-            .join(UNITS)
-            .join("multi-user.target.wants")
-            .join(VALIDATE);
-        assert!(
-            fs::metadata(wanted).is_ok(),
-            "the link must lead to the unit"
-        );
+        for wanted in [
+            "multi-user.target.wants/rootshift-validate.service",
+            "emergency.target.wants/rootshift-emergency.service",
+        ] {
+            let link = staging.join(UNITS).join(wanted);
+            assert!(fs::metadata(link).is_ok(), "{wanted} must lead to the unit");
+        }
         assert!(
             fs::read_to_string(staging.join("DEBIAN/control"))
                 .unwrap()

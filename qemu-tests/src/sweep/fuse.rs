@@ -6,16 +6,19 @@ use std::io::{ErrorKind, Read as _, Write as _};
 
 use anyhow::{Context as _, Result, bail};
 
+/// What a store answers: an error is an errno, and whoever asked gets it.
+pub type Answer<T> = std::result::Result<T, i32>;
+
 /// What the file is kept in.
 pub trait Store {
     /// Its size in bytes.
     fn size(&self) -> u64;
     /// Bytes from an offset; zeroes behind the end.
-    fn read(&mut self, offset: u64, length: usize) -> Vec<u8>;
+    fn read(&mut self, offset: u64, length: usize) -> Answer<Vec<u8>>;
     /// Bytes to an offset.
-    fn write(&mut self, offset: u64, data: &[u8]);
+    fn write(&mut self, offset: u64, data: &[u8]) -> Answer<()>;
     /// All that was written is to be durable.
-    fn flush(&mut self);
+    fn flush(&mut self) -> Answer<()>;
 }
 
 const HEADER: usize = 40;
@@ -24,7 +27,7 @@ const MAX_PAGES: u16 = 256;
 /// FUSE_BIG_WRITES and FUSE_MAX_PAGES.
 const FLAGS: u32 = 1 << 5 | 1 << 22;
 const DIRECT_IO: u32 = 1;
-const NO_SUCH_CALL: i32 = -38;
+const NO_SUCH_CALL: i32 = 38;
 const FILE_MODE: u32 = 0o100_600;
 
 /// Operations by number.
@@ -88,42 +91,51 @@ impl Request<'_> {
 }
 
 fn answer(request: &Request, store: &mut dyn Store) -> Result<Option<Vec<u8>>> {
-    let operation = request.word(4)?;
-    let body = match operation {
+    let body = match request.word(4)? {
         FORGET | BATCH_FORGET | INTERRUPT => return Ok(None),
-        INIT => init(request)?,
-        GETATTR | SETATTR => attributes(store.size()),
-        OPEN => [8, 4, 4]
+        INIT => Ok(init(request)?),
+        GETATTR | SETATTR => Ok(attributes(store.size())),
+        OPEN => Ok([8, 4, 4]
             .iter()
             .zip([0, DIRECT_IO, 0])
             .flat_map(field)
-            .collect(),
-        READ => {
-            let (offset, length) = (request.long(HEADER + 8)?, request.word(HEADER + 16)?);
-            store.read(offset, usize::try_from(length)?)
-        }
-        WRITE => {
-            let (offset, length) = (request.long(HEADER + 8)?, request.word(HEADER + 16)?);
-            let from = HEADER + 40;
-            let data = request.0.get(from..from + usize::try_from(length)?);
-            store.write(offset, data.context("a short FUSE write")?);
-            [4, 4].iter().zip([length, 0]).flat_map(field).collect()
-        }
-        FALLOCATE => {
-            // Of a loop device: a discard, or zeroes to be written.
-            let (offset, length) = (request.long(HEADER + 8)?, request.long(HEADER + 16)?);
-            store.write(offset, &vec![0; usize::try_from(length)?]);
-            Vec::new()
-        }
-        FSYNC => {
-            store.flush();
-            Vec::new()
-        }
-        RELEASE | FLUSH | DESTROY => Vec::new(),
-        STATFS => vec![0; 80],
-        _ => return Ok(Some(reply(request, NO_SUCH_CALL, &[])?)),
+            .collect()),
+        READ | WRITE | FALLOCATE | FSYNC => transfer(request, store)?,
+        RELEASE | FLUSH | DESTROY => Ok(Vec::new()),
+        STATFS => Ok(vec![0; 80]),
+        _ => Err(NO_SUCH_CALL),
     };
-    Ok(Some(reply(request, 0, &body)?))
+    Ok(Some(match body {
+        Ok(body) => reply(request, 0, &body)?,
+        Err(errno) => reply(request, -errno, &[])?,
+    }))
+}
+
+/// What the store itself is asked for.
+fn transfer(request: &Request, store: &mut dyn Store) -> Result<Answer<Vec<u8>>> {
+    let operation = request.word(4)?;
+    if operation == FSYNC {
+        return Ok(store.flush().map(|()| Vec::new()));
+    }
+    let offset = request.long(HEADER + 8)?;
+    if operation == FALLOCATE {
+        // Of a loop device: a discard, or zeroes to be written.
+        let length = usize::try_from(request.long(HEADER + 16)?)?;
+        let written = store.write(offset, &vec![0; length]);
+        return Ok(written.map(|()| Vec::new()));
+    }
+    let length = request.word(HEADER + 16)?;
+    let count = usize::try_from(length)?;
+    if operation == READ {
+        return Ok(store.read(offset, count));
+    }
+    let from = HEADER + 40;
+    let data = request
+        .0
+        .get(from..from + count)
+        .context("a short FUSE write")?;
+    let written = store.write(offset, data);
+    Ok(written.map(|()| [4, 4].iter().zip([length, 0]).flat_map(field).collect()))
 }
 
 /// A number in so many bytes.
@@ -188,18 +200,22 @@ mod tests {
             self.bytes.len() as u64
         }
 
-        fn read(&mut self, offset: u64, length: usize) -> Vec<u8> {
+        fn read(&mut self, offset: u64, length: usize) -> Answer<Vec<u8>> {
             let at = usize::try_from(offset).unwrap();
-            self.bytes[at..at + length].to_vec()
+            let read = self.bytes.get(at..at + length);
+            read.map(<[u8]>::to_vec).ok_or(libc::EIO)
         }
 
-        fn write(&mut self, offset: u64, data: &[u8]) {
+        fn write(&mut self, offset: u64, data: &[u8]) -> Answer<()> {
             let at = usize::try_from(offset).unwrap();
-            self.bytes[at..at + data.len()].copy_from_slice(data);
+            let place = self.bytes.get_mut(at..at + data.len()).ok_or(libc::EIO)?;
+            place.copy_from_slice(data);
+            Ok(())
         }
 
-        fn flush(&mut self) {
+        fn flush(&mut self) -> Answer<()> {
             self.flushes += 1;
+            Ok(())
         }
     }
 
@@ -258,5 +274,17 @@ mod tests {
         assert_eq!(ask(READ, &at(2, 4, b"")), b"\0ab\0");
         ask(FSYNC, &[0; 16]);
         assert_eq!(store.flushes, 1);
+    }
+    #[test]
+    fn what_the_store_refuses_is_told_with_its_errno() {
+        let mut store = Memory::default();
+        let mut refused = |operation, body: &[u8]| {
+            let bytes = request(operation, body);
+            let answer = answer(&Request(&bytes), &mut store).unwrap().unwrap();
+            (answer[4..8] == (-libc::EIO).to_ne_bytes(), answer.len())
+        };
+        assert_eq!(refused(READ, &at(0, 4, b"")), (true, 16));
+        assert_eq!(refused(WRITE, &at(0, 2, b"ab")), (true, 16));
+        assert_eq!(refused(FSYNC, &[0; 16]), (false, 16));
     }
 }

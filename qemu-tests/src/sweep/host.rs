@@ -88,9 +88,19 @@ impl Host {
         Ok(())
     }
 
+    /// What its disk holds now. Nothing of it may be mounted.
+    pub fn disk(&self) -> Result<Disk> {
+        Disk::load(&self.image)
+    }
+
     /// What all machines have in common.
     pub fn setting(&self) -> &Setting {
         &self.setting
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Path {
+        Path::new(&self.device)
     }
 
     /// Where it keeps what is its own.
@@ -122,7 +132,8 @@ impl Host {
         done
     }
 
-    fn mount_point(&self, name: &str) -> Result<PathBuf> {
+    /// Where a device of this name is mounted.
+    pub fn mount_point(&self, name: &str) -> Result<PathBuf> {
         let at = self.folder.join(name);
         fs::create_dir_all(&at)?;
         Ok(at)
@@ -199,18 +210,23 @@ impl Host {
         bail!("it is not at rest after {BOOTS} boots:\n{}", self.said())
     }
 
-    /// Which root the initramfs was told to mount.
     fn booted(&self) -> Result<System> {
+        Ok(self.told()?.unwrap_or(System::Old))
+    }
+
+    /// Which root the initramfs was told to mount; none when that is left to the kernel's command
+    /// line.
+    pub fn told(&self) -> Result<Option<System>> {
         let old = self.setting.kind.root_flags();
         let Ok(text) = fs::read_to_string(self.folder.join("param.conf")) else {
-            return Ok(System::Old);
+            return Ok(None);
         };
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix("ROOTFLAGS='-o "));
         match line.and_then(|line| line.strip_suffix('\'')) {
-            Some(NEW) => Ok(System::New),
-            Some(flags) if flags == old => Ok(System::Old),
+            Some(NEW) => Ok(Some(System::New)),
+            Some(flags) if flags == old => Ok(Some(System::Old)),
             other => bail!("root would be mounted with {other:?}: there is no such system"),
         }
     }

@@ -28,6 +28,8 @@ pub struct Judge<'a> {
     pub origin: &'a Origin,
     /// Whether the file system's own check runs before and after as well.
     pub checks: bool,
+    /// Whether a migration may have been given up: a device failed, and not only its power.
+    pub may_be_given_up: bool,
 }
 
 impl Judge<'_> {
@@ -64,7 +66,7 @@ impl Judge<'_> {
 
     /// GRUB's way: the path that it reads leads to a configuration, the configuration to a kernel
     /// and a root that is there.
-    fn what_grub_boots(&self, top: &Root) -> Result<System> {
+    pub fn what_grub_boots(&self, top: &Root) -> Result<System> {
         let grub = Path::new(self.kind().root()).join("boot/grub");
         let config = top.read_text(&grub.join("grub.cfg"))?;
         let line = config
@@ -129,6 +131,7 @@ impl Judge<'_> {
             Stage::Planned | Stage::Failed | Stage::Disarmed => System::Old,
             Stage::RollbackRequested | Stage::RollingBack | Stage::RolledBack => System::Old,
             Stage::Armed | Stage::Preparing if self.phase == Phase::GiveUpOld => System::Old,
+            Stage::Committed if self.phase == Phase::GiveWay => System::Old,
             Stage::Committed if state.trials >= self.origin.plan.trial_boots => System::Old,
             _ => System::New,
         }
@@ -137,11 +140,14 @@ impl Judge<'_> {
     /// Every file, and nothing left lying about.
     fn at_rest(&self, system: System) -> Result<()> {
         self.host.mounted(|top| {
-            let stage = Migration::open(top)?.map(|migration| migration.state().stage);
-            match system {
+            let state = Migration::open(top)?.map(|migration| migration.state().clone());
+            let stage = state.as_ref().map(|state| state.stage);
+            let reason = state.and_then(|state| state.reason);
+            let fits = match system {
                 System::New => self.is_new(top, stage),
                 System::Old => self.is_old(top, stage),
-            }
+            };
+            fits.with_context(|| format!("its reason: {reason:?}"))
         })?;
         let seen = self.host.as_grub(|top| self.what_grub_boots(top))?;
         ensure!(seen == system, "GRUB boots the {seen:?} system");
@@ -155,7 +161,11 @@ impl Judge<'_> {
             Phase::GiveUpOld => [Some(Stage::Failed); 2],
             _ => [Some(Stage::RolledBack); 2],
         };
-        ensure!(expected.contains(&stage), "the old system, at {stage:?}");
+        let given_up = self.may_be_given_up && stage == Some(Stage::Failed);
+        ensure!(
+            expected.contains(&stage) || given_up,
+            "the old system, at {stage:?}"
+        );
         for name in self.origin.plan.subvolumes() {
             ensure!(!top.exists(Path::new(name))?, "{name} is left behind");
         }

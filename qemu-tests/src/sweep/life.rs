@@ -44,6 +44,8 @@ pub enum Phase {
     RollBack,
     /// The boot after the last trial.
     GiveUpNew,
+    /// A boot of the new system that finds no init in it.
+    GiveWay,
     /// A migration that fails its proof, and is taken back.
     GiveUpOld,
     /// The old system is deleted.
@@ -54,13 +56,14 @@ pub enum Phase {
 
 impl Phase {
     /// In the order of a life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Arm,
         Self::Migrate,
         Self::Trial,
         Self::Validate,
         Self::RollBack,
         Self::GiveUpNew,
+        Self::GiveWay,
         Self::GiveUpOld,
         Self::Finalize,
         Self::Restore,
@@ -75,6 +78,7 @@ impl Phase {
             Self::Validate => "validate",
             Self::RollBack => "rollback",
             Self::GiveUpNew => "give-up-new",
+            Self::GiveWay => "give-way",
             Self::GiveUpOld => "give-up-old",
             Self::Finalize => "finalize",
             Self::Restore => "restore",
@@ -179,6 +183,8 @@ impl Life {
             Ok(())
         })?;
         let give_up_new = studio.tape(last_trial, |host| boots_into(host, &plans, System::Old))?;
+        let broken = studio.without_init(trial.end())?;
+        let give_way = studio.tape(broken, |host| boots_into(host, &plans, System::Old))?;
         let give_up_old = studio.tape(doomed.end(), |host| {
             boots_into(host, &failing.plans, System::Old)
         })?;
@@ -192,6 +198,7 @@ impl Life {
             (Phase::Validate, validate),
             (Phase::RollBack, roll_back),
             (Phase::GiveUpNew, give_up_new),
+            (Phase::GiveWay, give_way),
             (Phase::GiveUpOld, give_up_old),
             (Phase::Finalize, finalize),
             (Phase::Restore, restore),
@@ -232,7 +239,8 @@ fn restored(host: &Host) -> Result<()> {
     })
 }
 
-fn validated() -> Record {
+/// What a passed validation records.
+pub fn validated() -> Record {
     Record::Validated {
         passed: 1,
         failed: 0,
@@ -273,9 +281,16 @@ struct Studio<'a> {
 impl Studio<'_> {
     fn tape(&self, base: Disk, act: impl FnOnce(&Host) -> Result<()>) -> Result<Tape> {
         let recorder = Recorder::start(self.setting, "recording", base)?;
-        let acted = act(&recorder.host);
+        let acted = act(recorder.host());
         let tape = recorder.finish(); // nothing stays mounted when it failed
         acted.and(tape)
+    }
+
+    /// The new system of this disk loses its init.
+    fn without_init(&self, base: Disk) -> Result<Disk> {
+        self.after(base, |host| {
+            host.mounted(|top| Ok(fs::remove_file(top.path().join("@/usr/sbin/init"))?))
+        })
     }
 
     fn after(&self, base: Disk, act: impl FnOnce(&Host) -> Result<()>) -> Result<Disk> {

@@ -5,18 +5,19 @@
 //! of the rest. The shipped binary goes on from there at boot mode, until the machine is at rest.
 
 pub mod boots;
-mod chance;
-mod disk;
-mod fuse;
-mod host;
-mod judge;
-mod life;
+pub(crate) mod chance;
+pub(crate) mod disk;
+pub(crate) mod fuse;
+pub(crate) mod host;
+pub(crate) mod judge;
+pub(crate) mod life;
 mod point;
 mod recorder;
 mod report;
 #[path = "../../../tests/common/sample.rs"]
 mod sample;
-mod tape;
+pub(crate) mod shown;
+pub(crate) mod tape;
 mod work;
 
 use std::path::PathBuf;

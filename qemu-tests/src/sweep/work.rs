@@ -125,6 +125,7 @@ impl Sweep<'_> {
             phase: point.phase,
             origin: self.life.origin(point.phase),
             checks: checks && !torn,
+            may_be_given_up: false,
         };
         judge.judge().map(|()| mended)
     }
@@ -135,9 +136,9 @@ impl Sweep<'_> {
         let disk = tape.disk_at(point.cut, self.seed, point.phase.name())?;
         let name = format!("resume-{number}");
         let recorder = Recorder::start(self.setting, &name, disk)?;
-        let booted = recorder.host.boot(&self.life.origin(point.phase).plans);
+        let booted = recorder.host().boot(&self.life.origin(point.phase).plans);
         if point.phase == Phase::Finalize {
-            finalized(&recorder.host).ok(); // it may have been complete
+            finalized(recorder.host()).ok(); // it may have been complete
         }
         let tape = recorder.finish();
         booted.and(tape)

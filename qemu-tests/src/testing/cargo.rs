@@ -13,6 +13,9 @@ use crate::workspace::Workspace;
 /// About a minute; the whole one is a command of its own.
 const SMALL_SWEEP: [&str; 5] = ["cut-sweep", "--points", "120", "--reorder", "1"];
 
+/// One or two of each kind in each phase; the whole of it is a command of its own.
+const FEW_FAULTS: [&str; 3] = ["faults", "--points", "40"];
+
 /// Tests of this name need root and loop devices.
 const ON_LOOP_DEVICES: &str = "loop_";
 
@@ -55,15 +58,22 @@ fn documents(workspace: &Workspace) -> Result<Tally> {
 
 /// A small cut sweep, in a process of its own: it has mounts of its own.
 pub(super) fn cut_sweep(workspace: &Workspace) -> Result<Tally> {
+    itself(workspace, &SMALL_SWEEP)
+}
+
+/// A few faults of the disk, likewise.
+pub(super) fn faults(workspace: &Workspace) -> Result<Tally> {
+    itself(workspace, &FEW_FAULTS)
+}
+
+/// Runs one of this program's own commands.
+fn itself(workspace: &Workspace, words: &[&str]) -> Result<Tally> {
     let own = std::env::current_exe().context("find this program")?;
     let mut command = tool(own);
     command.current_dir(workspace.root());
-    let good = command.args(SMALL_SWEEP).status()?.success();
-    println!(
-        "{} {}",
-        if good { "ok  " } else { "FAIL" },
-        SMALL_SWEEP.join(" ")
-    );
+    let good = command.args(words).status()?.success();
+    let verdict = if good { "ok  " } else { "FAIL" };
+    println!("{verdict} {}", words.join(" "));
     Ok(Tally::from(good))
 }
 

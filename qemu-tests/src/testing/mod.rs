@@ -110,6 +110,7 @@ pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
         if wanted(Tier::Loop) {
             tally.add(cargo::on_loop_devices(&workspace, selection.thorough)?);
             tally.add(cargo::cut_sweep(&workspace)?);
+            tally.add(cargo::faults(&workspace)?);
         }
         if let Some(deny) = deny {
             tally.add(ended(deny)?);

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::{Moment, Sink, render};
+use crate::report::signs::{Sign, give};
 use crate::report::{plymouth, print};
 use crate::sys::console;
 
@@ -24,10 +25,15 @@ pub fn for_terminal() -> Vec<Box<dyn Sink>> {
     vec![Box::new(Lines::to(Box::new(error)))]
 }
 
-/// For the initramfs: the kernel log, and the splash screen when it answers.
+/// For the initramfs: who watches over this process, and where progress is wanted the kernel log,
+/// and the splash screen when it answers.
 #[must_use]
-pub fn for_boot() -> Vec<Box<dyn Sink>> {
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Logged {})];
+pub fn for_boot(is_wanted: bool) -> Vec<Box<dyn Sink>> {
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(SignOfLife {})];
+    if !is_wanted {
+        return sinks;
+    }
+    sinks.push(Box::new(Logged {}));
     if let Some(splash) = plymouth::Plymouth::connect(plymouth::SOCKET) {
         sinks.push(Box::new(splash));
     }
@@ -89,6 +95,19 @@ impl Sink for Lines {
             let _ = writeln!(self.out, "rootshift: {text}");
             self.last = text;
         }
+    }
+}
+
+/// Whatever moves is alive.
+struct SignOfLife {}
+
+impl Sink for SignOfLife {
+    fn interval(&self) -> u64 {
+        1_000
+    }
+
+    fn show(&mut self, _moment: &Moment) {
+        give(Sign::Alive);
     }
 }
 

@@ -10,7 +10,7 @@ use qemu_tests::machine::{self, Accelerator, Machine};
 use qemu_tests::task::Task;
 use qemu_tests::testing::{Selection, Tier};
 use qemu_tests::workspace::Workspace;
-use qemu_tests::{bench, demo, documents, image, package, setup, sweep, testing};
+use qemu_tests::{bench, demo, documents, faults, image, package, setup, sweep, testing};
 
 /// The project's own commands.
 #[derive(FromArgs)]
@@ -32,6 +32,7 @@ enum Command {
     Bench(Bench),
     Schema(Schema),
     CutSweep(CutSweep),
+    Faults(Faults),
 }
 
 /// install what a fresh Debian machine lacks
@@ -133,6 +134,34 @@ struct CutSweep {
     boots: Option<usize>,
 }
 
+/// let the disk fail at each step of a migration, and prove that the machine boots
+#[derive(FromArgs)]
+#[argh(subcommand, name = "faults")]
+struct Faults {
+    /// old system: a (a flat btrfs, the default) or rootfs (its root in @rootfs)
+    #[argh(option, default = "String::from(\"a\")")]
+    way: String,
+    /// about how many points, or all (the default)
+    #[argh(option, default = "String::from(\"all\")")]
+    points: String,
+    /// decides which points (1)
+    #[argh(option, default = "1")]
+    seed: u64,
+    /// only this phase: arm, migrate, trial, validate, rollback, give-up-new, give-up-old or
+    /// finalize
+    #[argh(option)]
+    phase: Option<String>,
+    /// only this kind: read, reads, write, writes, flush, flushes, gone, data or metadata
+    #[argh(option)]
+    kind: Option<String>,
+    /// only this point, as migrate:writes:57
+    #[argh(option)]
+    only: Option<String>,
+    /// this program instead of the shipped one
+    #[argh(option)]
+    binary: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
     match dispatch(arguments.command) {
@@ -179,6 +208,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Bench(_) => bench::run(&workspace),
         Command::Boot(Boot { script }) => boot(&workspace, &script.join(" ")),
         Command::CutSweep(options) => cut_sweep(&workspace, options),
+        Command::Faults(options) => let_fail(&workspace, options),
         Command::Schema(Schema { check: true }) => documents::check(workspace.root()),
         Command::Schema(Schema { check: false }) => documents::write(workspace.root()),
     }
@@ -196,10 +226,7 @@ fn cut_sweep(workspace: &Workspace, options: CutSweep) -> Result<()> {
     if options.mutant.as_deref() == Some("all") {
         return sweep::find_mutants(workspace);
     }
-    let points = match options.points.as_str() {
-        "all" => None,
-        number => Some(number.parse().context("--points takes a number or all")?),
-    };
+    let points = number_of_points(&options.points)?;
     let selection = sweep::Selection {
         way: options.way,
         points,
@@ -212,6 +239,30 @@ fn cut_sweep(workspace: &Workspace, options: CutSweep) -> Result<()> {
         binary: options.binary,
     };
     let tally = sweep::run(workspace, &selection)?;
+    ensure!(tally.failed() == 0, "{} points failed", tally.failed());
+    Ok(())
+}
+
+fn number_of_points(text: &str) -> Result<Option<usize>> {
+    match text {
+        "all" => Ok(None),
+        number => Ok(Some(
+            number.parse().context("--points takes a number or all")?,
+        )),
+    }
+}
+
+fn let_fail(workspace: &Workspace, options: Faults) -> Result<()> {
+    let selection = faults::Selection {
+        way: options.way,
+        points: number_of_points(&options.points)?,
+        seed: options.seed,
+        phase: options.phase.map(|phase| phase.parse()).transpose()?,
+        kind: options.kind,
+        only: options.only.map(|point| point.parse()).transpose()?,
+        binary: options.binary,
+    };
+    let tally = faults::run(workspace, &selection)?;
     ensure!(tally.failed() == 0, "{} points failed", tally.failed());
     Ok(())
 }

@@ -5,6 +5,7 @@
 mod faults;
 mod finalize;
 mod harness;
+mod healing;
 #[cfg(feature = "documents")]
 mod language;
 mod power_cut;
@@ -86,6 +87,14 @@ const THOROUGH: &[(&str, Case)] = &[
     (
         "a_cut_after_the_commit_boots_the_new_system",
         faults::after_the_commit,
+    ),
+    (
+        "an_emergency_on_trial_goes_back_by_itself",
+        healing::emergency,
+    ),
+    (
+        "a_boot_that_is_not_complete_is_not_validated",
+        healing::boot_not_complete,
     ),
 ];
 

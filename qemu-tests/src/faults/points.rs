@@ -1,0 +1,105 @@
+//! Which points there are, and which of them are tried.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::Selection;
+use super::scene::{PHASES, begin, count, disk};
+use super::store::{Counts, Faulty, Switch};
+use super::trouble::{Fault, Full, Kind, Point, Trouble};
+use crate::sweep::Phase;
+use crate::sweep::chance::Chance;
+use crate::sweep::host::{Host, Setting};
+use crate::sweep::life::Life;
+use crate::sweep::shown::Shown;
+
+/// Room that is left on a full disk: blocks, or a few files' metadata each.
+const DATA_LEFT: [usize; 3] = [0, 1, 4];
+const METADATA_LEFT: [usize; 2] = [0, 4];
+
+/// The points of a selection, in the order of a life.
+pub(super) fn chosen(
+    setting: &Arc<Setting>,
+    life: &Life,
+    selection: &Selection,
+) -> Result<Vec<Point>> {
+    if let Some(only) = selection.only {
+        return Ok(vec![only]);
+    }
+    let wanted = |phase: &&Phase| selection.phase.is_none_or(|only| only == **phase);
+    let mut groups = Vec::new();
+    for phase in PHASES.iter().filter(wanted) {
+        let counts = counts(setting, life, *phase)?;
+        groups.extend(of_device(*phase, counts));
+        groups.extend(of_disk(*phase, life.tape(*phase)?.flushes()));
+    }
+    if let Some(kind) = &selection.kind {
+        let is_wanted = |group: &Vec<Point>| {
+            let first = group.first();
+            first.is_some_and(|point| point.trouble.name() == kind.as_str())
+        };
+        groups.retain(is_wanted);
+    }
+    let total: usize = groups.iter().map(Vec::len).sum();
+    let number = selection.points.unwrap_or(total);
+    let mut chance = Chance::of(selection.seed, "faults");
+    let share = |group: &Vec<Point>| (group.len() * number).div_ceil(total.max(1));
+    Ok(groups
+        .iter()
+        .flat_map(|group| chance.pick(group, share(group)))
+        .collect())
+}
+
+fn counts(setting: &Arc<Setting>, life: &Life, phase: Phase) -> Result<Counts> {
+    let switch = Switch::default();
+    let host = Host::new(setting, "sound")?;
+    begin(&host, phase, &disk(life, phase, 0)?)?;
+    let store = Faulty {
+        disk: host.disk()?,
+        switch: switch.clone(),
+    };
+    let shown = Shown::start(setting, "counted", store)?;
+    let counts = count(life, phase, &shown, &switch);
+    shown.finish()?;
+    counts
+}
+
+fn of_device(phase: Phase, counts: Counts) -> Vec<Vec<Point>> {
+    let of = |kind: &Kind| {
+        let kind = *kind;
+        let point = |at| Point {
+            phase,
+            trouble: Trouble::Device(Fault { kind, at }),
+        };
+        (1..=counts.of(kind)).map(point).collect()
+    };
+    Kind::ALL.iter().map(of).collect()
+}
+
+/// Before `arm` there is no place for the ballast; it refuses a full disk.
+fn of_disk(phase: Phase, flushes: usize) -> Vec<Vec<Point>> {
+    if phase == Phase::Arm {
+        return Vec::new();
+    }
+    let of = |full: &Full| {
+        let full = *full;
+        let room = match full {
+            Full::Data => &DATA_LEFT[..],
+            Full::Metadata => &METADATA_LEFT[..],
+        };
+        let at = |flush| {
+            let point = move |left: &usize| Point {
+                phase,
+                trouble: Trouble::Disk {
+                    full,
+                    flush,
+                    left: *left,
+                },
+            };
+            room.iter().map(point)
+        };
+        (0..flushes).flat_map(at).collect()
+    };
+    Full::ALL.iter().map(of).collect()
+}

@@ -1,0 +1,175 @@
+//! A disk that fails on purpose: one operation, all from one on, or all of it at once.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::trouble::{Fault, Kind};
+use crate::sweep::disk::Disk;
+use crate::sweep::fuse::{Answer, Store};
+
+/// What a device is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Bytes from it.
+    Read,
+    /// Bytes to it; a discard as well.
+    Write,
+    /// All of them durable.
+    Flush,
+}
+
+/// How many operations there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    reads: usize,
+    writes: usize,
+    flushes: usize,
+}
+
+impl Counts {
+    fn add(&mut self, operation: Operation) {
+        match operation {
+            Operation::Read => self.reads += 1,
+            Operation::Write => self.writes += 1,
+            Operation::Flush => self.flushes += 1,
+        }
+    }
+
+    /// Those that a fault of this kind counts.
+    pub fn of(self, kind: Kind) -> usize {
+        match kind {
+            Kind::Read | Kind::Reads => self.reads,
+            Kind::Write | Kind::Writes => self.writes,
+            Kind::Flush | Kind::Flushes => self.flushes,
+            Kind::Gone => self.reads + self.writes + self.flushes,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fault: Option<Fault>,
+    counts: Counts,
+    was_hit: bool,
+}
+
+impl State {
+    fn ask(&mut self, operation: Operation) -> Answer<()> {
+        self.counts.add(operation);
+        let fails = self.fault.is_some_and(|fault| {
+            let number = self.counts.of(fault.kind);
+            fault.kind.is_about(operation)
+                && (number == fault.at || (fault.kind.lasts() && number > fault.at))
+        });
+        if !fails {
+            return Ok(());
+        }
+        self.was_hit = true;
+        Err(libc::EIO)
+    }
+}
+
+/// Counts the operations and lets one of them fail, from outside of the thread that serves them.
+#[derive(Debug, Clone, Default)]
+pub struct Switch(Arc<Mutex<State>>);
+
+impl Switch {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts from here on, with this fault ahead.
+    pub fn arm(&self, fault: Option<Fault>) {
+        *self.state() = State {
+            fault,
+            ..State::default()
+        };
+    }
+
+    /// What was asked for since.
+    pub fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    /// Whether it came to the fault.
+    pub fn was_hit(&self) -> bool {
+        self.state().was_hit
+    }
+}
+
+/// The disk. What it refused to write it does not hold.
+#[derive(Debug)]
+pub struct Faulty {
+    /// What it holds.
+    pub disk: Disk,
+    /// Decides what fails.
+    pub switch: Switch,
+}
+
+impl Store for Faulty {
+    fn size(&self) -> u64 {
+        self.disk.size()
+    }
+
+    fn read(&mut self, offset: u64, length: usize) -> Answer<Vec<u8>> {
+        self.switch.state().ask(Operation::Read)?;
+        Ok(self.disk.read(offset, length))
+    }
+
+    fn write(&mut self, offset: u64, data: &[u8]) -> Answer<()> {
+        self.switch.state().ask(Operation::Write)?;
+        self.disk.write(offset, data);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Answer<()> {
+        self.switch.state().ask(Operation::Flush)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of six operations fail: write, read, flush, write, read, flush.
+    fn failing(kind: Kind, at: usize) -> Vec<bool> {
+        let mut store = Faulty {
+            disk: Disk::empty(4096),
+            switch: Switch::default(),
+        };
+        store.switch.arm(Some(Fault { kind, at }));
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            answers.push(store.write(0, &[1]).is_err());
+            answers.push(store.read(0, 1).is_err());
+            answers.push(store.flush().is_err());
+        }
+        assert_eq!(store.switch.was_hit(), answers.contains(&true));
+        answers
+    }
+
+    #[test]
+    fn each_kind_fails_what_it_says() {
+        const NO: bool = false;
+        const YES: bool = true;
+        assert_eq!(failing(Kind::Write, 1), [YES, NO, NO, NO, NO, NO]);
+        assert_eq!(failing(Kind::Writes, 1), [YES, NO, NO, YES, NO, NO]);
+        assert_eq!(failing(Kind::Read, 2), [NO, NO, NO, NO, YES, NO]);
+        assert_eq!(failing(Kind::Flushes, 2), [NO, NO, NO, NO, NO, YES]);
+        assert_eq!(failing(Kind::Gone, 3), [NO, NO, YES, YES, YES, YES]);
+        assert_eq!(failing(Kind::Flush, 3), [NO; 6]);
+    }
+
+    #[test]
+    fn what_was_refused_is_not_there() {
+        let mut store = Faulty {
+            disk: Disk::empty(4096),
+            switch: Switch::default(),
+        };
+        let (kind, at) = (Kind::Write, 2);
+        store.switch.arm(Some(Fault { kind, at }));
+        for fill in 1..=2 {
+            store.write(0, &[fill]).ok();
+        }
+        assert_eq!(store.disk.read(0, 1), [1]);
+    }
+}

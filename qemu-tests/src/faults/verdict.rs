@@ -1,0 +1,267 @@
+//! One point: something goes wrong, and what must hold then and after the machine is well again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rootshift::engine::home::Migration;
+use rootshift::engine::{Stage, State};
+use rootshift::sys::{Root, mount};
+
+use super::full;
+use super::scene::{act, begin, disk, is_boot};
+use super::store::{Faulty, Switch};
+use super::trouble::{Fault, Full, Point, Trouble};
+use crate::sweep::Phase;
+use crate::sweep::disk::Disk;
+use crate::sweep::host::{Host, Setting, System};
+use crate::sweep::judge::Judge;
+use crate::sweep::life::Life;
+use crate::sweep::shown::Shown;
+
+/// A pass through the initramfs with a fault may take so long.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How a point ended that is not red.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passed {
+    /// Whether it came to the fault at all.
+    pub was_hit: bool,
+    /// Whether the phase ended as without a fault.
+    pub came_through: bool,
+    /// How long the phase took.
+    pub took: Duration,
+}
+
+/// A machine to which things happen.
+#[derive(Debug)]
+pub struct Victim<'a> {
+    /// What all machines have in common.
+    pub setting: &'a Arc<Setting>,
+    /// What was recorded.
+    pub life: &'a Life,
+    /// The machine, with a sound disk.
+    pub host: &'a Host,
+    /// Its number.
+    pub number: usize,
+    /// How each phase ends when nothing goes wrong.
+    pub ends: &'a [(Phase, Essence)],
+}
+
+/// Stage, trials, steps done; none without a journal.
+pub type Essence = Option<(Stage, u32, usize)>;
+
+/// Where the disk of a machine stands.
+pub fn essence(host: &Host) -> Result<Essence> {
+    let essence = |state: State| (state.stage, state.trials, state.done.len());
+    Ok(host.state()?.map(essence))
+}
+
+/// What a boot with something wrong came to.
+#[derive(Debug)]
+struct Boot {
+    /// The root that the initramfs was told to mount; none when that was left to GRUB.
+    told: Option<System>,
+    restarts: bool,
+    took: Duration,
+    said: String,
+}
+
+/// What the kernel sees when it mounts the root after that.
+#[derive(Debug)]
+struct Seen {
+    /// Where the journal says that it stands.
+    state: Option<State>,
+    /// Whether something can be written.
+    writable: bool,
+}
+
+impl Victim<'_> {
+    /// Lets it happen, and judges.
+    pub fn suffer(&self, point: Point, checks: bool) -> Result<Passed> {
+        match point.trouble {
+            Trouble::Device(fault) => self.device_fails(point, fault, checks),
+            Trouble::Disk { full, flush, left } => {
+                self.disk_is_full(point, (full, flush, left), checks)
+            }
+        }
+    }
+
+    fn device_fails(&self, point: Point, fault: Fault, checks: bool) -> Result<Passed> {
+        begin(self.host, point.phase, &disk(self.life, point.phase, 0)?)?;
+        let base = self.host.disk()?;
+        let grub = self.grub(point)?;
+        let switch = Switch::default();
+        let store = Faulty {
+            disk: base,
+            switch: switch.clone(),
+        };
+        let shown = Shown::start(self.setting, &format!("faulty-{}", self.number), store)?;
+        switch.arm(Some(fault));
+        let booted = self.boot(point, &shown.host);
+        let was_hit = switch.was_hit();
+        let seen = look(&shown.host);
+        let disk = shown.finish()?.disk;
+        let boot = booted?;
+        let took = boot.took;
+        if let Some(seen) = seen.as_ref().filter(|_| was_hit && is_boot(point.phase)) {
+            named_right(&boot, grub, seen.state.as_ref())?;
+        }
+        let came_through = !was_hit || self.came_through(point, &disk)?;
+        if !came_through && is_boot(point.phase) && seen.is_some_and(|seen| seen.writable) {
+            self.has_a_reason(&boot.said)?;
+        }
+        if was_hit {
+            self.judge(point, checks)?;
+        }
+        Ok(Passed {
+            was_hit,
+            came_through,
+            took,
+        })
+    }
+
+    fn disk_is_full(
+        &self,
+        point: Point,
+        (full, flush, left): (Full, usize, usize),
+        checks: bool,
+    ) -> Result<Passed> {
+        let base = disk(self.life, point.phase, flush)?;
+        begin(self.host, point.phase, &base)?;
+        let grub = self.grub(point)?;
+        let has_journal = self.host.state()?.is_some();
+        ensure!(has_journal, "there is no journal yet");
+        let filled = self.host.mounted(|top| full::fill(top, full, left));
+        filled.context("fill the disk")?;
+        let boot = self.boot(point, self.host)?;
+        let took = boot.took;
+        if is_boot(point.phase) {
+            named_right(&boot, grub, self.host.state()?.as_ref())?;
+        }
+        let writable = self.host.mounted(|top| Ok(full::is_writable(top)))?;
+        let now = essence(self.host).context("the journal on a full disk")?;
+        let came_through = self.is_end(point.phase, now);
+        // The journal has its room since it was begun.
+        if !came_through && is_boot(point.phase) && (writable || full == Full::Data) {
+            self.has_a_reason(&boot.said)?;
+        }
+        let emptied = self.host.mounted(full::empty);
+        emptied.context("empty the disk")?;
+        self.judge(point, checks)?;
+        Ok(Passed {
+            was_hit: true,
+            came_through,
+            took,
+        })
+    }
+
+    /// The root that GRUB's configuration names before.
+    fn grub(&self, point: Point) -> Result<System> {
+        let judge = self.judged(point, false);
+        self.host.as_grub(|top| judge.what_grub_boots(top))
+    }
+
+    fn boot(&self, point: Point, host: &Host) -> Result<Boot> {
+        let begun = Instant::now();
+        let acted = act(point.phase, host, self.life.origin(point.phase));
+        let took = begun.elapsed();
+        let left = mount::unmount(&host.mount_point("boot")?).is_ok();
+        ensure!(took < LIMIT, "it took {:.0} s", took.as_secs_f64());
+        ensure!(!left, "the top level was left mounted");
+        let restarts = match acted {
+            Err(error) if is_boot(point.phase) => return Err(error),
+            // A command of the running system says why, and ends.
+            acted => acted.unwrap_or(false),
+        };
+        let told = host.told()?;
+        Ok(Boot {
+            told,
+            restarts,
+            took,
+            said: host.said(),
+        })
+    }
+
+    /// Whether the phase ended as it does without a fault. Puts the disk into the sound machine.
+    fn came_through(&self, point: Point, disk: &Disk) -> Result<bool> {
+        self.host.insert(disk)?;
+        let now = essence(self.host).context("the journal after the fault")?;
+        Ok(self.is_end(point.phase, now))
+    }
+
+    /// A boot after the phase's end may have been one trial more.
+    fn is_end(&self, phase: Phase, now: Essence) -> bool {
+        let ends = self.ends.iter().filter(|(other, _)| *other == phase);
+        let mut ends = ends.map(|(_, end)| *end);
+        ends.any(|end| match (end, now) {
+            (Some((stage, trials, done)), Some(now)) => {
+                (stage, done) == (now.0, now.2) && trials <= now.1
+            }
+            (end, now) => end == now,
+        })
+    }
+
+    fn has_a_reason(&self, said: &str) -> Result<()> {
+        let state = self.host.state()?.context("the journal is gone")?;
+        ensure!(
+            state.reason.is_some(),
+            "at {:?}, and `status` has no reason; it said:\n{said}",
+            state.stage
+        );
+        Ok(())
+    }
+
+    /// From here on it is as after a power cut.
+    fn judge(&self, point: Point, checks: bool) -> Result<()> {
+        self.judged(point, checks).judge()
+    }
+
+    fn judged(&self, point: Point, checks: bool) -> Judge<'_> {
+        Judge {
+            host: self.host,
+            phase: point.phase,
+            origin: self.life.origin(point.phase),
+            checks,
+            may_be_given_up: true,
+        }
+    }
+}
+
+/// The initramfs has to mount the root that the journal names, as the kernel would read it now.
+fn named_right(boot: &Boot, grub: System, state: Option<&State>) -> Result<()> {
+    let is_new = |stage: Stage| stage.new_system_is_root();
+    let wanted = match state {
+        Some(state) if is_new(state.stage) => System::New,
+        _ => System::Old,
+    };
+    if boot.restarts {
+        ensure!(wanted == System::New, "it restarts without a commit");
+        return Ok(());
+    }
+    let root = boot.told.unwrap_or(grub);
+    if root != wanted {
+        bail!(
+            "the {root:?} root was named ({:?}), and the journal names the {wanted:?} one ({:?})",
+            boot.told,
+            state.map(|state| state.stage)
+        );
+    }
+    Ok(())
+}
+
+/// Mounts it as the initramfs does: read-only first. None when it can't be mounted.
+fn look(host: &Host) -> Option<Seen> {
+    let at = host.mount_point("top").ok()?;
+    mount::mount_top_level_read_only(host.device(), &at).ok()?;
+    let state = Root::open(&at)
+        .map_err(anyhow::Error::from)
+        .and_then(|top| Ok(Migration::open(&top)?));
+    let state = state.map(|found| found.map(|migration| migration.state().clone()));
+    mount::unmount(&at).ok()?;
+    let writable = host.mounted(|top| Ok(full::is_writable(top)));
+    Some(Seen {
+        state: state.ok()?,
+        writable: writable.unwrap_or(false),
+    })
+}

@@ -1,0 +1,373 @@
+//! The machine that heals itself: a new root that can't be booted, and systemd's emergency mode.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{Disk, Kind, Ran, WOULD_REBOOT, assert_same, install, run};
+use rootshift::documents::plan::After;
+use rootshift::engine::Stage;
+use rootshift::journal::Record;
+use rootshift::tree::manifest::Manifest;
+
+const KEPT: [&str; 3] = [
+    "@.rolled-back-1",
+    "@home.rolled-back-1",
+    "@var_log.rolled-back-1",
+];
+
+/// A disk whose new system is root and was booted once, and everything in the old one.
+fn on_trial(kind: Kind) -> (Disk, Manifest) {
+    let disk = Disk::with_system_of(kind);
+    let old = disk.old_manifest();
+    disk.arm(After::Reboot);
+    assert_eq!(disk.boot(), WOULD_REBOOT);
+    assert_eq!(disk.boot(), 0);
+    assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+    (disk, old)
+}
+
+fn validated(kind: Kind) -> (Disk, Manifest) {
+    let (disk, old) = on_trial(kind);
+    record(
+        &disk,
+        Record::Validated {
+            passed: 1,
+            failed: 0,
+            at: None,
+        },
+    );
+    (disk, old)
+}
+
+fn record(disk: &Disk, record: Record) {
+    disk.mounted(|top| {
+        let top = rootshift::sys::Root::open(top).unwrap();
+        let migration = rootshift::engine::home::Migration::open(&top).unwrap();
+        migration.unwrap().record(record).unwrap();
+    });
+}
+
+fn without_init(top: &Path) {
+    fs::remove_file(top.join("@/usr/sbin/init")).unwrap();
+}
+
+fn without_new_root(top: &Path) {
+    fs::rename(top.join("@"), top.join("@mine")).unwrap();
+}
+
+fn boot_with(disk: &Disk, variables: &[(&str, &str)]) -> Ran {
+    let _ = fs::remove_file(disk.param_conf());
+    let mut command = disk.boot_command(env!("CARGO_BIN_EXE_rootshift"));
+    command.envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ran {
+        code: output.status.code().unwrap(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+/// One boot brings the old system back; what was changed in the new one is kept, and told.
+fn goes_back_at_once(disk: &Disk, old: &Manifest, reason: &str) {
+    assert_eq!(disk.boot(), 0);
+    is_back(disk, old, reason);
+}
+
+fn is_back(disk: &Disk, old: &Manifest, reason: &str) {
+    assert_eq!(disk.root_flags().as_deref(), Some(disk.kind.root_flags()));
+    let state = disk.state();
+    assert_eq!(state.stage, Stage::RolledBack, "{state:#?}");
+    let why = state.reason.unwrap();
+    assert!(why.contains(reason), "{why}");
+    assert_same(old, &disk.old_manifest());
+    disk.check();
+    let status = disk.run_inside("status");
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    for wanted in [why].iter().chain(&state.kept) {
+        assert!(status.says(wanted), "{}", status.stdout);
+    }
+}
+
+#[test]
+fn a_new_root_without_an_init_gives_way_to_the_old_one_in_the_same_boot() {
+    for kind in Kind::ALL {
+        let (disk, old) = on_trial(kind);
+        disk.mounted(|top| {
+            fs::write(top.join("@/etc/new-work"), "kept").unwrap();
+            without_init(top);
+        });
+        goes_back_at_once(&disk, &old, "the new system's root holds no init");
+        assert_eq!(disk.state().kept, KEPT);
+        let kept = disk.mounted(|top| fs::read(top.join("@.rolled-back-1/etc/new-work")));
+        assert_eq!(kept.unwrap(), b"kept");
+        // And it stays so.
+        disk.boot();
+        assert_eq!(disk.root_flags().as_deref(), Some(kind.root_flags()));
+    }
+}
+
+#[test]
+fn a_new_root_that_was_renamed_gives_way_to_the_old_one_and_stays_where_it_is() {
+    for kind in Kind::ALL {
+        let (disk, old) = on_trial(kind);
+        disk.mounted(without_new_root);
+        goes_back_at_once(&disk, &old, "the new system's root can't be mounted");
+        assert_eq!(disk.state().kept, KEPT[1..]);
+        assert!(disk.mounted(|top| top.join("@mine/etc/fstab").is_file()));
+    }
+}
+
+#[test]
+fn a_new_root_that_was_deleted_gives_way_to_the_old_one_even_when_it_was_validated() {
+    for kind in Kind::ALL {
+        let (disk, old) = validated(kind);
+        disk.mounted(|top| {
+            let nested = top.join("@/var/lib/portables");
+            for gone in [nested, top.join("@")] {
+                run(
+                    "btrfs",
+                    &["-q", "subvolume", "delete", gone.to_str().unwrap()],
+                );
+            }
+        });
+        goes_back_at_once(&disk, &old, "the new system's root can't be mounted");
+    }
+}
+
+#[test]
+fn nothing_is_tried_that_changes_the_new_system() {
+    let (disk, _) = validated(Kind::Flat);
+    let seen = |disk: &Disk| disk.mounted(common::manifest_of_new);
+    let (before, generation) = (seen(&disk), generation(&disk));
+    disk.boot();
+    assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+    assert!(common::compare(&before, &seen(&disk)).is_equal());
+    assert_eq!(generation, self::generation(&disk));
+    assert_eq!(disk.stage(), Stage::Validated);
+}
+
+/// The transaction in which a subvolume's tree was changed last.
+fn generation(disk: &Disk) -> String {
+    disk.mounted(|top| {
+        let shown = run(
+            "btrfs",
+            &["subvolume", "show", top.join("@").to_str().unwrap()],
+        );
+        let line = shown.lines().find(|line| line.contains("Generation:"));
+        line.unwrap().trim().to_owned()
+    })
+}
+
+#[test]
+fn options_that_the_kernel_refuses_are_left_out_and_told() {
+    for kind in Kind::ALL {
+        let (disk, _) = validated(kind);
+        let flags = [("ROOTFLAGS", "-o subvol=@,no-such-option")];
+        assert_eq!(boot_with(&disk, &flags).code, 0);
+        assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+        let state = disk.state();
+        assert_eq!(state.stage, Stage::Validated);
+        let why = state.reason.unwrap();
+        assert!(
+            why.contains("subvol=@,no-such-option") && why.contains("without"),
+            "{why}"
+        );
+        // A good one stays.
+        boot_with(&disk, &[("ROOTFLAGS", "-o noatime")]);
+        assert_eq!(disk.root_flags().as_deref(), Some("subvol=@,noatime"));
+    }
+}
+
+#[test]
+fn an_old_root_is_booted_without_options_that_the_kernel_refuses() {
+    for kind in Kind::ALL {
+        let (disk, old) = on_trial(kind);
+        disk.mounted(without_init);
+        boot_with(&disk, &[("ROOTFLAGS", "-o no-such-option")]);
+        is_back(&disk, &old, "the new system's root can't be mounted");
+    }
+}
+
+#[test]
+fn when_neither_root_can_be_booted_the_journal_decides_and_nothing_is_changed() {
+    let (disk, _) = validated(Kind::Flat);
+    disk.mounted(|top| {
+        without_init(top);
+        fs::remove_file(top.join("usr/sbin/init")).unwrap();
+    });
+    for _ in 0..3 {
+        assert_eq!(disk.boot(), 0);
+        assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+        let state = disk.state();
+        assert_eq!(state.stage, Stage::Validated);
+        let why = state.reason.unwrap();
+        assert!(why.contains("the old system's root holds no init"), "{why}");
+    }
+    let is_refusal = |record: &&Record| matches!(record, Record::Refused { .. });
+    assert_eq!(disk.records().iter().filter(is_refusal).count(), 1);
+}
+
+#[test]
+fn an_init_of_the_command_line_is_looked_for_first() {
+    let (disk, _) = validated(Kind::Flat);
+    disk.mounted(|top| fs::rename(top.join("@/usr/sbin/init"), top.join("@/usr/sbin/my")).unwrap());
+    boot_with(&disk, &[("init", "/sbin/my")]);
+    assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+    assert_eq!(disk.stage(), Stage::Validated);
+}
+
+#[test]
+fn a_system_that_goes_on_without_a_restart_is_tried_as_well() {
+    let disk = Disk::with_system();
+    disk.arm(After::Continue);
+    boot_with(&disk, &[("ROOTFLAGS", "-o no-such-option")]);
+    assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+    assert_eq!(disk.stage(), Stage::Committed);
+}
+
+/// systemctl, as far as it is needed: `systemctl reboot` leaves a file /reboot.
+fn with_systemctl(disk: &Disk, program: &str) {
+    disk.mounted(|top| {
+        fs::remove_file(top.join("@/usr/sbin/systemctl")).unwrap();
+        install(&top.join("@"), program, "systemctl");
+    });
+}
+
+fn restarted(disk: &Disk) -> bool {
+    disk.mounted(|top| top.join("@/reboot").exists())
+}
+
+const EMERGENCY: &str = "rollback --emergency 1";
+const REASON: &str = "the new system, on trial, ended in systemd's emergency mode";
+
+#[test]
+fn an_emergency_on_trial_restarts_into_the_old_system() {
+    for kind in Kind::ALL {
+        let (disk, old) = on_trial(kind);
+        with_systemctl(&disk, "/usr/bin/touch");
+        // As when /var never came.
+        disk.mounted(|top| fs::remove_dir_all(top.join("@/var/lib")).unwrap());
+        let ran = disk.run_in_new_system(EMERGENCY);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(
+            ran.stdout.contains("in 1 s the machine restarts"),
+            "{}",
+            ran.stdout
+        );
+        assert!(ran.stdout.contains("systemctl stop rootshift-emergency"));
+        assert!(restarted(&disk));
+        assert_eq!(disk.stage(), Stage::RollbackRequested);
+        goes_back_at_once(&disk, &old, REASON);
+        assert_eq!(disk.state().kept, KEPT);
+    }
+}
+
+#[test]
+fn an_emergency_needs_no_more_than_a_read_only_root() {
+    let (disk, old) = on_trial(Kind::Flat);
+    with_systemctl(&disk, "/usr/bin/true");
+    let ran = disk.run_in_read_only_new_system(EMERGENCY);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(disk.stage(), Stage::RollbackRequested);
+    goes_back_at_once(&disk, &old, REASON);
+}
+
+#[test]
+fn an_emergency_of_a_system_that_is_not_on_trial_is_only_told() {
+    let (disk, _) = validated(Kind::Flat);
+    with_systemctl(&disk, "/usr/bin/touch");
+    let records = disk.records();
+    let ran = disk.run_in_new_system(EMERGENCY);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.says("passed its validation"), "{}", ran.stdout);
+    assert!(!restarted(&disk));
+    assert_eq!(disk.records(), records);
+    let unarmed = Disk::with_system();
+    let ran = unarmed.run_inside(EMERGENCY);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("Nothing is armed"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_restart_that_is_stopped_leaves_the_system_on_trial() {
+    let (disk, _) = on_trial(Kind::Flat);
+    with_systemctl(&disk, "/usr/bin/touch");
+    let records = disk.records();
+    let ran = disk.run_in_new_system_for("3", "rollback --emergency 1000");
+    assert_eq!(ran.code, 124, "{}", ran.stderr);
+    assert!(ran.stdout.contains("in 1000 s"), "{}", ran.stdout);
+    assert!(!restarted(&disk));
+    assert_eq!(disk.records(), records);
+}
+
+const UNITS: &str = "initramfs-hooks/systemd";
+const VALIDATE: &str = "rootshift-validate.service";
+
+/// What `systemd-analyze verify` says of a boot with the shipped units, each changed by `edit`,
+/// and with a unit that has a say in the boot's success after all others were started.
+fn verified(edit: impl Fn(&str) -> String) -> String {
+    const HEALTH: &str = "[Unit]\nDescription=d\nAfter=multi-user.target\n\
+                          Before=boot-complete.target\n[Service]\nExecStart=/bin/true\n";
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let want = |unit: &str, directory: &str| {
+        let directory = folder.join(directory);
+        fs::create_dir_all(&directory).unwrap();
+        std::os::unix::fs::symlink(format!("../{unit}"), directory.join(unit)).unwrap();
+    };
+    for entry in fs::read_dir(common::repository().join(UNITS)).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.replace("/usr/sbin/rootshift", "/bin/true");
+        fs::write(folder.join(path.file_name().unwrap()), edit(&text)).unwrap();
+    }
+    fs::write(folder.join("health.service"), HEALTH).unwrap();
+    want("health.service", "boot-complete.target.requires");
+    want(VALIDATE, "multi-user.target.wants");
+    want("rootshift-emergency.service", "emergency.target.wants");
+    let path = format!("{}:/lib/systemd/system", folder.display());
+    let output = Command::new("systemd-analyze")
+        .args([
+            "verify",
+            "--man=no",
+            "multi-user.target",
+            "emergency.target",
+        ])
+        .args([
+            folder.join(VALIDATE),
+            folder.join("rootshift-emergency.service"),
+        ])
+        .env("SYSTEMD_UNIT_PATH", path)
+        .output()
+        .unwrap_or_else(|cause| panic!("{cause}: run `apt-get install systemd`"));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn units_may_have_a_say_in_the_validation_whatever_they_wait_for() {
+    let ours = |said: &str| {
+        let lines = said.lines();
+        let ours = lines.filter(|line| {
+            ["rootshift", "cycle", "health"]
+                .iter()
+                .any(|word| line.contains(word))
+        });
+        ours.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let said = verified(str::to_owned);
+    assert_eq!(ours(&said), [""; 0]);
+    // The default dependencies make the cycle that the unit does without.
+    let said = verified(|text| text.replace("DefaultDependencies=no\n", ""));
+    assert!(said.contains("ordering cycle"), "{said}");
+}
