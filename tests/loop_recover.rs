@@ -470,13 +470,14 @@ fn the_initramfs_says_where_it_stands_too() {
     assert_offers(&ran, &["exit", "reboot -f"]);
 }
 
-/// Boots inside the machine, at the usual place, and kills that at a fault point.
+/// Boots inside the machine, at the usual place, and kills the worker at a fault point; who would
+/// tidy up after it is not there.
 const KILLED_BOOT: &str = r#"
     cp -r "$FOLDER/plans" "$TOP/run/plans"
     mkfifo "$FOLDER/said"
     (export ROOTSHIFT_FAULT=POINT ROOTFLAGS=
-     rootshift boot --no-reboot --device "$DEVICE" --plans /run/plans \
-        --param-conf /run/param.conf --console /nonexistent) 2>"$FOLDER/said" &
+     rootshift boot --worker --no-reboot --device "$DEVICE" --plans /run/plans \
+        --param-conf /run/param.conf --console /nonexistent) >"$FOLDER/signs" 2>"$FOLDER/said" &
     killed=$!
     grep -q 'fault point' "$FOLDER/said"
     kill -9 $killed
