@@ -73,6 +73,8 @@ pub enum Command {
     Restore(Restore),
     /// Deletes the old system.
     Finalize(Finalize),
+    /// Tidies up after a crash.
+    Recover(Recover),
     /// Prints the execution log.
     Report(Report),
     /// Runs phases of a batch by hand.
@@ -196,10 +198,13 @@ pub struct Status {
     pub json: bool,
 }
 
-/// print the journal
+/// print the journal, or what the last boots said
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "log")]
 pub struct Log {
+    /// what the initramfs said in the last boots, not the journal
+    #[argh(switch)]
+    pub boot: bool,
     /// print JSON
     #[argh(switch)]
     pub json: bool,
@@ -259,6 +264,21 @@ pub struct Finalize {
     /// only go on with what was begun; the systemd unit runs it
     #[argh(switch)]
     pub resume: bool,
+    /// do not ask
+    #[argh(switch)]
+    pub yes: bool,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// tidy up what a crashed or killed command left behind; says first what it found
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "recover")]
+pub struct Recover {
+    /// only say what was found
+    #[argh(switch)]
+    pub dry_run: bool,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,

@@ -245,8 +245,7 @@ fn a_hung_step_is_ended_by_the_deadline() {
         let state = assert_told(&disk, fault, "no progress for 1 s: rootshift was ended ");
         assert_eq!(state.stage.new_system_is_root(), committed, "{fault}");
         let status = disk.run_inside("status");
-        let why = format!("Why: {}", state.reason.unwrap());
-        assert!(status.stdout.contains(&why), "{status:?}");
+        assert!(status.says(&state.reason.unwrap()), "{status:?}");
         boot_to_the_end(&disk, fault);
         assert_same(&old, &disk.new_manifest());
     }

@@ -95,7 +95,7 @@ fn is_back(disk: &Disk, old: &Manifest, reason: &str) {
     let status = disk.run_inside("status");
     assert_eq!(status.code, 0, "{}", status.stderr);
     for wanted in [why].iter().chain(&state.kept) {
-        assert!(status.stdout.contains(wanted), "{}", status.stdout);
+        assert!(status.says(wanted), "{}", status.stdout);
     }
 }
 
@@ -290,7 +290,7 @@ fn an_emergency_of_a_system_that_is_not_on_trial_is_only_told() {
     let records = disk.records();
     let ran = disk.run_in_new_system(EMERGENCY);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stdout.contains("validated"), "{}", ran.stdout);
+    assert!(ran.says("passed its validation"), "{}", ran.stdout);
     assert!(!restarted(&disk));
     assert_eq!(disk.records(), records);
     let unarmed = Disk::with_system();

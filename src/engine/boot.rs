@@ -138,7 +138,8 @@ fn name_after_each_record(top: &Root, migration: &mut Migration, found: Found) {
 /// A failure that is in the journal already is not noted twice.
 fn note(migration: &mut Migration, error: &Error) -> Result<(), Error> {
     match migration.state().stage {
-        Stage::Failed => Ok(()),
+        // Its own record was written before anything was taken back.
+        Stage::Failed if !matches!(error, Error::StepAndUndo { .. }) => Ok(()),
         _ => migration.refuse(&error.to_string()),
     }
 }
@@ -187,6 +188,7 @@ fn on_trial(top: &Root, migration: &mut Migration) -> Result<(), Error> {
         return roll_back(top, migration, &reason);
     }
     migration.record(Record::Trial { number })?;
+    log::info!("boot {number} of {limit} in which the new system has to pass its validation");
     complete_commit(top, migration)
 }
 

@@ -197,6 +197,15 @@ impl Migration {
         Ok(())
     }
 
+    /// Takes a tail that a cut left off the journal; it never counted. Durable when it returns.
+    ///
+    /// # Errors
+    /// When that can't be done; the next opening drops it all the same.
+    pub fn drop_tail(&mut self) -> Result<(), Error> {
+        self.journal.drop_tail()?;
+        Ok(())
+    }
+
     /// Notes why nothing was done, once.
     ///
     /// # Errors

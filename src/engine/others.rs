@@ -114,7 +114,10 @@ fn wait_for(system: &Root, uuid: &str, patience: Duration) -> Result<Option<Path
 
 /// The device that holds this file system: as udev names it, else the only one that has the UUID.
 /// Of two, one may be a stale copy or half of a mirror: neither is touched.
-pub(super) fn find(system: &Root, uuid: &str) -> Result<Option<PathBuf>, Error> {
+///
+/// # Errors
+/// When there are two, or the devices can't be listed.
+pub fn find(system: &Root, uuid: &str) -> Result<Option<PathBuf>, Error> {
     let holds = |device: &Path| {
         let found = block::btrfs_uuid(device).ok().flatten();
         found.as_deref() == Some(uuid)

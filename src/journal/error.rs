@@ -20,6 +20,18 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A record is whole, and not one of this version's.
+    #[error(
+        "the journal {path} was written by another version of rootshift ({problem}; this is {}); \
+         nothing was changed. Use the version that armed this machine",
+        env!("CARGO_PKG_VERSION")
+    )]
+    OtherVersion {
+        /// The journal's file.
+        path: PathBuf,
+        /// What is not known here.
+        problem: String,
+    },
     /// The journal may not grow any further.
     #[error("the journal {path} is full ({size} bytes); nothing more is done")]
     Full {

@@ -43,6 +43,8 @@ pub enum Bad {
     Torn,
     /// It was whole once and is not now.
     Damaged(String),
+    /// It is whole, and in a form that this program does not know.
+    OtherVersion,
 }
 
 /// The frame of one record, or `None` when the payload is larger than [`PAYLOAD_LIMIT`].
@@ -71,7 +73,8 @@ pub fn encode(sequence: u64, tag: u64, payload: &[u8]) -> Option<Vec<u8>> {
 /// The frame that `bytes` (the rest of the file) begins with.
 ///
 /// # Errors
-/// [`Bad::Torn`] when the write that made it was cut, [`Bad::Damaged`] when it was not.
+/// [`Bad::Torn`] when the write that made it was cut, else [`Bad::Damaged`] or
+/// [`Bad::OtherVersion`].
 pub fn decode(bytes: &[u8]) -> Result<Frame<'_>, Bad> {
     let Some(header) = header(bytes)? else {
         return Err(Bad::Torn);
@@ -120,9 +123,7 @@ fn header(bytes: &[u8]) -> Result<Option<Header>, Bad> {
         return Err(cut_or_damaged(bytes, "the header of the record is wrong"));
     }
     if !checked.starts_with(&MAGIC) || checked.get(4..6) != Some(&VERSION.to_le_bytes()) {
-        return Err(Bad::Damaged(
-            "it was written by another version of rootshift".into(),
-        ));
+        return Err(Bad::OtherVersion);
     }
     let length = usize::try_from(number(checked, 16, 4)).unwrap_or(usize::MAX);
     if length > PAYLOAD_LIMIT {

@@ -10,4 +10,4 @@ pub mod store;
 
 pub use error::Error;
 pub use record::Record;
-pub use store::{Entry, Journal};
+pub use store::{Entry, Glance, Journal};

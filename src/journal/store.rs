@@ -61,13 +61,6 @@ impl Journal {
         Self::replayed(root.open_read(path)?, true, root.path().join(path))
     }
 
-    /// Whether another process holds the journal at `path`, and so is at work. Not known is no.
-    #[must_use]
-    pub fn is_busy(root: &Root, path: &Path) -> bool {
-        let lock = |file: File| sys::process::lock_exclusive(&file);
-        matches!(root.open_read(path).and_then(lock), Ok(false))
-    }
-
     /// Makes a new, empty journal with room for all of a migration's records, as far as the file
     /// system can reserve it. Durable with its first record.
     ///
@@ -102,16 +95,18 @@ impl Journal {
             path: full.clone(),
             cause,
         })?;
-        let replayed = replay(&bytes).map_err(|(offset, problem)| Error::Damaged {
-            path: full.clone(),
-            offset,
+        let Glance {
+            entries,
+            end,
             problem,
-        })?;
-        let tag = replayed.entries.first().map_or(0, |entry| entry.tag);
+        } = Glance::at(&full, &bytes);
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        let tag = entries.first().map_or(0, |entry| entry.tag);
         let dropped = (bytes.len() as u64)
-            .checked_sub(replayed.end)
+            .checked_sub(end)
             .filter(|rest| *rest > 0);
-        let Replayed { entries, end } = replayed;
         Ok(Self {
             file,
             read_only,
@@ -121,6 +116,32 @@ impl Journal {
             entries,
             dropped,
         })
+    }
+
+    /// Whether another process holds the journal at this moment. Takes nothing away from it.
+    ///
+    /// # Errors
+    /// When the file can't be opened.
+    pub fn is_held(root: &Root, path: &Path) -> Result<bool, Error> {
+        Ok(!locked(&root.open_read(path)?)?)
+    }
+
+    /// Takes a tail that was cut while being written off the file, as the next record would.
+    /// Durable when it returns. Says how many bytes that were.
+    ///
+    /// # Errors
+    /// When that can't be done; the next opening drops it all the same.
+    pub fn drop_tail(&mut self) -> Result<Option<u64>, Error> {
+        let Some(rest) = self.dropped else {
+            return Ok(None);
+        };
+        let cut = self.cut_tail().and_then(|()| self.file.sync_all());
+        cut.map_err(|cause| Error::File {
+            act: "take an unfinished record off it",
+            path: self.path.clone(),
+            cause,
+        })?;
+        Ok(Some(rest))
     }
 
     /// All records, oldest first.
@@ -177,7 +198,7 @@ impl Journal {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    fn cut_tail(&mut self) -> std::io::Result<()> {
         if self.read_only {
             return Err(ErrorKind::ReadOnlyFilesystem.into());
         }
@@ -187,6 +208,11 @@ impl Journal {
             // What was reserved went with it; without it there may be room all the same.
             _ = sys::room::reserve(&self.file, &self.path, RESERVED);
         }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.cut_tail()?;
         self.file.seek(SeekFrom::Start(self.end))?;
         self.file.write_all(bytes)?;
         self.file.sync_data()
@@ -204,45 +230,83 @@ fn locked(file: &File) -> Result<bool, sys::Error> {
     Ok(false)
 }
 
-struct Replayed {
-    entries: Vec<Entry>,
-    end: u64,
+/// What a journal's bytes say, to somebody who does not hold it.
+#[derive(Debug)]
+pub struct Glance {
+    /// The records up to the first bad one, oldest first.
+    pub entries: Vec<Entry>,
+    /// Where they end. What follows without a problem is a cut write.
+    pub end: u64,
+    /// What is wrong with the first bad one.
+    pub problem: Option<Error>,
 }
 
-/// Reads frames until the bytes end or the last one turns out to be cut.
-fn replay(bytes: &[u8]) -> Result<Replayed, (u64, String)> {
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut at = 0;
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let damaged = |problem: String| (at as u64, problem);
-        let frame = match frame::decode(rest) {
-            Ok(frame) => frame,
-            Err(Bad::Torn) => break,
-            Err(Bad::Damaged(problem)) => return Err(damaged(problem)),
+impl Glance {
+    /// Reads frames until the bytes end, the last one turns out to be cut, or one is bad.
+    #[must_use]
+    pub fn at(path: &Path, bytes: &[u8]) -> Self {
+        let mut glance = Self {
+            entries: Vec::new(),
+            end: 0,
+            problem: None,
         };
-        let expected = entries.last().map_or(1, |entry| entry.sequence + 1);
-        if frame.sequence != expected {
-            return Err(damaged(format!(
-                "record {} stands where {expected} belongs",
-                frame.sequence
-            )));
+        while let Ok(at) = usize::try_from(glance.end)
+            && let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty())
+        {
+            match next_entry(rest, glance.entries.last()) {
+                Ok((entry, size)) => {
+                    glance.entries.push(entry);
+                    glance.end += size as u64;
+                }
+                Err(Bad::Torn) => break,
+                Err(bad) => {
+                    glance.problem = problem(bad, path, glance.end, glance.entries.len());
+                    break;
+                }
+            }
         }
-        if entries.first().is_some_and(|first| first.tag != frame.tag) {
-            return Err(damaged(format!("record {expected} belongs to another run")));
-        }
-        let record = parse::document("record", frame.payload)
-            .map_err(|cause| damaged(format!("record {expected} makes no sense: {cause}")))?;
-        entries.push(Entry {
-            sequence: frame.sequence,
-            tag: frame.tag,
-            record,
-        });
-        at += frame.size;
+        glance
     }
-    Ok(Replayed {
-        entries,
-        end: at as u64,
-    })
+}
+
+fn problem(bad: Bad, path: &Path, offset: u64, before: usize) -> Option<Error> {
+    let path = path.to_owned();
+    match bad {
+        Bad::Torn => None,
+        Bad::Damaged(problem) => Some(Error::Damaged {
+            path,
+            offset,
+            problem,
+        }),
+        Bad::OtherVersion => Some(Error::OtherVersion {
+            path,
+            problem: format!("record {} is not known", before + 1),
+        }),
+    }
+}
+
+/// The record that the bytes begin with, and its size.
+fn next_entry(bytes: &[u8], last: Option<&Entry>) -> Result<(Entry, usize), Bad> {
+    let frame = frame::decode(bytes)?;
+    let expected = last.map_or(1, |entry| entry.sequence + 1);
+    if frame.sequence != expected {
+        return Err(Bad::Damaged(format!(
+            "record {} stands where {expected} belongs",
+            frame.sequence
+        )));
+    }
+    if last.is_some_and(|last| last.tag != frame.tag) {
+        let problem = format!("record {expected} belongs to another run");
+        return Err(Bad::Damaged(problem));
+    }
+    // Its checksum is right: it makes sense to whoever wrote it.
+    let record = parse::document("record", frame.payload).map_err(|_| Bad::OtherVersion)?;
+    let entry = Entry {
+        sequence: frame.sequence,
+        tag: frame.tag,
+        record,
+    };
+    Ok((entry, frame.size))
 }
 
 #[cfg(test)]
@@ -382,13 +446,48 @@ mod tests {
     fn two_at_once_are_told_apart() {
         let (_folder, root) = folder();
         written(&root);
-        assert!(!Journal::is_busy(&root, Path::new(NAME)));
+        assert!(!Journal::is_held(&root, Path::new(NAME)).unwrap());
         let _held = Journal::open(&root, Path::new(NAME)).unwrap();
-        assert!(Journal::is_busy(&root, Path::new(NAME)));
+        assert!(Journal::is_held(&root, Path::new(NAME)).unwrap());
         assert!(matches!(
             Journal::open(&root, Path::new(NAME)),
             Err(Error::Busy { .. })
         ));
+    }
+
+    #[test]
+    fn a_record_of_another_version_is_no_damage_and_what_came_before_it_is_read() {
+        let (folder, root) = folder();
+        let records = written(&root);
+        let file = folder.path().join(NAME);
+        let mut bytes = std::fs::read(&file).unwrap();
+        let later = super::frame::encode(5, 42, br#"{"begun-in-the-future":{}}"#).unwrap();
+        bytes.extend_from_slice(&later);
+        std::fs::write(&file, &bytes).unwrap();
+        let refused = Journal::open(&root, Path::new(NAME)).unwrap_err();
+        assert!(matches!(refused, Error::OtherVersion { .. }), "{refused}");
+        assert!(refused.to_string().contains("record 5"), "{refused}");
+        let glance = super::Glance::at(&file, &bytes);
+        assert_eq!(glance.entries.len(), records.len());
+        assert!(matches!(glance.problem, Some(Error::OtherVersion { .. })));
+    }
+
+    #[test]
+    fn a_cut_tail_is_taken_off_once() {
+        let (folder, root) = folder();
+        let records = written(&root);
+        let file = folder.path().join(NAME);
+        let whole = std::fs::read(&file).unwrap();
+        let begun = super::frame::encode(5, 42, br#""disarmed""#).unwrap();
+        std::fs::write(&file, [&whole[..], &begun[..300]].concat()).unwrap();
+        let mut journal = Journal::open(&root, Path::new(NAME)).unwrap();
+        assert_eq!(journal.drop_tail().unwrap(), Some(300));
+        assert_eq!(journal.drop_tail().unwrap(), None);
+        assert!(Journal::is_held(&root, Path::new(NAME)).unwrap());
+        drop(journal);
+        assert!(!Journal::is_held(&root, Path::new(NAME)).unwrap());
+        assert_eq!(std::fs::read(&file).unwrap(), whole);
+        assert_eq!(replayed(&root), records);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::bootcfg::cmdline::CommandLine;
 use crate::cli::Exit;
 use crate::engine::Stage;
 use crate::engine::home::Migration;
+use crate::engine::survey::Survey;
 use crate::journal::Record;
 use crate::report::print;
 use crate::sys::{Root, clock, process};
@@ -26,23 +27,19 @@ pub(super) fn run(seconds: u32) -> Result<Exit, Error> {
         print::line("Nothing is armed: this emergency is none of rootshift's.");
         return Ok(Exit::Success);
     };
-    if migration.state().stage != Stage::Committed {
-        status::show(&migration);
-        return Ok(Exit::Success);
-    }
-    if is_asked_for(&survey.system) {
-        status::show(&migration);
-        print::line("`rootshift rollback` goes back to the old system.");
-        return Ok(Exit::Success);
-    }
+    let is_on_trial = migration.state().stage == Stage::Committed;
     // Others may look at the journal meanwhile.
     drop(migration);
+    if !is_on_trial || is_asked_for(&survey.system) {
+        status::show(&survey);
+        return Ok(Exit::Success);
+    }
     print::line(&format!(
         "{REASON}: in {seconds} s the machine restarts and goes back to the old system. What was \
          changed in the new one is kept. To stay and mend it: `systemctl stop rootshift-emergency`"
     ));
     clock::pause(Duration::from_secs(seconds.into()));
-    go_back(top)
+    go_back(&survey, top)
 }
 
 /// Whether a person wanted the emergency mode when this boot began (systemd(1), kernel command
@@ -55,11 +52,12 @@ fn is_asked_for(system: &Root) -> bool {
         || line.value("systemd.unit") == Some("emergency.target")
 }
 
-fn go_back(top: &Root) -> Result<Exit, Error> {
+fn go_back(survey: &Survey, top: &Root) -> Result<Exit, Error> {
     let mut migration = session::migration(top)?;
     // A person may have asked for something else meanwhile.
     if migration.state().stage != Stage::Committed {
-        status::show(&migration);
+        drop(migration);
+        status::show(survey);
         return Ok(Exit::Success);
     }
     migration.record(Record::RollbackRequested {

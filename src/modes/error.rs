@@ -1,5 +1,7 @@
 //! What a command ends with when it can't go on.
 
+use std::path::PathBuf;
+
 use crate::cli::Exit;
 use crate::{documents, engine, sys};
 
@@ -18,6 +20,15 @@ pub enum Error {
     /// Nothing was ever armed here.
     #[error("nothing was armed on this machine; run `rootshift check`, then `rootshift arm`")]
     NothingArmed,
+    /// Nothing is mounted while another kernel believes to own the disk.
+    #[error(
+        "{} holds a hibernated system: nothing is looked at. Start that system and shut it down",
+        device.display()
+    )]
+    Hibernated {
+        /// The swap device.
+        device: PathBuf,
+    },
     /// Something went wrong at boot, and the journal could not be told.
     #[error("{0}")]
     Unnoted(String),
@@ -52,7 +63,9 @@ impl Error {
             Self::Usage(_) | Self::Document(_) => Exit::Usage,
             Self::NothingArmed => Exit::NotNow,
             Self::NotBtrfs => Exit::NotWell,
-            Self::NotRoot | Self::Unnoted(_) | Self::System(_) => Exit::Failure,
+            Self::NotRoot | Self::Hibernated { .. } | Self::Unnoted(_) | Self::System(_) => {
+                Exit::Failure
+            }
             Self::Engine(cause) => exit_of_engine(cause),
         }
     }

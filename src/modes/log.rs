@@ -1,17 +1,23 @@
 //! `rootshift log`.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Error, session};
 use crate::cli::{Exit, Log};
-use crate::documents::json;
+use crate::documents::json as documents_json;
+use crate::engine::survey::Survey;
 use crate::journal::record::BootImage;
 use crate::journal::{Entry, Record};
+use crate::report::boot_log::{self, BootLog};
 use crate::report::print;
+use crate::report::time::utc;
 use crate::report::units::{bytes, seconds};
 
 pub(super) fn run(options: &Log, verbose: bool) -> Result<Exit, Error> {
     let survey = session::survey()?;
+    if options.boot {
+        return Ok(print_boots(&survey, options.json));
+    }
     let migration = session::look(session::top(&survey)?)?;
     let entries = migration.journal().entries();
     if options.json {
@@ -34,6 +40,51 @@ pub(super) fn run(options: &Log, verbose: bool) -> Result<Exit, Error> {
         ));
     }
     Ok(Exit::Success)
+}
+
+/// What the last boots said, oldest first: from the disk, and this one from /run where the disk
+/// has no copy of it. A journal that can't be used is in nobody's way.
+fn print_boots(survey: &Survey, as_json: bool) -> Exit {
+    let mut boots = survey.top.as_ref().map(boot_log::kept).unwrap_or_default();
+    let this = boot_log::of_this_boot(&survey.system, survey.top.as_ref());
+    if let Some(this) = this {
+        // A boot may have had several runs; the file in /run holds them all.
+        boots.retain(|known| known.boot.is_empty() || known.boot != this.boot);
+        boots.push(this);
+    }
+    if as_json {
+        print::json(&boots.iter().map(boot_as_json).collect());
+        return Exit::Success;
+    }
+    if boots.is_empty() {
+        print::line("No boot has said anything.");
+    }
+    for (index, boot) in boots.iter().enumerate() {
+        if index > 0 {
+            print::line("");
+        }
+        print::line(&head(boot));
+        for line in &boot.lines {
+            print::line(&format!("  {line}"));
+        }
+    }
+    Exit::Success
+}
+
+/// The clock of an initramfs is often wrong: the time is a hint.
+fn head(boot: &BootLog) -> String {
+    let time = match boot.at {
+        0 => "this boot".to_owned(),
+        at => utc(at),
+    };
+    match boot.number {
+        Some(number) => format!("boot {number}, {time}:"),
+        None => format!("{time}, /{}:", boot_log::BOOT_LOG),
+    }
+}
+
+fn boot_as_json(boot: &BootLog) -> Value {
+    json!({ "number": boot.number, "boot_id": boot.boot, "at": boot.at, "lines": boot.lines })
 }
 
 /// `{"done": {"step": "x"}}` becomes `{"sequence": 7, "record": "done", "step": "x"}`.
@@ -138,7 +189,7 @@ fn later_in_words(record: &Record) -> String {
         Record::FinalizeBegun => "FINALIZE: the old system is being deleted".to_owned(),
         Record::Finalized { entries } => format!("FINALIZED: {entries} entries deleted"),
         other => {
-            let text = json::text(other).unwrap_or_default();
+            let text = documents_json::text(other).unwrap_or_default();
             String::from_utf8_lossy(&text).into_owned()
         }
     }

@@ -14,6 +14,7 @@ mod lint;
 mod log;
 mod new;
 mod plan;
+mod recover;
 mod renew;
 mod report;
 mod restore;
@@ -41,9 +42,8 @@ use crate::report::{log_file, print};
 /// # Errors
 /// With one line that names the thing and the remedy.
 pub fn run(options: &Options) -> Result<Exit, Error> {
-    let verbose = options.verbose;
     if !matches!(options.command, Command::Boot(_)) {
-        log_file::to_terminal(verbose);
+        log_file::to_terminal(options.verbose);
     }
     match &options.command {
         Command::Check(options) => check::run(options),
@@ -53,7 +53,6 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Boot(options) => boot::run(options),
         Command::Validate(options) => validate::run(options),
         Command::Status(options) => status::run(options),
-        Command::Log(options) => log::run(options, verbose),
         Command::Rollback(options) => rollback::run(options),
         Command::Version(_) => {
             print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));
@@ -90,6 +89,8 @@ pub fn run_tool(options: &Options) -> Result<Exit, Error> {
     match &options.command {
         Command::Finalize(options) => finalize::run(options),
         Command::Restore(options) => restore::run(options),
+        Command::Log(shown) => log::run(shown, options.verbose),
+        Command::Recover(options) => recover::run(options),
         Command::Report(options) => report::run(options),
         Command::Run(options) => run::run(options),
         Command::Lint(options) => lint::run(options),

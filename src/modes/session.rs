@@ -14,31 +14,45 @@ use crate::engine::home::Migration;
 use crate::engine::others;
 use crate::engine::resolve::{Machine, resolve};
 use crate::engine::survey::{Survey, fingerprints, mounted_others, old_system};
-use crate::sys::{Root, clock, mount, process};
+use crate::sys::{self, Root, clock, mount, process};
 
 const MOUNT_AT: &str = "/run/rootshift/top";
 
 /// A look at the running system with the top level mounted, where it is btrfs. The mount is in a
 /// namespace of this process and ends with it.
 pub(super) fn survey() -> Result<Survey, Error> {
+    let mut survey = survey_without_top()?;
+    if let Some(device) = survey.device().filter(|_| survey.identity.is_some()) {
+        // Where nothing can be written, what there is can still be said.
+        mount_top(&mut survey, &device, |device, at| {
+            mount::mount_top_level(device, at)
+                .or_else(|cause| mount::mount_top_level_read_only(device, at).map_err(|_| cause))
+        })?;
+    }
+    Ok(survey)
+}
+
+/// The same with nothing mounted yet.
+pub(super) fn survey_without_top() -> Result<Survey, Error> {
     if !process::effective_user_is_root() {
         return Err(Error::NotRoot);
     }
     // First of all: what was opened before sees the mounts of the namespace it was opened in.
     mount::private_namespace()?;
-    let mut survey = Survey::of(Path::new("/"))?;
-    let Some(device) = survey.device().filter(|_| survey.identity.is_some()) else {
-        return Ok(survey);
-    };
-    survey
-        .system
-        .create_directories(Path::new(MOUNT_AT), 0o700)?;
+    Ok(Survey::of(Path::new("/"))?)
+}
+
+/// Mounts the top level of this device for the survey.
+pub(super) fn mount_top(
+    survey: &mut Survey,
+    device: &Path,
+    mount: fn(&Path, &Path) -> sys::Result<()>,
+) -> Result<(), Error> {
     let at = Path::new(MOUNT_AT);
-    // Where nothing can be written, what there is can still be said.
-    mount::mount_top_level(&device, at)
-        .or_else(|cause| mount::mount_top_level_read_only(&device, at).map_err(|_| cause))?;
-    survey.top = Some(Root::open(Path::new(MOUNT_AT))?);
-    Ok(survey)
+    survey.system.create_directories(at, 0o700)?;
+    mount(device, at)?;
+    survey.top = Some(Root::open(at)?);
+    Ok(())
 }
 
 /// A look at the system and the batch that it shall follow, with all file systems of its layout.

@@ -11,8 +11,8 @@ use crate::engine::boot::Next;
 use crate::engine::bootable::{Roots, TestMount, choose, settle};
 use crate::engine::home::Migration;
 use crate::engine::others::{PATIENCE, mount_of_plan, numbered, patience_at_boot, unmount_all};
-use crate::report::log_file;
 use crate::report::progress::for_boot;
+use crate::report::{boot_log, log_file};
 use crate::sys::{Root, mount};
 
 /// What is done at the top level while it is mounted.
@@ -47,6 +47,8 @@ impl Site<'_> {
             }
         }
         let next = self.opened(wait, work);
+        let failure = next.as_ref().err().map(ToString::to_string);
+        boot_log::keep(self.mount_at, failure.as_deref());
         if let Err(error) = mount::unmount(self.mount_at) {
             log::warn!("{error}"); // all that matters is durable; the root is still the one to boot
         }

@@ -1,157 +1,203 @@
-//! `rootshift status`.
+//! `rootshift status`: for a person who has only a console, in every state, the initramfs included.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-use super::{Error, session};
+use super::{Error, image, session};
+use crate::bootcfg::cmdline::CommandLine;
+use crate::checks::hibernated_device;
 use crate::cli::{Exit, Status};
-use crate::documents::plan::JOURNAL;
-use crate::engine::home::Migration;
+use crate::documents::Plan;
+use crate::engine::home::FrozenPlan;
+use crate::engine::initramfs::ARMED;
+use crate::engine::look::Look;
+use crate::engine::rollback::present_root;
+use crate::engine::standing::{Facts, Seen, Standing};
 use crate::engine::survey::Survey;
-use crate::engine::{Stage, State};
-use crate::journal::Journal;
-use crate::report::print;
-use crate::report::progress::{Part, amount, noted};
+use crate::engine::{self, others};
+use crate::report::progress::noted;
+use crate::report::{boot_log, page, print};
+use crate::sys::{Root, btrfs, mount, process};
 
 pub(super) fn run(options: &Status) -> Result<Exit, Error> {
-    let survey = session::survey()?;
-    let found = match survey.top.as_ref() {
-        Some(top) => Migration::look(top)?,
-        None => None,
-    };
-    let Some(migration) = found else {
-        if options.json {
-            print::json(&json!({ "stage": "idle" }));
-        } else {
-            print::line("Nothing is armed. `rootshift check` looks whether this machine is ready.");
-        }
-        return Ok(Exit::Success);
-    };
-    let deletion = Deletion::of(&survey, migration.state());
+    let mut survey = session::survey_without_top()?;
+    let mut seen = None;
+    let mut device = survey.device().filter(|_| survey.identity.is_some());
+    let mut look = Look::default();
+    if let Some(frozen) = plan_of_initramfs(&survey)? {
+        seen = Some(Seen::Initramfs);
+        device = root_device(&survey.system, &frozen.plan)?;
+    }
+    if let Some(device) = device {
+        // Nothing is written, and a disk that became read-only is looked at all the same.
+        let mounted = session::mount_top(&mut survey, &device, mount::mount_top_level_read_only);
+        look = match (mounted, survey.top.as_ref()) {
+            (Ok(()), Some(top)) => Look::at(top),
+            (Err(Error::System(cause)), _) => Look::without(cause),
+            (Err(other), _) => return Err(other),
+            (Ok(()), None) => look,
+        };
+    }
+    let told = Told::of(&survey, look, seen);
     if options.json {
-        let mut told = session::json(migration.state())?;
-        if let (Value::Object(fields), Some(deletion)) = (&mut told, &deletion) {
-            fields.insert("deletion".to_owned(), deletion.json());
+        print::json(&told.as_json()?);
+    } else {
+        told.print();
+    }
+    told.end()
+}
+
+/// Says where it stands, in another command. Whoever holds the journal lets go of it before.
+pub(super) fn show(survey: &Survey) {
+    let look = survey.top.as_ref().map_or_else(Look::default, Look::at);
+    Told::of(survey, look, None).print();
+}
+
+/// Where it stands, with what that follows from.
+pub(super) struct Told {
+    look: Look,
+    standing: Standing,
+}
+
+impl Told {
+    /// `seen` where it is known already which system is root.
+    pub(super) fn of(survey: &Survey, look: Look, seen: Option<Seen>) -> Self {
+        let boot = boot_log::of_this_boot(&survey.system, survey.top.as_ref());
+        let kept = kept_now(survey, &look);
+        let uuid = survey.identity.as_ref().map(|known| known.uuid.as_str());
+        let standing = Standing::of(&Facts {
+            look: &look,
+            seen: seen.unwrap_or_else(|| seen_now(survey, &look)),
+            subvolume: &survey.old_root,
+            uuid,
+            problem: boot.as_ref().and_then(boot_log::BootLog::last_problem),
+            images_armed: survey.system.exists(Path::new(ARMED)).unwrap_or(false),
+            same_again: same_again(survey),
+            sudo: matches!(process::find_program(&survey.system, "sudo"), Ok(Some(_))),
+            kept: &kept,
+            deleted: noted(&survey.system),
+        });
+        Self { look, standing }
+    }
+
+    /// For a person.
+    pub(super) fn print(&self) {
+        print_page(&self.look, &self.standing);
+    }
+
+    /// For a machine.
+    pub(super) fn as_json(&self) -> Result<Value, Error> {
+        as_json(&self.look, &self.standing)
+    }
+
+    /// A journal that can't be used is the command's failure, once all is said.
+    pub(super) fn end(self) -> Result<Exit, Error> {
+        let contradicts = self.standing.contradicts(&self.look);
+        match self.look.trouble {
+            Some(trouble) => Err(trouble.into()),
+            None if contradicts => Ok(Exit::NotWell),
+            None => Ok(Exit::Success),
         }
-        print::json(&told);
-        return Ok(Exit::Success);
     }
-    show(&migration);
-    if let Some(deletion) = deletion {
-        print::line(&deletion.in_words());
-    }
-    Ok(Exit::Success)
 }
 
-/// A deletion of the old system that is not at its end.
-struct Deletion {
-    is_running: bool,
-    part: Option<Part>,
+fn print_page(look: &Look, standing: &Standing) {
+    if let Some(state) = &look.state {
+        print::line(&state.batch_id);
+    }
+    page::section("Where", &standing.r#where);
+    if let Some(frozen) = look.plan.as_ref().filter(|_| look.state.is_some()) {
+        let layout = session::layout_in_words(&frozen.plan.layout);
+        page::section("", &[format!("Layout: {layout}.")]);
+    }
+    page::section("Why", &standing.why);
+    page::section("Safe", &standing.safe);
+    page::section("Don't", &standing.not_safe);
+    let mut label = "Next";
+    for act in &standing.next {
+        page::section(label, std::slice::from_ref(&act.what));
+        page::to_copy(&act.commands);
+        label = "";
+    }
 }
 
-impl Deletion {
-    fn of(survey: &Survey, state: &State) -> Option<Self> {
-        let top = survey.top.as_ref()?;
-        (state.stage == Stage::Finalizing).then(|| Self {
-            is_running: Journal::is_busy(top, Path::new(JOURNAL)),
-            part: noted(&survey.system),
-        })
-    }
-
-    fn json(&self) -> Value {
-        let done = self.part.map(|part| part.done);
-        let of = self.part.and_then(|part| part.of);
-        json!({ "running": self.is_running, "entries": done, "of": of })
-    }
-
-    fn in_words(&self) -> String {
-        let amount = self.part.map(amount).unwrap_or_default();
-        match (self.is_running, self.part) {
-            (true, None) => "Deleting: at work now".to_owned(),
-            (true, Some(_)) => format!("Deleting: at work now, {amount}"),
-            (false, None) => "Deleting: nobody is at work".to_owned(),
-            (false, Some(_)) => format!("Deleting: nobody is at work; stopped at {amount}"),
+/// The journal's state as it always was, and beside it what a person is told.
+fn as_json(look: &Look, standing: &Standing) -> Result<Value, Error> {
+    let mut all = match &look.state {
+        Some(state) if look.trouble.is_none() => session::json(state)?,
+        _ => Value::Object(Map::new()),
+    };
+    let told = session::json(standing)?;
+    if let (Value::Object(all), Value::Object(told)) = (&mut all, told) {
+        if !all.contains_key("stage") {
+            let stage = if look.trouble.is_some() {
+                "unknown"
+            } else {
+                "idle"
+            };
+            all.insert("stage".into(), stage.into());
         }
+        all.extend(told);
+    }
+    Ok(all)
+}
+
+/// Held against the plan: names alone say nothing.
+fn seen_now(survey: &Survey, look: &Look) -> Seen {
+    let Some(plan) = look.plan.as_ref().map(|frozen| &*frozen.plan) else {
+        return Seen::Unknown;
+    };
+    let old = match &survey.top {
+        Some(top) => present_root(top, plan),
+        None => plan.old_system.root.clone(),
+    };
+    match survey.old_root.as_str() {
+        _ if look.state.is_none() && look.trouble.is_none() => Seen::Unknown,
+        now if now == plan.root_subvolume() => Seen::New,
+        now if now == old.trim_matches('/') => Seen::Old,
+        _ => Seen::Another,
     }
 }
 
-/// Where it stands, why, and what comes next.
-pub(super) fn show(migration: &Migration) {
-    let state = migration.state();
-    let (stands, next) = in_words(state.stage);
-    print::line(&format!("{}: {stands}", state.batch_id));
-    print::line(&format!(
-        "Layout: {}",
-        session::layout_in_words(&migration.plan().layout)
-    ));
-    print_details(state, migration.plan().steps().len());
-    print::line(&format!("Next: {next}"));
+/// What a rollback kept aside and is still there, with what is nested in it, deepest first.
+fn kept_now(survey: &Survey, look: &Look) -> Vec<String> {
+    let (Some(top), Some(state)) = (&survey.top, &look.state) else {
+        return Vec::new();
+    };
+    if state.kept.is_empty() {
+        return Vec::new();
+    }
+    let all = btrfs::list_subvolumes(top).unwrap_or_default().into_iter();
+    let ours = |path: &PathBuf| state.kept.iter().any(|kept| path.starts_with(kept));
+    let paths = all.map(|subvolume| subvolume.path).filter(ours).rev();
+    paths
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect()
 }
 
-fn print_details(state: &State, steps: usize) {
-    print::line(&format!("Steps done: {} of {steps}", state.done.len()));
-    for open in &state.open {
-        print::line(&format!("Open step: {open}"));
-    }
-    for step in &state.tolerated {
-        print::line(&format!("Failed, and done without: {step}"));
-    }
-    if !state.checkpoints.is_empty() {
-        print::line(&format!("Checkpoints: {}", state.checkpoints.join(", ")));
-    }
-    if let Some(reason) = &state.reason {
-        print::line(&format!("Why: {reason}"));
-    }
-    if !state.kept.is_empty() {
-        print::line(&format!("Kept aside: {}", state.kept.join(", ")));
-    }
+/// Whether GRUB would have this root mounted, going by what it said this time.
+fn same_again(survey: &Survey) -> Option<bool> {
+    let text = survey.system.read_text(Path::new("proc/cmdline")).ok()?;
+    let line = CommandLine::parse(&text);
+    let mut options = line.value("rootflags")?.split(',');
+    let named = options.find_map(|option| option.strip_prefix("subvol="))?;
+    Some(named.trim_matches('/') == survey.old_root)
 }
 
-fn in_words(stage: Stage) -> (&'static str, &'static str) {
-    match stage {
-        Stage::Planned => (
-            "arming was cut off; the old system is root",
-            "`rootshift arm` again",
-        ),
-        Stage::Armed => (
-            "armed; the old system is root",
-            "reboot to migrate, or `rootshift disarm`",
-        ),
-        Stage::Preparing => (
-            "being prepared; the old system is root",
-            "reboot: the migration goes on by itself",
-        ),
-        Stage::Committed => (
-            "the new system is root, on trial",
-            "`rootshift validate`, or `rootshift rollback`",
-        ),
-        Stage::Validated => (
-            "the new system is root and validated; the old one is still whole",
-            "`rootshift finalize` gives its space back; `rootshift rollback` goes back to it",
-        ),
-        Stage::RollbackRequested => ("the next boot goes back to the old system", "reboot"),
-        Stage::RollingBack => (
-            "going back to the old system",
-            "reboot: it goes on by itself",
-        ),
-        Stage::RolledBack => (
-            "rolled back; the old system is root",
-            "`rootshift disarm`; look at what was kept aside, then delete it",
-        ),
-        Stage::Failed => (
-            "the migration failed; the old system is root and whole",
-            "mend the cause, then `rootshift disarm` and `rootshift arm`",
-        ),
-        Stage::Disarmed => (
-            "disarmed; the old system is root",
-            "`rootshift arm` to try again",
-        ),
-        Stage::Finalizing => (
-            "the old system is being deleted",
-            "nothing: a systemd unit goes on with it, now or after the next boot; `rootshift finalize` \
-             does at once",
-        ),
-        Stage::Finalized => ("finalized: the new system is the only one", "nothing"),
+/// The plan of the image that this runs in; none in a system that is up.
+fn plan_of_initramfs(survey: &Survey) -> Result<Option<FrozenPlan>, Error> {
+    if survey.identity.is_some() {
+        return Ok(None);
     }
+    let plans = image::plans(Path::new("/etc/rootshift"))?.into_iter();
+    Ok(plans.filter_map(Result::ok).next())
+}
+
+/// Where the plan's root file system is. Nothing is mounted that a sleeping kernel believes to own.
+fn root_device(system: &Root, plan: &Plan) -> Result<Option<PathBuf>, Error> {
+    if let Some(swap) = hibernated_device(system).map_err(engine::Error::from)? {
+        return Err(Error::Hibernated { device: swap });
+    }
+    Ok(others::find(system, &plan.filesystem.uuid)?)
 }

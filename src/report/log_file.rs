@@ -1,18 +1,13 @@
 //! The log: what `log::info!` and its kin say, as lines for the console, the kernel log and a file.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
-use log::{Log, Metadata, Record};
+use log::{Level, Log, Metadata, Record};
 use simplelog::{CombinedLogger, Config, LevelFilter, SharedLogger};
 
-use super::print;
+use super::{boot_log, print};
 use crate::documents::batch::LogLevel;
 use crate::sys::console::kernel_message;
-
-/// Survives into the running system: /run is moved there (facts boot.md 1.7).
-pub const BOOT_LOG: &str = "run/initramfs/rootshift.log";
 
 /// Log lines of a command that a person typed go to standard error.
 pub fn to_terminal(verbose: bool) {
@@ -21,26 +16,19 @@ pub fn to_terminal(verbose: bool) {
     } else {
         LevelFilter::Warn
     };
-    install(vec![lines(level, print::error)]);
+    install(vec![lines(level, |_, line| print::error(line))]);
 }
 
-/// In the initramfs: to the kernel log (and so to the journal and the console), and to a file.
-/// Without a word from the batch (see [`set_level`]) everything but what developers want.
+/// In the initramfs: to the kernel log (and so to the journal and the console), and to the log of
+/// this boot. Without a word from the batch (see [`set_level`]) everything but what developers want.
 pub fn to_kernel_log(system: &Path) {
     const WARNING: u8 = 4;
-    let to_kernel = |line: &str| kernel_message(WARNING, line);
-    let mut loggers = vec![lines(LevelFilter::Debug, to_kernel)];
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(system.join(BOOT_LOG));
-    if let Ok(file) = file {
-        let to_file = move |line: &str| {
-            let _ = (&file).write_all(format!("rootshift: {line}\n").as_bytes());
-        };
-        loggers.push(lines(LevelFilter::Debug, to_file));
-    }
-    install(loggers);
+    boot_log::open(system);
+    let say = |level, line: &str| {
+        kernel_message(WARNING, line);
+        boot_log::say(level, line);
+    };
+    install(vec![lines(LevelFilter::Debug, say)]);
     set_level(LogLevel::Normal);
 }
 
@@ -58,18 +46,23 @@ fn install(loggers: Vec<Box<dyn SharedLogger>>) {
     let _ = CombinedLogger::init(loggers);
 }
 
-fn lines(level: LevelFilter, say: impl Fn(&str) + Send + Sync + 'static) -> Box<dyn SharedLogger> {
+fn lines(
+    level: LevelFilter,
+    say: impl Fn(Level, &str) + Send + Sync + 'static,
+) -> Box<dyn SharedLogger> {
     Box::new(LineLogger {
         level,
         say: Box::new(say),
     })
 }
 
+type Say = dyn Fn(Level, &str) + Send + Sync;
+
 /// Hands on whole lines: simplelog's own `WriteLogger` writes a record in several pieces, and each
 /// would be a message of the kernel's.
 struct LineLogger {
     level: LevelFilter,
-    say: Box<dyn Fn(&str) + Send + Sync>,
+    say: Box<Say>,
 }
 
 impl Log for LineLogger {
@@ -80,7 +73,7 @@ impl Log for LineLogger {
     fn log(&self, record: &Record) {
         if self.enabled(record.metadata()) {
             for line in record.args().to_string().lines() {
-                (self.say)(line);
+                (self.say)(record.level(), line);
             }
         }
     }

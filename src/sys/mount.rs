@@ -131,6 +131,12 @@ pub fn unmount(target: &Path) -> Result<()> {
     }
 }
 
+/// Takes a mount out of everybody's sight; it lives on for those who have it open.
+pub fn detach(target: &Path) -> Result<()> {
+    let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+    nix::mount::umount2(target, flags).map_err(|cause| Error::call("unmount", target, cause))
+}
+
 /// Takes away all that a process that was killed has left mounted here, if anything. What is still
 /// in use is out of sight, and gone as soon as it is not.
 pub fn unmount_left_over(target: &Path) -> Result<()> {

@@ -62,6 +62,18 @@ pub struct Ran {
     pub stderr: String,
 }
 
+impl Ran {
+    /// Whether a page for a console says this, wherever its lines break; a sentence begins with a
+    /// capital there.
+    pub fn says(&self, wanted: &str) -> bool {
+        let plain = |text: &str| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            words.join(" ").to_lowercase()
+        };
+        plain(&self.stdout).contains(&plain(wanted))
+    }
+}
+
 /// A disk image behind a loop device. Dropping it lets go of both.
 pub struct Disk {
     pub kind: Kind,

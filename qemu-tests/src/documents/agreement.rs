@@ -8,8 +8,10 @@ use rootshift::documents::library::Bundle;
 use rootshift::documents::plan::{After, FilesystemIdentity, OldSystem};
 use rootshift::documents::{Batch, Error, ViScript};
 use rootshift::engine::State;
+use rootshift::engine::look::Look;
 use rootshift::engine::report::report;
 use rootshift::engine::resolve::{Machine, resolve};
+use rootshift::engine::standing::{Facts, Seen, Standing};
 use rootshift::journal::{Entry, Record};
 use rootshift::sys::Root;
 use serde_json::{Value, json};
@@ -260,4 +262,54 @@ fn a_report_fits_its_schema_and_a_spoiled_one_does_not() {
     spoiled["execution_log"]["phases"][0]["colour"] = json!("red");
     let said = validate(&schema, &spoiled).unwrap_err();
     assert!(said.contains("colour"), "{said}");
+}
+
+#[test]
+fn what_status_prints_fits_its_schema_and_a_spoiled_one_does_not() {
+    let records = json!([
+        {"started": {"batch_id": "b_1", "plan": "p", "program": "0"}},
+        {"armed": {"images": []}},
+        "committed",
+    ]);
+    let records: Vec<Record> = serde_json::from_value(records).unwrap();
+    let look = Look {
+        state: State::after(&records),
+        ..Look::default()
+    };
+    let standing = Standing::of(&Facts {
+        look: &look,
+        seen: Seen::New,
+        subvolume: "@",
+        uuid: None,
+        problem: Some("something"),
+        images_armed: true,
+        same_again: None,
+        sudo: true,
+        kept: &[],
+    });
+    let schema = project().join("schemas/status.schema.json");
+    let merged = |state: Value| {
+        let mut all = state;
+        let told = serde_json::to_value(&standing).unwrap();
+        let keys = told.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(keys);
+        all
+    };
+    let whole = merged(serde_json::to_value(&look.state).unwrap());
+    assert_eq!(validate(&schema, &whole), Ok(()));
+    for stage in ["idle", "unknown"] {
+        assert_eq!(validate(&schema, &merged(json!({"stage": stage}))), Ok(()));
+    }
+    for (at, value) in [
+        ("/stage", json!("elsewhere")),
+        ("/root", json!("New")),
+        ("/next/0/commands", json!("reboot")),
+        ("/root_agrees", json!("yes")),
+    ] {
+        let mut spoiled = whole.clone();
+        *spoiled.pointer_mut(at).unwrap() = value;
+        let said = validate(&schema, &spoiled).unwrap_err();
+        assert!(said.starts_with(at), "{said}");
+    }
+    assert!(validate(&schema, &merged(json!({}))).is_err(), "no stage");
 }

@@ -2,6 +2,7 @@
 
 use rootshift::documents::{Batch, ViScript};
 use rootshift::engine::report::form::Report;
+use rootshift::engine::standing::StatusDocument;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
@@ -24,15 +25,48 @@ pub fn all() -> Vec<Document> {
     vec![
         document::<Batch>("batch", "rootshift batch", read.clone()),
         document::<ViScript>("viscript", "rootshift viScript", read),
-        report(written),
+        of_output::<Report>("report", "rootshift report", written.clone()),
+        status(written),
     ]
 }
 
-/// No type reads a report, so that none says that it has no other keys.
-fn report(settings: SchemaSettings) -> Document {
-    let mut report = document::<Report>("report", "rootshift report", settings);
-    close(&mut report.schema);
-    report
+/// The journal's stages, and those of a machine without a journal that can be used.
+fn status(settings: SchemaSettings) -> Document {
+    let mut status = of_output::<StatusDocument>("status", "rootshift status", settings);
+    let schema = &mut status.schema;
+    let types = schema.get_mut("$defs").and_then(Value::as_object_mut);
+    if let Some((types, mut stage)) = types.and_then(|types| {
+        let stage = types.remove("Stage")?;
+        Some((types, stage))
+    }) {
+        if let Some(Value::Array(stages)) = stage.get_mut("oneOf") {
+            for (name, means) in [
+                ("idle", "There is no journal: nothing is armed."),
+                ("unknown", "There is a journal, and it can't be used."),
+            ] {
+                stages.push(json!({ "const": name, "description": means, "type": "string" }));
+            }
+        }
+        types.insert("StatusStage".into(), stage);
+    }
+    if let Some(at) = schema.pointer_mut("/properties/stage/$ref") {
+        *at = json!("#/$defs/StatusStage");
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.push("stage".into());
+    }
+    status
+}
+
+/// No type reads what is only printed, so that none says that it has no other keys.
+fn of_output<T: JsonSchema>(
+    name: &'static str,
+    title: &'static str,
+    settings: SchemaSettings,
+) -> Document {
+    let mut output = document::<T>(name, title, settings);
+    close(&mut output.schema);
+    output
 }
 
 fn document<T: JsonSchema>(

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
@@ -45,6 +45,25 @@ impl Root {
             times: true,
         });
         self.put(to, &content, model)
+    }
+
+    /// What a cut or a kill has left of [`Root::replace_file`] and its kin in a directory: each
+    /// unfinished file, and the one that it was to replace.
+    pub fn unfinished_files(&self, dir: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+        let mut found = Vec::new();
+        for name in self.list(dir)? {
+            let inner = name.to_str().and_then(|name| {
+                let inner = name.strip_prefix('.')?.strip_suffix(UNFINISHED)?;
+                (!inner.is_empty()).then(|| inner.to_owned())
+            });
+            let (Some(inner), path) = (inner, dir.join(&name)) else {
+                continue;
+            };
+            if self.status(&path)?.is_some_and(|status| status.is_file()) {
+                found.push((path, dir.join(inner)));
+            }
+        }
+        Ok(found)
     }
 
     /// The regular file that is to be replaced; `None` when there is none yet.

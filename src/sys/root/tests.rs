@@ -250,3 +250,25 @@ fn space_is_told_in_bytes() {
     assert!(space.total_bytes > 1 << 20 && space.available_bytes <= space.free_bytes);
     root.sync_filesystem().unwrap();
 }
+
+#[test]
+fn only_the_names_that_replacing_makes_are_unfinished_files() {
+    let (_folder, root) = fixture();
+    let put = |name: &str| root.write_new_file(path(name), b"x", 0o644).unwrap();
+    for name in [
+        ".fstab.rootshift-new",
+        "fstab",
+        ".rootshift-new",
+        "a.rootshift-new",
+    ] {
+        put(name);
+    }
+    root.create_directory(path(".d.rootshift-new"), 0o755)
+        .unwrap();
+    let found = root.unfinished_files(path(".")).unwrap();
+    let wanted = (
+        PathBuf::from("./.fstab.rootshift-new"),
+        PathBuf::from("./fstab"),
+    );
+    assert_eq!(found, [wanted]);
+}

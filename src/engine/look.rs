@@ -1,0 +1,95 @@
+//! What plan and journal say to somebody who only looks: nothing is held, nothing is written, and
+//! what can't be used is told together with what can.
+
+use std::path::Path;
+
+use super::home::FrozenPlan;
+use super::{Error, State};
+use crate::documents::plan::{JOURNAL, PLAN};
+use crate::journal::{Entry, Glance, Journal, Record};
+use crate::sys::{self, Root};
+
+/// What can be read at a top level.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// The frozen plan; none when it can't be used.
+    pub plan: Option<FrozenPlan>,
+    /// What the journal's readable records say; none without a journal.
+    pub state: Option<State>,
+    /// The readable records, oldest first.
+    pub entries: Vec<Entry>,
+    /// Why the journal, or the plan beside it, can't be used.
+    pub trouble: Option<Error>,
+    /// Whether another process holds the journal: all this may change at any moment.
+    pub held: bool,
+}
+
+impl Look {
+    /// Looks. Never fails: what can't be read is its [`Look::trouble`].
+    #[must_use]
+    pub fn at(top: &Root) -> Self {
+        let plan = plan(top);
+        let journal = Path::new(JOURNAL);
+        let bytes = match top.read(journal) {
+            Ok(bytes) => bytes,
+            Err(cause) => {
+                let trouble = (!cause.is_not_found()).then(|| cause.into());
+                let plan = plan.ok();
+                return Self {
+                    plan,
+                    trouble,
+                    ..Self::default()
+                };
+            }
+        };
+        let Glance {
+            entries, problem, ..
+        } = Glance::at(&top.path().join(journal), &bytes);
+        let state = State::after(entries.iter().map(|entry| &entry.record));
+        let journal_trouble = problem.map(Error::from);
+        let (plan, plan_trouble) = match (plan, &state) {
+            (Ok(plan), Some(state)) if plan.digest != state.plan => {
+                let reason = format!("{PLAN} is not the plan that the journal belongs to");
+                let remedy = "rootshift disarm --discard-journal";
+                (Some(plan), Some(Error::Stale { reason, remedy }))
+            }
+            (Err(cause), Some(_)) => (None, Some(cause)),
+            (plan, _) => (plan.ok(), None),
+        };
+        Self {
+            plan,
+            state,
+            entries,
+            trouble: journal_trouble.or(plan_trouble),
+            held: matches!(Journal::is_held(top, journal), Ok(true)),
+        }
+    }
+
+    /// The same where the top level itself can't be had.
+    #[must_use]
+    pub fn without(trouble: sys::Error) -> Self {
+        Self {
+            trouble: Some(trouble.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the images hold a plan, by the journal.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.armed)
+    }
+
+    /// The version of rootshift that began the journal.
+    #[must_use]
+    pub fn begun_by(&self) -> Option<&str> {
+        match &self.entries.first()?.record {
+            Record::Started { program, .. } => Some(program),
+            _ => None,
+        }
+    }
+}
+
+fn plan(top: &Root) -> Result<FrozenPlan, Error> {
+    Ok(FrozenPlan::from_bytes(PLAN, &top.read(Path::new(PLAN))?)?)
+}

@@ -1,0 +1,123 @@
+//! When the journal can't be used, or says something else than the mount table.
+
+use super::commands::{Commands, by_hand};
+use super::{Facts, Seen, Standing};
+use crate::documents::plan::JOURNAL;
+use crate::engine::{Error, Stage, State};
+use crate::journal;
+
+/// What is known without a journal that can be used.
+pub(super) fn tell(standing: &mut Standing, facts: &Facts, trouble: &Error, commands: &Commands) {
+    standing
+        .r#where
+        .push("The journal can't be used: what was done last is not known for certain.".into());
+    if let Some(state) = &facts.look.state {
+        let last = facts.look.entries.len();
+        let root = if state.stage.new_system_is_root() {
+            "new"
+        } else {
+            "old"
+        };
+        standing.r#where.push(format!(
+            "What can be read of it (records: {last}) ends with the {root} system as root; more \
+             may have come after."
+        ));
+    }
+    standing.why.push(super::sentence(&trouble.to_string()));
+    standing.safe.push(what_a_reboot_does(facts));
+    standing.not_safe.push(
+        "Deleting anything at the top level of the disk by hand: it may be a part of the system \
+         that starts next."
+            .into(),
+    );
+    if facts.seen == Seen::Initramfs {
+        standing.next_in_the_initramfs();
+    } else {
+        remedies(standing, facts, trouble, commands);
+    }
+}
+
+fn what_a_reboot_does(facts: &Facts) -> String {
+    let begins = match facts.same_again {
+        Some(true) => "Rebooting: this system starts again.",
+        Some(false) => {
+            "Rebooting, but another system than this one may start: GRUB names another. Both are \
+             whole."
+        }
+        None => "Rebooting: the system that GRUB names starts.",
+    };
+    format!("{begins} Nothing is changed while the journal can't be used.")
+}
+
+fn remedies(standing: &mut Standing, facts: &Facts, trouble: &Error, commands: &Commands) {
+    match trouble {
+        Error::Journal(cause) if matches!(**cause, journal::Error::OtherVersion { .. }) => {
+            let version = facts.look.begun_by().unwrap_or("version not known");
+            let what = format!("Install the rootshift that began it ({version}); this one is:");
+            standing.next(commands, &what, &["rootshift version"]);
+            return;
+        }
+        // The journal may well be whole: it is not to be thrown away for that.
+        Error::System(cause) if !cause.is_not_found() => {
+            let what = "See what the kernel says of the disk:";
+            standing.next(commands, what, &["dmesg --level=err,warn"]);
+            return;
+        }
+        _ => {}
+    }
+    if let Some(uuid) = facts.uuid {
+        let copy = format!("cp {} /root/", by_hand(JOURNAL));
+        let lines = commands.on_the_top_level(uuid, vec![copy]);
+        standing.add("Keep a copy of the journal:", lines);
+    }
+    let what = "Then go on without it. The initramfs images become ordinary, GRUB alone names the \
+                system that starts, and rollback and finalize can't be used for it any more:";
+    standing.next(commands, what, &["rootshift disarm --discard-journal"]);
+}
+
+/// Another system is root than the one that the journal names.
+pub(super) fn tell_contradiction(
+    standing: &mut Standing,
+    facts: &Facts,
+    state: &State,
+    commands: &Commands,
+) {
+    let named = if state.stage.new_system_is_root() {
+        "new"
+    } else {
+        "old"
+    };
+    standing.r#where.push(format!(
+        "But the journal says that the {named} system is root: they disagree."
+    ));
+    let why = match facts.seen {
+        Seen::Old => {
+            "This boot did not go by the journal: an image without rootshift was started (another \
+             entry of GRUB's menu), or rootshift could do nothing in it."
+        }
+        Seen::New => {
+            "The new system was chosen by hand in GRUB, or the disk, or its journal alone, was put \
+             back from an older image."
+        }
+        _ => "Another system was chosen by hand, as a snapshot in GRUB's menu.",
+    };
+    standing.why.push(why.into());
+    standing.safe.push(format!(
+        "Rebooting with the first entry of GRUB's menu: the {named} system starts."
+    ));
+    standing.not_safe.push(format!(
+        "Working here: what you change is not in the {named} system. `rootshift finalize`, and \
+         deleting anything of either system by hand."
+    ));
+    let image = "lsinitramfs /boot/initrd.img-$(uname -r) | grep sbin/rootshift";
+    let what = "See whether the image of this kernel holds rootshift (one line is yes):";
+    standing.next(commands, what, &[image]);
+    standing.next(commands, &format!("Go to the {named} system:"), &["reboot"]);
+    let on_trial = matches!(state.stage, Stage::Committed | Stage::Validated);
+    if facts.seen == Seen::Old && on_trial {
+        let what = "Or stay with the old system for good:";
+        standing.next(commands, what, &["rootshift rollback", "reboot"]);
+    }
+    let what = "Read what happened, in order:";
+    standing.next(commands, what, &["rootshift log"]);
+}
