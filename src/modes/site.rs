@@ -13,6 +13,7 @@ use crate::engine::home::Migration;
 use crate::engine::others::{PATIENCE, mount_of_plan, numbered, patience_at_boot, unmount_all};
 use crate::report::log_file;
 use crate::report::progress::for_boot;
+use crate::report::signs::{Sign, give};
 use crate::sys::{Root, mount};
 
 /// What is done at the top level while it is mounted.
@@ -118,6 +119,7 @@ impl Site<'_> {
 
     /// The first root that can be booted, seen while nothing of the file system is mounted.
     pub(super) fn seen(&self, roots: &Roots) -> Next {
+        give(Sign::At("while the new root was tried"));
         let at = trial_of(self.mount_at);
         if let Err(error) = self.system.create_directories(&at, 0o700) {
             log::warn!("{error}; the root is not tried");
