@@ -33,15 +33,14 @@ fn facts(look: &Look, seen: Seen) -> Facts<'_> {
     Facts {
         look,
         seen,
-        subvolume: if seen == Seen::New { "@"
-        deleted: None,
-    } else { "" },
+        subvolume: if seen == Seen::New { "@" } else { "" },
         uuid: Some(UUID),
         problem: None,
         images_armed: false,
         same_again: None,
         sudo: true,
         kept: &[],
+        deleted: None,
     }
 }
 
