@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Error, plan as plans, session};
-use crate::cli::{Exit, PlanOptions};
+use crate::cli::Exit;
 use crate::documents::Plan;
 use crate::documents::library::Bundle;
 use crate::documents::plan::{After, OtherFilesystem};
@@ -11,11 +11,6 @@ use crate::engine::conversions::{PlannedConversion, lines, planned};
 use crate::engine::resolve::resolve;
 use crate::engine::survey::Survey;
 use crate::report::print;
-
-pub(super) fn run(options: &PlanOptions) -> Result<Exit, Error> {
-    let (survey, bundle) = session::survey_to_plan(options.batch.as_deref())?;
-    plan(&survey, &bundle, options.json)
-}
 
 /// Prints what comes before the plan's steps, and the plan on what there is then.
 pub(super) fn plan(survey: &Survey, bundle: &Bundle, json: bool) -> Result<Exit, Error> {

@@ -30,10 +30,6 @@ pub use error::Error;
 pub use start::start;
 
 use crate::cli::{Command, Exit, Options};
-#[cfg(not(feature = "tools"))]
-use crate::documents::library::Bundle;
-#[cfg(not(feature = "tools"))]
-use crate::engine::survey::Survey;
 use crate::report::{log_file, print};
 
 /// Runs a command. The shipped program hands the commands that need not fit into an initramfs over
@@ -46,10 +42,6 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         log_file::to_terminal(options.verbose);
     }
     match &options.command {
-        Command::Check(options) => check::run(options),
-        Command::Plan(options) => plan::run(options),
-        Command::Arm(options) => arm::run(options),
-        Command::Disarm(options) => disarm::run(options),
         Command::Boot(options) => boot::run(options),
         Command::Validate(options) => validate::run(options),
         Command::Status(options) => status::run(options),
@@ -63,16 +55,6 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         #[cfg(not(feature = "tools"))]
         _ => Err(crate::sys::process::become_program(TOOLS).into()),
     }
-}
-
-/// Plans a batch with a file system that is no btrfs yet: it can't be armed, so that an initramfs
-/// has no use for that.
-#[cfg(feature = "tools")]
-use conversions::plan as plan_conversions;
-
-#[cfg(not(feature = "tools"))]
-fn plan_conversions(_: &Survey, _: &Bundle, _: bool) -> Result<Exit, Error> {
-    Err(crate::sys::process::become_program(TOOLS).into())
 }
 
 /// Where the package puts the program with the other commands.
@@ -95,7 +77,10 @@ pub fn run_tool(options: &Options) -> Result<Exit, Error> {
         Command::Run(options) => run::run(options),
         Command::Lint(options) => lint::run(options),
         Command::New(options) => new::run(options),
-        Command::Plan(options) => conversions::run(options),
+        Command::Check(options) => check::run(options),
+        Command::Plan(options) => plan::run(options),
+        Command::Arm(options) => arm::run(options),
+        Command::Disarm(options) => disarm::run(options),
         _ => Err(Error::Usage("`rootshift` runs this command".into())),
     }
 }

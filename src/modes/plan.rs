@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Error, plan_conversions, session};
+use super::{Error, conversions, session};
 use crate::cli::{Exit, PlanOptions};
 use crate::documents::Plan;
 use crate::documents::plan::After;
@@ -12,7 +12,7 @@ use crate::report::print;
 pub(super) fn run(options: &PlanOptions) -> Result<Exit, Error> {
     let (survey, bundle) = session::survey_to_plan(options.batch.as_deref())?;
     if bundle.batch.layout.to_be_made().next().is_some() {
-        return plan_conversions(&survey, &bundle, options.json);
+        return conversions::plan(&survey, &bundle, options.json);
     }
     let plan = session::plan(&survey, &bundle, After::Reboot)?;
     if options.json {

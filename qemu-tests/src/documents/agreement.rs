@@ -286,6 +286,7 @@ fn what_status_prints_fits_its_schema_and_a_spoiled_one_does_not() {
         same_again: None,
         sudo: true,
         kept: &[],
+        deleted: None,
     });
     let schema = project().join("schemas/status.schema.json");
     let merged = |state: Value| {
