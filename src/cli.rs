@@ -121,6 +121,9 @@ pub struct Arm {
     /// after the commit: reboot (default) or continue
     #[argh(option)]
     pub after: Option<String>,
+    /// make the armed plan fit again after an update of a kernel or an image
+    #[argh(switch)]
+    pub renew: bool,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,
@@ -327,9 +330,13 @@ pub struct Lint {
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "new")]
 pub struct New {
-    /// flat-to-subvolumes, debian-rootfs or ml-workstation
+    /// flat-to-subvolumes, debian-rootfs, ml-workstation, ext4-in-place
+    /// or ext4-to-disk
     #[argh(option)]
     pub template: String,
+    /// ext4-to-disk: the empty btrfs to copy to, as UUID=… or /dev/…
+    #[argh(option)]
+    pub target: Option<String>,
     /// file to write (standard output); one that is there is never overwritten
     #[argh(option)]
     pub output: Option<String>,

@@ -131,6 +131,11 @@ fn what_a_killed_worker_had_mounted_is_unmounted_on_every_disk() {
     let old = disk.other().old_manifest();
     disk.arm(After::Reboot);
     let stopped = Stopped::at(&disk, "before-commit").unwrap();
+    // As one does that is killed while it tries a root.
+    let tried = disk.folder.join("boot.root");
+    fs::create_dir_all(&tried).unwrap();
+    let tried = tried.to_str().unwrap();
+    run("mount", &["-o", "ro,subvol=/", &disk.device, tried]);
     assert_eq!(stopped.kill_worker(), 0);
     assert_told(&disk, "two disks", KILLED);
     // It waits until the kernel has let go of the disk.

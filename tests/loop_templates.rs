@@ -103,11 +103,11 @@ fn without_an_output_it_is_printed_and_a_file_is_never_overwritten() {
 }
 
 #[test]
-fn what_is_not_supported_is_said_plainly() {
+fn a_template_that_does_not_fit_is_refused_in_one_line() {
     let disk = Disk::with_system();
     for (template, code, part) in [
-        ("ext4-in-place", 4, "ext4-in-place: not supported yet"),
-        ("ext4-to-disk", 4, "ext4-to-disk: not supported yet"),
+        ("ext4-in-place", 4, "use --template flat-to-subvolumes"),
+        ("ext4-to-disk", 4, "use --template flat-to-subvolumes"),
         ("debian-rootfs", 4, "use --template flat-to-subvolumes"),
         ("flat", 2, "no template flat: there are flat-to-subvolumes"),
     ] {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::services::{connect, is_installed};
-use super::{CheckContext, Error, Outcome, place};
+use super::{CheckContext, Error, Looker, Outcome, place};
 use crate::documents::json;
 use crate::sys::{self, btrfs};
 
@@ -22,9 +22,10 @@ const ANSWER_LIMIT: u64 = 1 << 20;
 /// Drivers that work on btrfs. vfs copies every layer whole; devicemapper and aufs are gone.
 const DRIVERS: [&str; 4] = ["overlay2", "btrfs", "overlayfs", "fuse-overlayfs"];
 
-pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
+pub(super) fn look(looker: &Looker) -> Result<Outcome, Error> {
+    let context = &looker.context;
     let system = context.system;
-    let installed = is_installed(system, "docker.service")?;
+    let installed = is_installed(looker, "docker.service")?;
     if !installed && !system.exists(Path::new(SOCKET))? {
         return Ok(Outcome::Skip("Docker is not installed".into()));
     }

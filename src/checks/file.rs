@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::{CheckContext, Error, Outcome, place};
+use super::known::Source;
+use super::{Error, Looker, Outcome, place};
 use crate::documents::check::{FileKind, FileParameters};
 use crate::sys::{self, Root, Status};
 
-pub(super) fn look(context: &CheckContext, wanted: &FileParameters) -> Result<Outcome, Error> {
-    let system = context.system;
+pub(super) fn look(looker: &Looker, wanted: &FileParameters) -> Result<Outcome, Error> {
+    let system = looker.context.system;
     let path = Path::new(&wanted.path);
     let itself = wanted.target.is_some() || wanted.kind == Some(FileKind::Symlink);
     let status = if itself || wanted.exists == Some(false) {
@@ -23,7 +24,7 @@ pub(super) fn look(context: &CheckContext, wanted: &FileParameters) -> Result<Ou
     };
     let problem = match wanted.exists {
         Some(false) => Some("it exists".to_owned()),
-        _ => first_problem(system, wanted, &status)?,
+        _ => first_problem(looker, wanted, &status)?,
     };
     Ok(problem.map_or(Outcome::Pass, |problem| {
         let path = &wanted.path;
@@ -35,7 +36,7 @@ pub(super) fn look(context: &CheckContext, wanted: &FileParameters) -> Result<Ou
 }
 
 fn first_problem(
-    system: &Root,
+    looker: &Looker,
     wanted: &FileParameters,
     found: &Status,
 ) -> Result<Option<String>, Error> {
@@ -50,12 +51,12 @@ fn first_problem(
         return Ok(Some(format!("its mode is {:04o}, not {mode}", found.mode)));
     }
     let owners = [
-        ("owner", &wanted.owner, found.uid, "etc/passwd"),
-        ("group", &wanted.group, found.gid, "etc/group"),
+        ("owner", &wanted.owner, found.uid, Source::Users),
+        ("group", &wanted.group, found.gid, Source::Groups),
     ];
     for (word, wanted, found, names) in owners {
         if let Some(wanted) = wanted
-            && !is_called(system, names, found, wanted)?
+            && !is_called(looker, names, found, wanted)?
         {
             return Ok(Some(format!("its {word} is {found}, not {wanted}")));
         }
@@ -66,21 +67,20 @@ fn first_problem(
         let size = found.size;
         return Ok(Some(format!("it has {size} bytes, {minimum} are required")));
     }
-    wrong_content(system, wanted)
+    wrong_content(looker.context.system, wanted)
 }
 
 /// Whether this number is meant by a name of passwd(5) or group(5), or by the number itself.
-fn is_called(system: &Root, names: &str, number: u32, wanted: &str) -> Result<bool, Error> {
+fn is_called(looker: &Looker, names: Source, number: u32, wanted: &str) -> Result<bool, Error> {
     let number = number.to_string();
     if number == wanted {
         return Ok(true);
     }
-    let text = system.read_text(Path::new(names))?;
     let named = |line: &str| {
         let mut fields = line.split(':');
         fields.next() == Some(wanted) && fields.nth(1) == Some(number.as_str())
     };
-    Ok(text.lines().any(named))
+    Ok(looker.text(names)?.lines().any(named))
 }
 
 fn wrong_content(system: &Root, wanted: &FileParameters) -> Result<Option<String>, Error> {

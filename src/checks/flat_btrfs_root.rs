@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{CheckContext, Error, Outcome};
+use super::{CheckContext, Error, Outcome, twin_devices};
 use crate::documents::layout::is_plain_name;
 use crate::sys::btrfs;
 
@@ -28,6 +28,14 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
         return Ok(Outcome::fail(
             format!("the root file system spans {devices} devices"),
             "not supported yet; nothing was changed",
+        ));
+    }
+    if let Some(identity) = context.identity
+        && let Some(problem) = twin_devices(context.system, &identity.uuid)?
+    {
+        return Ok(Outcome::fail(
+            problem,
+            "detach the copy, or give it a UUID of its own (`btrfstune -u` on the copy)",
         ));
     }
     if let Some(problem) = separate_system_directory(context) {

@@ -2,7 +2,7 @@
 //! errors that btrfs has counted on its devices.
 
 use super::place::{self, Place};
-use super::{CheckContext, Error, Outcome};
+use super::{CheckContext, Error, Looker, Outcome};
 use crate::documents::check::{PlaceParameters, Size, SpaceParameters};
 use crate::sys::Root;
 use crate::sys::btrfs::{self, DeviceErrors, ERROR_KINDS, Space};
@@ -11,7 +11,8 @@ use crate::sys::btrfs::{self, DeviceErrors, ERROR_KINDS, Space};
 /// nodes of 16 KiB, twice with DUP; the rest is reserve, because btrfs refuses late and badly.
 const METADATA: Size = Size(32 * 1024 * 1024);
 
-pub(super) fn look(context: &CheckContext, wanted: &SpaceParameters) -> Result<Outcome, Error> {
+pub(super) fn look(looker: &Looker, wanted: &SpaceParameters) -> Result<Outcome, Error> {
+    let context = &looker.context;
     let Some(at) = &wanted.at else {
         let top = context.top.unwrap_or(context.system);
         let metadata = wanted.metadata.unwrap_or(METADATA);
@@ -21,7 +22,7 @@ pub(super) fn look(context: &CheckContext, wanted: &SpaceParameters) -> Result<O
             outcome => Ok(outcome),
         };
     };
-    match place::open(context, at, wanted.optional)? {
+    match place::open(looker, at, wanted.optional)? {
         Place::There(root) => enough(&root, at, wanted.minimum, wanted.metadata),
         Place::Not(outcome) => Ok(outcome),
     }
@@ -84,11 +85,11 @@ fn megabytes(bytes: u64) -> u64 {
 }
 
 pub(super) fn device_statistics(
-    context: &CheckContext,
+    looker: &Looker,
     wanted: &PlaceParameters,
 ) -> Result<Outcome, Error> {
     let at = wanted.at.as_deref().unwrap_or("/");
-    let devices = match place::open(context, at, wanted.optional)? {
+    let devices = match place::open(looker, at, wanted.optional)? {
         Place::There(root) => btrfs::device_errors(&root)?,
         Place::Not(outcome) => return Ok(outcome),
     };

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::{CheckContext, Error, Outcome};
+use super::known::Source;
+use super::{CheckContext, Error, Looker, Outcome};
 use crate::documents::check::{KernelParameter, Size};
-use crate::sys::network;
 
-pub(super) fn memory(context: &CheckContext, minimum: Size) -> Result<Outcome, Error> {
-    let text = context.system.read_text(Path::new("proc/meminfo"))?;
-    let total = text
+pub(super) fn memory(looker: &Looker, minimum: Size) -> Result<Outcome, Error> {
+    let total = looker
+        .text(Source::Memory)?
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:"))
         .and_then(|rest| rest.split_whitespace().next())
@@ -35,13 +35,17 @@ pub(super) fn parameter(
 ) -> Result<Outcome, Error> {
     let name = &wanted.name;
     let path = Path::new("proc/sys").join(path_of(name));
-    if !context.system.exists(&path)? {
-        return Ok(Outcome::fail(
-            format!("the running kernel has no parameter {name}"),
-            "look at `sysctl -a`; a module may be missing",
-        ));
-    }
-    let found = one_blank_each(&context.system.read_text(&path)?);
+    let text = match context.system.read_text(&path) {
+        Ok(text) => text,
+        Err(error) if error.is_not_found() => {
+            return Ok(Outcome::fail(
+                format!("the running kernel has no parameter {name}"),
+                "look at `sysctl -a`; a module may be missing",
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let found = one_blank_each(&text);
     if found == one_blank_each(&wanted.value) {
         return Ok(Outcome::Pass);
     }
@@ -73,8 +77,8 @@ fn one_blank_each(text: &str) -> String {
     words.join(" ")
 }
 
-pub(super) fn network(context: &CheckContext) -> Result<Outcome, Error> {
-    if network::has_default_route(&context.system.within(Path::new("proc"))?)? {
+pub(super) fn network(looker: &Looker) -> Result<Outcome, Error> {
+    if looker.has_default_route()? {
         return Ok(Outcome::Pass);
     }
     Ok(Outcome::fail(

@@ -16,6 +16,7 @@ mod hard_links;
 mod hibernation;
 mod immutable;
 mod initramfs_tools;
+mod known;
 mod layout_mounted;
 mod machine;
 mod mounts;
@@ -28,6 +29,7 @@ mod root_flags;
 mod services;
 mod subvolumes;
 mod swap_file;
+mod twins;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -35,8 +37,10 @@ use std::path::{Path, PathBuf};
 pub use error::Error;
 pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
+pub use twins::twin_devices;
 
-use names::{Kind, Known};
+use known::Known;
+use names::Kind;
 
 use crate::documents::layout::FilesystemLayout;
 use crate::documents::plan::FilesystemIdentity;
@@ -198,7 +202,7 @@ pub fn look(check: &CheckSpec, context: &CheckContext) -> Result<Outcome, Error>
 }
 
 /// Looks at many things at one moment: what is read for one check serves the others. To be made
-/// anew once something may have changed.
+/// anew once something may have changed; what a document's program may change is read anew.
 #[derive(Debug)]
 pub struct Looker<'a> {
     context: CheckContext<'a>,
@@ -208,6 +212,7 @@ pub struct Looker<'a> {
 impl<'a> Looker<'a> {
     /// Nothing is read yet.
     #[must_use]
+    #[inline(never)]
     pub fn new(context: CheckContext<'a>) -> Self {
         let known = Known::default();
         Self { context, known }
@@ -217,15 +222,15 @@ impl<'a> Looker<'a> {
     ///
     /// # Errors
     /// When it could not look.
-    pub fn look(&self, check: &CheckSpec) -> Result<Outcome, Error> {
+    pub fn look(&mut self, check: &CheckSpec) -> Result<Outcome, Error> {
         let context = &self.context;
-        let names = |kind, wanted| names::look(context, &self.known, kind, wanted);
+        let names = |kind, wanted| names::look(self, kind, wanted);
         match check {
             CheckSpec::FlatBtrfsRoot {} => flat_btrfs_root::look(context),
             CheckSpec::NamesFree {} => names_free::look(context),
             CheckSpec::NestedSubvolumes {} => nested_subvolumes::look(context),
-            CheckSpec::FreeSpace(wanted) => free_space::look(context, wanted),
-            CheckSpec::DeviceStatistics(wanted) => free_space::device_statistics(context, wanted),
+            CheckSpec::FreeSpace(wanted) => free_space::look(self, wanted),
+            CheckSpec::DeviceStatistics(wanted) => free_space::device_statistics(self, wanted),
             CheckSpec::NoHibernationImage {} => hibernation::look(context),
             CheckSpec::NothingImmutable {} => immutable::look(context),
             CheckSpec::NoStraddlingLinks {} => hard_links::look(context),
@@ -234,33 +239,37 @@ impl<'a> Looker<'a> {
             CheckSpec::InitramfsTools {} => initramfs_tools::look(context),
             CheckSpec::Commands(wanted) => names::commands(context, wanted),
             CheckSpec::KernelFilesystems(wanted) => names(Kind::Filesystem, wanted),
-            CheckSpec::Memory { minimum } => machine::memory(context, *minimum),
+            CheckSpec::Memory { minimum } => machine::memory(self, *minimum),
             CheckSpec::BootChain {} => boot_chain::look(context),
             CheckSpec::FstabNamesLayout {} => fstab::look(context),
             CheckSpec::SubvolumesInPlace {} => subvolumes::look(context),
             CheckSpec::LayoutMounted {} => layout_mounted::look(context),
             CheckSpec::RootFlags {} => root_flags::look(context),
-            CheckSpec::Mount(wanted) => mounts::mount(context, wanted),
+            CheckSpec::Mount(wanted) => mounts::mount(self, wanted),
             CheckSpec::Filesystem(wanted) => mounts::filesystem(context, wanted),
-            CheckSpec::FstabEntry(wanted) => mounts::fstab_entry(context, wanted),
+            CheckSpec::FstabEntry(wanted) => mounts::fstab_entry(self, wanted),
             CheckSpec::Subvolume(wanted) => properties::subvolume(context, wanted),
             CheckSpec::Property(wanted) => properties::property(context, wanted),
-            CheckSpec::File(wanted) => file::look(context, wanted),
-            CheckSpec::GrubEntry(wanted) => words::grub_entry(context, wanted),
-            CheckSpec::KernelCommandLine(wanted) => words::command_line(context, wanted),
+            CheckSpec::File(wanted) => file::look(self, wanted),
+            CheckSpec::GrubEntry(wanted) => words::grub_entry(self, wanted),
+            CheckSpec::KernelCommandLine(wanted) => words::command_line(self, wanted),
             CheckSpec::Initramfs(wanted) => words::initramfs(context, wanted),
-            CheckSpec::Service(wanted) => services::service(context, wanted),
+            CheckSpec::Service(wanted) => services::service(self, wanted),
             CheckSpec::NoFailedUnits {} => services::no_failed_units(context),
-            CheckSpec::Socket(wanted) => services::socket(context, wanted),
+            CheckSpec::Socket(wanted) => services::socket(self, wanted),
             CheckSpec::Ports(wanted) => names(Kind::Port, wanted),
             CheckSpec::Processes(wanted) => names(Kind::Process, wanted),
             CheckSpec::Users(wanted) => names(Kind::User, wanted),
             CheckSpec::Groups(wanted) => names(Kind::Group, wanted),
             CheckSpec::Packages(wanted) => names(Kind::Package, wanted),
             CheckSpec::KernelParameter(wanted) => machine::parameter(context, wanted),
-            CheckSpec::Network {} => machine::network(context),
-            CheckSpec::CommandOutput(wanted) => command_output::look(context, wanted),
-            CheckSpec::DockerStorage {} => docker::look(context),
+            CheckSpec::Network {} => machine::network(self),
+            CheckSpec::CommandOutput(wanted) => {
+                let looked = command_output::look(context, wanted);
+                self.known = Known::default();
+                looked
+            }
+            CheckSpec::DockerStorage {} => docker::look(self),
         }
     }
 }

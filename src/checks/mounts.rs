@@ -4,15 +4,16 @@
 
 use std::path::Path;
 
-use super::{CheckContext, Error, Outcome, place};
+use super::{CheckContext, Error, Looker, Outcome, place};
 use crate::bootcfg::fstab::Entry;
 use crate::documents::check::MountParameters;
 use crate::sys::mount::Mount;
 
-pub(super) fn mount(context: &CheckContext, wanted: &MountParameters) -> Result<Outcome, Error> {
+pub(super) fn mount(looker: &Looker, wanted: &MountParameters) -> Result<Outcome, Error> {
+    let context = &looker.context;
     match place::mounted(context, &wanted.at) {
         Some(mount) => of_mount(context, wanted, mount),
-        None => place::not_mounted(context, &wanted.at, wanted.optional),
+        None => place::not_mounted(looker, &wanted.at, wanted.optional),
     }
 }
 
@@ -31,13 +32,9 @@ pub(super) fn filesystem(
     }
 }
 
-pub(super) fn fstab_entry(
-    context: &CheckContext,
-    wanted: &MountParameters,
-) -> Result<Outcome, Error> {
+pub(super) fn fstab_entry(looker: &Looker, wanted: &MountParameters) -> Result<Outcome, Error> {
     let at = &wanted.at;
-    let fstab = place::fstab(context)?;
-    let Some(entry) = fstab.entry_for(at) else {
+    let Some(entry) = looker.fstab()?.entry_for(at) else {
         return Ok(if wanted.optional {
             Outcome::Skip(format!("/etc/fstab does not name {at}"))
         } else {
@@ -47,7 +44,7 @@ pub(super) fn fstab_entry(
             )
         });
     };
-    let problem = first_problem(context, wanted, &Found::in_fstab(entry))?;
+    let problem = first_problem(&looker.context, wanted, &Found::in_fstab(entry))?;
     Ok(verdict(problem, &format!("/etc/fstab: {at}"), at))
 }
 

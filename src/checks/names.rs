@@ -1,10 +1,10 @@
 //! `commands`, `kernel-filesystems`, `ports`, `processes`, `users`, `groups`, `packages`: names
-//! that are there or are not. What there is, is read once for all checks of one look.
+//! that are there or are not.
 
-use std::cell::OnceCell;
 use std::path::Path;
 
-use super::{CheckContext, Error, Outcome};
+use super::known::Source;
+use super::{CheckContext, Error, Looker, Outcome};
 use crate::documents::check::Names;
 use crate::sys::process::find_program;
 use crate::sys::{Root, network};
@@ -23,43 +23,19 @@ pub(super) enum Kind {
     Package,
 }
 
-/// The names of each kind, once they have been asked for.
-#[derive(Debug, Default)]
-pub(super) struct Known([OnceCell<Vec<String>>; 6]);
-
-impl Known {
-    fn of(&self, system: &Root, kind: Kind) -> Result<&[String], Error> {
-        let [filesystems, ports, processes, users, groups, packages] = &self.0;
-        let cell = match kind {
-            Kind::Filesystem => filesystems,
-            Kind::Port => ports,
-            Kind::Process => processes,
-            Kind::User => users,
-            Kind::Group => groups,
-            Kind::Package => packages,
-        };
-        if let Some(known) = cell.get() {
-            return Ok(known);
-        }
-        let names = kind.read(system)?;
-        Ok(cell.get_or_init(|| names))
-    }
-}
-
 impl Kind {
-    fn read(self, system: &Root) -> Result<Vec<String>, Error> {
-        let text = |path: &str| system.read_text(Path::new(path));
+    /// All there are.
+    pub(super) fn read(self, looker: &Looker) -> Result<Vec<String>, Error> {
+        let system = looker.context.system;
         Ok(match self {
-            Self::Filesystem => {
-                let text = text("proc/filesystems")?;
-                let names = text.lines().filter_map(|line| line.split('\t').nth(1));
-                names.map(str::to_owned).collect()
-            }
+            Self::Filesystem => fields(looker.text(Source::Filesystems)?, '\t', 1),
             Self::Port => network::listening_ports(&system.within(Path::new("proc"))?)?,
             Self::Process => processes(system)?,
-            Self::User => first_fields(&text("etc/passwd")?),
-            Self::Group => first_fields(&text("etc/group")?),
-            Self::Package => installed_packages(&text("var/lib/dpkg/status")?),
+            Self::User => fields(looker.text(Source::Users)?, ':', 0),
+            Self::Group => fields(looker.text(Source::Groups)?, ':', 0),
+            Self::Package => {
+                installed_packages(&system.read_text(Path::new("var/lib/dpkg/status"))?)
+            }
         })
     }
 
@@ -88,13 +64,8 @@ impl Kind {
     }
 }
 
-pub(super) fn look(
-    context: &CheckContext,
-    known: &Known,
-    kind: Kind,
-    wanted: &Names,
-) -> Result<Outcome, Error> {
-    let known = known.of(context.system, kind)?;
+pub(super) fn look(looker: &Looker, kind: Kind, wanted: &Names) -> Result<Outcome, Error> {
+    let known = looker.names(kind)?;
     let is_there = |name: &str| {
         let name = match kind {
             Kind::Process => name.get(..PROCESS_NAME).unwrap_or(name),
@@ -136,9 +107,14 @@ fn compare(
     ))
 }
 
-fn first_fields(text: &str) -> Vec<String> {
-    let names = text.lines().filter_map(|line| line.split(':').next());
-    names.map(str::to_owned).collect()
+/// The field at this place of each line.
+fn fields(text: &str, separator: char, place: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    for line in text.lines() {
+        let name = line.split(separator).nth(place);
+        names.extend(name.map(str::to_owned));
+    }
+    names
 }
 
 /// A process that ends meanwhile has no name any more.

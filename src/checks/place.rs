@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::{CheckContext, Error, Outcome};
-use crate::bootcfg::fstab::{Entry, Fstab};
+use super::{CheckContext, Error, Looker, Outcome};
+use crate::bootcfg::fstab::Entry;
 use crate::sys::Root;
 use crate::sys::mount::Mount;
 
@@ -15,10 +15,11 @@ pub(super) enum Place {
 }
 
 /// The file system at a path; an optional one only where it is mounted.
-pub(super) fn open(context: &CheckContext, at: &str, optional: bool) -> Result<Place, Error> {
+pub(super) fn open(looker: &Looker, at: &str, optional: bool) -> Result<Place, Error> {
+    let context = &looker.context;
     let path = Path::new(at);
     if optional && mounted(context, at).is_none() {
-        return Ok(Place::Not(not_mounted(context, at, optional)?));
+        return Ok(Place::Not(not_mounted(looker, at, optional)?));
     }
     if context.system.resolved_status(path)?.is_none() {
         return Ok(Place::Not(missing(at)));
@@ -41,13 +42,8 @@ pub(super) fn mounted<'a>(context: &CheckContext<'a>, at: &str) -> Option<&'a Mo
 }
 
 /// Nothing is mounted there: is that wrong?
-pub(super) fn not_mounted(
-    context: &CheckContext,
-    at: &str,
-    optional: bool,
-) -> Result<Outcome, Error> {
-    let fstab = fstab(context)?;
-    let entry = fstab.entry_for(at);
+pub(super) fn not_mounted(looker: &Looker, at: &str, optional: bool) -> Result<Outcome, Error> {
+    let entry = looker.fstab()?.entry_for(at);
     if optional && entry.is_none_or(on_demand) {
         return Ok(Outcome::Skip(format!("this machine has no {at}")));
     }
@@ -67,14 +63,6 @@ pub(super) fn not_mounted(
 fn on_demand(entry: &Entry) -> bool {
     let late = |option: &String| option == "noauto" || option == "x-systemd.automount";
     entry.options.iter().any(late)
-}
-
-pub(super) fn fstab(context: &CheckContext) -> Result<Fstab, Error> {
-    match context.system.read_text(Path::new("etc/fstab")) {
-        Ok(text) => Ok(Fstab::parse(&text)),
-        Err(error) if error.is_not_found() => Ok(Fstab::parse("")),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// The mount through which a path is reached; `None` when it does not exist.

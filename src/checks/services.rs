@@ -1,10 +1,11 @@
 //! `service`, `no-failed-units`, `socket`: what systemd and services say.
 
+use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{CheckContext, Error, Outcome};
+use super::{CheckContext, Error, Looker, Outcome};
 use crate::documents::check::{ServiceParameters, SocketParameters};
 use crate::sys::process::run_within;
 use crate::sys::{self, Root};
@@ -23,12 +24,9 @@ const UNIT_FOLDERS: [&str; 9] = [
 ];
 const ANSWER: Duration = Duration::from_secs(10);
 
-pub(super) fn service(
-    context: &CheckContext,
-    wanted: &ServiceParameters,
-) -> Result<Outcome, Error> {
+pub(super) fn service(looker: &Looker, wanted: &ServiceParameters) -> Result<Outcome, Error> {
     let unit = &wanted.unit;
-    if !is_installed(context.system, unit)? {
+    if !is_installed(looker, unit)? {
         let problem = format!("{unit} is not installed");
         return Ok(if wanted.optional {
             Outcome::Skip(problem)
@@ -40,7 +38,7 @@ pub(super) fn service(
         return Ok(Outcome::Pass);
     }
     let text = ask_systemd(
-        context.system,
+        looker.context.system,
         &["show", "--property=ActiveState,UnitFileState", "--", unit],
     )?;
     let value = |key: &str| {
@@ -106,9 +104,9 @@ pub(super) fn no_failed_units(context: &CheckContext) -> Result<Outcome, Error> 
     ))
 }
 
-pub(super) fn socket(context: &CheckContext, wanted: &SocketParameters) -> Result<Outcome, Error> {
+pub(super) fn socket(looker: &Looker, wanted: &SocketParameters) -> Result<Outcome, Error> {
     if let Some(unit) = &wanted.unit
-        && !is_installed(context.system, unit)?
+        && !is_installed(looker, unit)?
     {
         return Ok(Outcome::Skip(format!("{unit} is not installed")));
     }
@@ -116,7 +114,7 @@ pub(super) fn socket(context: &CheckContext, wanted: &SocketParameters) -> Resul
         Some(unit) => format!("run `systemctl status {unit}`"),
         None => format!("look at `ss -xlp src {}`", wanted.path),
     };
-    Ok(match connect(context.system, &wanted.path)? {
+    Ok(match connect(looker.context.system, &wanted.path)? {
         Ok(_) => Outcome::Pass,
         Err(problem) => Outcome::fail(problem, remedy),
     })
@@ -133,17 +131,25 @@ pub(super) fn connect(system: &Root, path: &str) -> Result<Result<UnixStream, St
 }
 
 /// Is there a unit of this name? One of a template is there when its template is.
-pub(super) fn is_installed(system: &Root, unit: &str) -> Result<bool, sys::Error> {
+pub(super) fn is_installed(looker: &Looker, unit: &str) -> Result<bool, Error> {
     let template = unit.split_once('@').and_then(|(name, rest)| {
         let (_, kind) = rest.rsplit_once('.')?;
         Some(format!("{name}@.{kind}"))
     });
+    let template = template.as_deref().unwrap_or(unit);
+    let mut units = looker.units()?.iter();
+    Ok(units.any(|known| known == unit || known == template))
+}
+
+/// The names in all folders of units.
+pub(super) fn units(system: &Root) -> Result<Vec<OsString>, Error> {
+    let mut units = Vec::new();
     for folder in UNIT_FOLDERS {
-        for name in template.iter().map(String::as_str).chain([unit]) {
-            if system.exists(&Path::new(folder).join(name))? {
-                return Ok(true);
-            }
+        match system.list(Path::new(folder)) {
+            Ok(mut names) => units.append(&mut names),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(false)
+    Ok(units)
 }

@@ -1,20 +1,20 @@
 //! `kernel-command-line`, `grub-entry`, `initramfs`: words and file names that are there or not.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::initramfs_tools::images;
-use super::{CheckContext, Error, Outcome};
+use super::known::Source;
+use super::{CheckContext, Error, Looker, Outcome};
 use crate::bootcfg::cmdline::CommandLine;
-use crate::bootcfg::grub_config::{BootEntry, boot_entries, default_entry};
+use crate::bootcfg::grub_config::BootEntry;
 use crate::documents::check::Words;
 use crate::sys::process::run_within;
 
 /// Long enough to unpack an image of a slow machine.
 const LISTING: Duration = Duration::from_secs(60);
 
-pub(super) fn command_line(context: &CheckContext, wanted: &Words) -> Result<Outcome, Error> {
-    let line = CommandLine::parse(&context.system.read_text(Path::new("proc/cmdline"))?);
+pub(super) fn command_line(looker: &Looker, wanted: &Words) -> Result<Outcome, Error> {
+    let line = CommandLine::parse(looker.text(Source::CommandLine)?);
     let problem = first_problem(wanted, &|word| has_word(&line, word));
     Ok(problem.map_or(Outcome::Pass, |problem| {
         Outcome::fail(
@@ -24,12 +24,11 @@ pub(super) fn command_line(context: &CheckContext, wanted: &Words) -> Result<Out
     }))
 }
 
-pub(super) fn grub_entry(context: &CheckContext, wanted: &Words) -> Result<Outcome, Error> {
-    let text = context.system.read_text(Path::new("boot/grub/grub.cfg"))?;
-    let entries = boot_entries(&text);
+pub(super) fn grub_entry(looker: &Looker, wanted: &Words) -> Result<Outcome, Error> {
+    let menu = looker.boot_menu()?;
     let entry = match &wanted.title {
-        Some(title) => entries.iter().find(|entry| entry.title == *title),
-        None => default_entry(&text, &entries),
+        Some(title) => menu.entries.iter().find(|entry| entry.title == *title),
+        None => menu.default(),
     };
     let Some(entry) = entry else {
         let title = wanted.title.as_deref().unwrap_or_default();

@@ -44,14 +44,16 @@ pub fn is_control(c: char) -> bool {
 #[must_use]
 pub fn visible(text: &str, kept: &[char]) -> String {
     let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut done = 0;
+    for (at, c) in text.char_indices() {
         if is_control(c) && !kept.contains(&c) {
+            shown.push_str(text.get(done..at).unwrap_or_default());
             // Writing to a String can't fail.
             let _ = write!(shown, "\\u{:04x}", u32::from(c));
-        } else {
-            shown.push(c);
+            done = at + c.len_utf8();
         }
     }
+    shown.push_str(text.get(done..).unwrap_or_default());
     shown
 }
 
@@ -96,12 +98,12 @@ pub fn indented(compact: &[u8]) -> Vec<u8> {
     text
 }
 
+/// Looks no further than such a line is wide: the list may be the whole document.
 fn stays_on_one_line(opening: u8, rest: &[u8]) -> bool {
-    let closing = rest.iter().position(|sign| *sign == b']');
     match rest.first() {
         Some(b'}' | b']') => true,
         Some(b'{' | b'[') => false,
-        _ => opening == b'[' && closing.is_some_and(|length| length < WIDTH),
+        _ => opening == b'[' && rest.iter().take(WIDTH).any(|sign| *sign == b']'),
     }
 }
 
@@ -128,7 +130,7 @@ fn end_of_string(text: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::indented;
+    use super::{WIDTH, indented, visible};
 
     #[test]
     fn values_stand_on_lines_of_their_own_and_short_lists_do_not() {
@@ -137,6 +139,31 @@ mod tests {
         let wanted = "{\n  \"a\": {\n    \"b\": [1, \"x, {\\\"y\\\"}\"],\n    \"c\": []\n  },\n  \
                       \"d\": [\n    {\n      \"e\": true\n    },\n    {}\n  ]\n}\n";
         assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn a_list_stays_on_one_line_as_far_as_a_line_goes() {
+        let list = |length: usize| format!("[{}]", "1".repeat(length));
+        let lines = |text: &str| indented(text.as_bytes()).split(|b| *b == b'\n').count() - 1;
+        assert_eq!(lines(&list(WIDTH - 1)), 1);
+        assert_eq!(lines(&list(WIDTH)), 3);
+    }
+
+    /// Read to its end at each of its items it takes minutes.
+    #[test]
+    fn a_document_of_100_000_items_is_read_once() {
+        let compact = format!("[{}{{\"name\":\"\"}}]", "{\"name\":\"\"},".repeat(100_000));
+        let text = indented(compact.as_bytes());
+        let lines = text.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines, 1 + 3 * 100_001 + 1);
+    }
+
+    #[test]
+    fn what_is_no_control_character_is_shown_as_it_is() {
+        assert_eq!(visible("", &[]), "");
+        assert_eq!(visible("größe", &[]), "größe");
+        assert_eq!(visible("\u{1b}[2J\tü\n", &['\n']), "\\u001b[2J\\u0009ü\n");
+        assert_eq!(visible("a\u{202e}b\u{7f}", &[]), "a\\u202eb\\u007f");
     }
 
     proptest::proptest! {

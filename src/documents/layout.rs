@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, Origin};
 
 /// The layout of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct FilesystemLayout {
     pub comment: Option<String>,
     /// The file system that is mounted here today.
     pub mounted_at: String,
+    /// How it comes to be, where that is no btrfs yet; left out, it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Origin>,
     /// The subvolumes it shall have.
     pub subvolumes: Vec<SubvolumeLayout>,
 }
@@ -113,8 +116,15 @@ impl Layout {
             ));
         }
         let mut mount_points = Vec::new();
+        let mut devices = Vec::new();
         for (index, filesystem) in self.filesystems.iter().enumerate() {
             let at = format!("layout.filesystems[{index}]");
+            let names: Vec<&str> = filesystem.from.iter().flat_map(Origin::names).collect();
+            if let Some(name) = names.iter().find(|name| devices.contains(*name)) {
+                let what = format!("{name} is used by an earlier one; each makes one file system");
+                problems.push(sense(file, &format!("{at}.from"), &what));
+            }
+            devices.extend(names);
             problems.extend(filesystem.problems(file, &at, &mut mount_points));
             problems.extend(
                 self.misplaced(index, filesystem)
@@ -122,6 +132,12 @@ impl Layout {
             );
         }
         problems
+    }
+
+    /// Those of its file systems that are no btrfs yet.
+    pub fn to_be_made(&self) -> impl Iterator<Item = (&FilesystemLayout, &Origin)> {
+        let all = self.filesystems.iter();
+        all.filter_map(|one| Some((one, one.from.as_ref()?)))
     }
 
     /// All file systems but the root's.
@@ -162,6 +178,7 @@ impl FilesystemLayout {
         Self {
             comment: None,
             mounted_at: mounted_at.into(),
+            from: None,
             subvolumes,
         }
     }
@@ -195,6 +212,9 @@ impl FilesystemLayout {
 
     fn problems(&self, file: &str, at: &str, mount_points: &mut Vec<String>) -> Vec<Error> {
         let mut problems = Vec::new();
+        if let Some((key, what)) = self.from.as_ref().and_then(Origin::problem) {
+            problems.push(sense(file, &format!("{at}.from.{key}"), &what));
+        }
         if self.main().is_none() {
             let what = format!("no subvolume is mounted at \"{}\"", self.mounted_at);
             problems.push(sense(file, at, &what));

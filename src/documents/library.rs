@@ -115,7 +115,8 @@ fn read_in(root: &Root, path: &Path, shown: &str, guarded: bool) -> Result<Vec<u
     if status.len() > limit {
         return Err(parse::too_large(shown, status.len()));
     }
-    let mut bytes = Vec::new();
+    let size = usize::try_from(status.len()).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(size);
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;

@@ -96,6 +96,21 @@ pub enum RiskLevel {
     Medium,
     /// Changes what the new system boots from or holds.
     High,
+    /// Writes over what the old system is made of.
+    Critical,
+}
+
+impl RiskLevel {
+    /// As documents write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// What must be there before a viScript can run.

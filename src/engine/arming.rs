@@ -2,7 +2,7 @@
 
 use super::home::Migration;
 use super::rollback::discard;
-use super::{Error, Stage, initramfs};
+use super::{Error, Stage, conversions, initramfs};
 use crate::documents::Plan;
 use crate::journal::Record;
 use crate::sys::Root;
@@ -12,11 +12,12 @@ use crate::sys::Root;
 /// # Errors
 /// When another migration is under way, or an image does not hold the plan afterwards.
 pub fn arm(system: &Root, top: &Root, plan: &Plan, program: &str) -> Result<Migration, Error> {
+    conversions::refuse(&plan.layout)?;
     may_arm(top)?;
     let mut migration = Migration::begin(top, plan, program)?;
     let armed = initramfs::offer(system, &migration.frozen.digest, &plan.to_bytes()?)
         .and_then(|()| initramfs::rebuild())
-        .and_then(|()| initramfs::verify(system, Some(&migration.frozen.digest)))
+        .and_then(|()| initramfs::verify(system, Some(&migration.frozen.digest), &[]))
         .and_then(|images| {
             top.sync_filesystem()?;
             migration.record(Record::Armed { images })
@@ -78,7 +79,7 @@ pub fn disarm(system: &Root, top: &Root, migration: &mut Migration) -> Result<()
 pub fn make_ordinary(system: &Root, migration: &mut Migration) -> Result<(), Error> {
     initramfs::withdraw(system)?;
     initramfs::rebuild()?;
-    initramfs::verify(system, None)?;
+    initramfs::verify(system, None, &[])?;
     system.sync_filesystem()?;
     migration.record(Record::Disarmed)
 }

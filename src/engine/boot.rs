@@ -4,22 +4,20 @@
 //! a readable journal the one that the kernel command line names.
 
 use super::bootable::Roots;
+use super::fits::{look_again, still_fits};
 use super::home::Migration;
 use super::migrate::{complete_commit, migrate, none_ended};
-use super::others::{all_there, top_at};
-use super::preflight::{Finding, look, own_checks};
+use super::others::all_there;
 use super::rollback::{discard, present_root, roll_back};
-use super::survey::{boot_images, fingerprints, old_system};
 use super::{Error, Stage, State};
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::checks::CheckContext;
-use crate::documents::check::SpaceParameters;
+use crate::documents::Plan;
 use crate::documents::plan::After;
-use crate::documents::{CheckSpec, Plan};
 use crate::fault;
 use crate::journal::Record;
 use crate::report::signs::{Sign, give};
-use crate::sys::Root;
+use crate::sys::{Root, btrfs};
 use std::path::Path;
 
 /// What happens next.
@@ -152,11 +150,21 @@ fn act(
     context: &CheckContext,
     found: Found,
 ) -> Result<(), Error> {
-    match migration.state().stage {
+    let stage = migration.state().stage;
+    if stage != Stage::RollbackRequested
+        && stage.new_system_is_root()
+        && !new_root_is_there(top, migration)
+    {
+        return Err(Error::NotNow(format!(
+            "the journal says that the subvolume {} is root, and it is missing: nothing is done",
+            migration.plan().root_subvolume()
+        )));
+    }
+    match stage {
         Stage::Armed | Stage::Preparing => {
             all_there(migration)?;
-            still_fits(top, migration, found)?;
-            look_again(migration, context)?;
+            still_fits(top, migration, found.image_plan)?;
+            look_again(top, migration, context)?;
             migrate(top, migration, context, found.console)
         }
         Stage::Committed => on_trial(top, migration),
@@ -195,6 +203,9 @@ fn next(top: &Root, migration: &Migration, root_flags: &str) -> Next {
                 old: present_root(top, plan),
             })
         }
+        Some(_) if state.stage.new_system_is_root() && !new_root_is_there(top, migration) => {
+            in_place_of_the_new(top, plan, root_flags)
+        }
         _ => named_root(top, state, plan, root_flags),
     }
 }
@@ -215,78 +226,20 @@ pub(super) fn root_now(top: &Root, state: &State, plan: &Plan) -> Option<String>
     }
 }
 
-/// What can have changed since arming without a fingerprint. Nothing has been begun yet, so that
-/// a finding is a refusal: the machine can be mended and started again.
-fn look_again(migration: &Migration, context: &CheckContext) -> Result<(), Error> {
-    if migration.state().has_work() {
-        return Ok(());
-    }
-    let again = [
-        CheckSpec::NamesFree {},
-        CheckSpec::NestedSubvolumes {},
-        CheckSpec::FreeSpace(SpaceParameters::default()),
-        CheckSpec::NothingImmutable {},
-    ];
-    let checks = own_checks()
-        .into_iter()
-        .filter(|check| again.contains(&check.check));
-    let findings = checks.map(|check| look(&check, None, context));
-    let problems: Vec<String> = findings
-        .filter(Finding::blocks)
-        .map(|finding| finding.line())
-        .collect();
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Checks { problems })
-    }
+/// Whether the new system's root is where the journal says. It is not when somebody put an older
+/// tree back: pointing the boot path at it, or root, would leave a machine that does not boot.
+fn new_root_is_there(top: &Root, migration: &Migration) -> bool {
+    let name = Path::new(migration.plan().root_subvolume());
+    // What can't be seen is as the journal says.
+    btrfs::is_subvolume(top, name).unwrap_or(true)
 }
 
-/// Whether subvolumes were made or deleted in an old system: a new one would be missing from the
-/// new system.
-fn nested_changed(top: &Root, migration: &Migration) -> Result<bool, Error> {
-    for filesystem in migration.plan().filesystems() {
-        let layout = filesystem.layout;
-        let Some(top) = top_at(top, &migration.others, &layout.mounted_at) else {
-            continue;
-        };
-        let root = &filesystem.old_system.root;
-        let mut nested = old_system(top, root)?.nested;
-        // Those of a root that is a subvolume itself are beside it.
-        let ours = layout.subvolumes.iter().filter(|_| root.is_empty());
-        let ours: Vec<&str> = ours.map(|subvolume| subvolume.name.as_str()).collect();
-        nested.retain(|path| !ours.iter().any(|name| Path::new(path).starts_with(name)));
-        if nested != filesystem.old_system.nested {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Nothing is begun or gone on with while the plan does not fit the machine.
-fn still_fits(top: &Root, migration: &Migration, found: Found) -> Result<(), Error> {
-    let stale = |reason: String| Err(Error::Stale { reason });
-    let frozen = &migration.frozen;
-    if found.image_plan != frozen.digest {
-        return stale("the initramfs holds another plan than the journal".into());
-    }
-    let old = top.within(&frozen.plan.old_system.path(""))?;
-    for (now, then) in fingerprints(&old)?.iter().zip(&frozen.plan.fingerprints) {
-        if now != then {
-            return stale(format!("{} was changed since", then.path));
-        }
-    }
-    if nested_changed(top, migration)? {
-        return stale("a subvolume was made or deleted in the old system since".into());
-    }
-    let (now, then) = (boot_images(&old)?, &migration.state().images);
-    let changed = now.iter().find(|image| !then.contains(image));
-    let gone = then.iter().find(|image| !now.contains(image));
-    match changed.or(gone) {
-        Some(image) => stale(format!(
-            "/boot/{} was changed, added or removed since",
-            image.name
-        )),
-        None => Ok(()),
+/// The old system where it is whole, else what the kernel command line says.
+fn in_place_of_the_new(top: &Root, plan: &Plan, root_flags: &str) -> Next {
+    let old = present_root(top, plan);
+    let init = Path::new(old.trim_start_matches('/')).join("sbin/init");
+    match top.resolved_status(&init) {
+        Ok(Some(_)) => Next::RootFlags(merge_root_flags(&[root_flags], &old)),
+        _ => Next::Ordinary,
     }
 }

@@ -60,10 +60,12 @@ pub enum Error {
         problems: Vec<String>,
     },
     /// The plan no longer fits the machine.
-    #[error("the plan is stale: {reason}; run `rootshift arm` again")]
+    #[error("the plan is stale: {reason}; run `{remedy}`")]
     Stale {
         /// What changed.
         reason: String,
+        /// The command that makes it fit again.
+        remedy: &'static str,
     },
     /// The state does not allow it.
     #[error("{0}")]

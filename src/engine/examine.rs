@@ -73,7 +73,7 @@ impl Looked {
 #[must_use]
 pub fn look_at(script: &str, checks: &[NamedCheck], scope: Scope, by: &Examiner) -> Looked {
     let meter = Meter::start(scope);
-    let looker = Looker::new(*by.context);
+    let mut looker = Looker::new(*by.context);
     let one = |check: &NamedCheck| {
         let known = by
             .known
@@ -81,7 +81,7 @@ pub fn look_at(script: &str, checks: &[NamedCheck], scope: Scope, by: &Examiner)
             .find(|finding| finding.check.as_ref() == Some(&check.check));
         let mut finding = match known {
             Some(known) => known.clone(),
-            None => look_with(&looker, check, Some(script)),
+            None => look_with(&mut looker, check, Some(script)),
         };
         finding.required = check.required;
         finding

@@ -85,7 +85,8 @@ impl Migration {
         let frozen = FrozenPlan::from_bytes(PLAN, &bytes)?;
         if frozen.digest != state.plan || frozen.tag != journal.tag() {
             let reason = format!("{PLAN} is not the plan that the journal belongs to");
-            return Err(Error::Stale { reason });
+            let remedy = "rootshift disarm --discard-journal";
+            return Err(Error::Stale { reason, remedy });
         }
         Ok(Some(Self {
             frozen,

@@ -77,13 +77,17 @@ pub fn rebuild() -> Result<(), Error> {
 }
 
 /// The images, once each of them is known to hold binary, script and plan (or, without a digest,
-/// none of binary and plan).
+/// none of binary and plan). Those that are as `known` are not looked into again.
 ///
 /// # Errors
 /// The first image that is not as it has to be.
-pub fn verify(system: &Root, digest: Option<&str>) -> Result<Vec<BootImage>, Error> {
+pub fn verify(
+    system: &Root,
+    digest: Option<&str>,
+    known: &[BootImage],
+) -> Result<Vec<BootImage>, Error> {
     let images = boot_images(system)?;
-    for image in &images {
+    for image in images.iter().filter(|image| !known.contains(image)) {
         let path = system.path().join("boot").join(&image.name);
         let words = [&*path.to_string_lossy()];
         let listed = run_within(system, "lsinitramfs", &words, LISTED_WITHIN)?;

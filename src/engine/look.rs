@@ -50,7 +50,8 @@ impl Look {
         let (plan, plan_trouble) = match (plan, &state) {
             (Ok(plan), Some(state)) if plan.digest != state.plan => {
                 let reason = format!("{PLAN} is not the plan that the journal belongs to");
-                (Some(plan), Some(Error::Stale { reason }))
+                let remedy = "rootshift disarm --discard-journal";
+                (Some(plan), Some(Error::Stale { reason, remedy }))
             }
             (Err(cause), Some(_)) => (None, Some(cause)),
             (plan, _) => (plan.ok(), None),

@@ -69,11 +69,15 @@ impl Finding {
 /// Looks, and puts what it found into words.
 #[must_use]
 pub fn look(check: &NamedCheck, viscript: Option<&str>, context: &CheckContext) -> Finding {
-    look_with(&Looker::new(*context), check, viscript)
+    look_with(&mut Looker::new(*context), check, viscript)
 }
 
 /// As [`look`], one of many checks at one moment.
-pub(super) fn look_with(looker: &Looker, check: &NamedCheck, viscript: Option<&str>) -> Finding {
+pub(super) fn look_with(
+    looker: &mut Looker,
+    check: &NamedCheck,
+    viscript: Option<&str>,
+) -> Finding {
     Finding {
         check: Some(check.check.clone()),
         viscript: viscript.map(str::to_owned),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::documents::plan::Fingerprint;
 use crate::journal::Record;
 use crate::journal::record::BootImage;
 
@@ -74,9 +75,12 @@ pub struct State {
     pub reason: Option<String>,
     /// Names under which rolled-back subvolumes are kept.
     pub kept: Vec<String>,
-    /// The images when they were armed.
+    /// The images when they were armed, or last renewed.
     #[serde(skip)]
     pub images: Vec<BootImage>,
+    /// The files that the plan was made from when it was last renewed; none when it never was.
+    #[serde(skip)]
+    pub fingerprints: Vec<Fingerprint>,
     /// Whether the images still hold the plan.
     pub armed: bool,
 }
@@ -110,6 +114,7 @@ impl State {
             reason: None,
             kept: Vec::new(),
             images: Vec::new(),
+            fingerprints: Vec::new(),
             armed: false,
         }
     }
@@ -127,6 +132,14 @@ impl State {
                 self.stage = Stage::Armed;
                 self.images.clone_from(images);
                 self.armed = true;
+            }
+            Record::Renewed {
+                images,
+                fingerprints,
+            } => {
+                self.images.clone_from(images);
+                self.fingerprints.clone_from(fingerprints);
+                self.reason = None;
             }
             Record::Attempt { number } => {
                 self.stage = Stage::Preparing;
@@ -213,7 +226,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::{Record, Stage, State};
+    use super::{BootImage, Fingerprint, Record, Stage, State};
 
     fn started() -> Record {
         Record::Started {
@@ -366,6 +379,34 @@ mod tests {
             assert_eq!(state.stage, stage, "{records:?}");
             assert_eq!(state.stage.new_system_is_root(), root_is_new, "{records:?}");
         }
+    }
+
+    #[test]
+    fn a_renewal_takes_the_place_of_what_was_armed() {
+        let image = |size| BootImage {
+            name: "initrd.img-1".into(),
+            size,
+            modified: (0, 0),
+        };
+        let hash = Fingerprint {
+            path: "/boot/grub/grub.cfg".into(),
+            hash: None,
+        };
+        let state = after(&[
+            Record::Armed {
+                images: vec![image(1)],
+            },
+            Record::Refused { reason: "r".into() },
+            Record::Renewed {
+                images: vec![image(2)],
+                fingerprints: vec![hash.clone()],
+            },
+        ]);
+        assert_eq!((state.stage, state.reason), (Stage::Armed, None));
+        assert_eq!(
+            (state.images, state.fingerprints),
+            (vec![image(2)], vec![hash])
+        );
     }
 
     #[test]

@@ -11,8 +11,10 @@ use crate::journal::record::BootImage;
 use crate::sys::mount::{Mount, parse_mountinfo};
 use crate::sys::{Root, btrfs};
 
+/// What update-grub writes.
+pub(super) const GRUB_CONFIG: &str = "/boot/grub/grub.cfg";
 /// Files that a plan is made from; a change makes it stale.
-const FINGERPRINTED: [&str; 3] = ["/etc/fstab", "/etc/default/grub", "/boot/grub/grub.cfg"];
+const FINGERPRINTED: [&str; 3] = ["/etc/fstab", "/etc/default/grub", GRUB_CONFIG];
 
 /// A running system, as it is seen from inside.
 #[derive(Debug)]
@@ -132,7 +134,7 @@ fn mounts_inside(system: &Path, mounts: Vec<Mount>) -> Vec<Mount> {
 }
 
 /// Every spelling by which fstab or a kernel command line may mean this device.
-fn aliases(device: &str, uuid: &str) -> Result<Vec<String>, Error> {
+pub(super) fn aliases(device: &str, uuid: &str) -> Result<Vec<String>, Error> {
     let mut aliases = vec![device.to_owned(), format!("/dev/disk/by-uuid/{uuid}")];
     let root = Root::open(Path::new("/"))?;
     let name = Path::new(device)

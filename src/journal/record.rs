@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::documents::plan::Fingerprint;
 use crate::sys;
 
 /// One entry of the journal. Steps are named by their `id` in the plan.
@@ -21,6 +22,13 @@ pub enum Record {
     Armed {
         /// The images as they were then; a change makes the plan stale.
         images: Vec<BootImage>,
+    },
+    /// A kernel or an image was changed since, and every image was seen to hold the plan again.
+    Renewed {
+        /// The images as they were then; they take the place of those of before.
+        images: Vec<BootImage>,
+        /// The files that the plan was made from, with the new grub.cfg.
+        fingerprints: Vec<Fingerprint>,
     },
     /// The initramfs took the migration up (again).
     Attempt {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Error, check, plan, session};
+use super::{Error, check, plan, renew, session};
 use crate::cli::{Arm, Exit};
 use crate::documents::Plan;
 use crate::documents::library::Bundle;
@@ -16,6 +16,9 @@ use crate::report::print;
 use crate::report::progress::{Progress, for_terminal};
 
 pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
+    if options.renew {
+        return renew::run(options);
+    }
     let after = after(options.after.as_deref())?;
     let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
     let mut progress = shown(&bundle);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::site::Site;
 use super::{Error, image};
-use crate::checks::hibernated_device;
+use crate::checks::{hibernated_device, twin_devices};
 use crate::cli::{Boot, Exit};
 use crate::engine::boot::{BrokenOff, Found, Next, after_breaking_off, boot};
 use crate::report::log_file;
@@ -101,6 +101,11 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         log::warn!("{} is no btrfs: nothing is done", device.display());
         return Ok(Next::Ordinary);
     };
+    let twins = twin_devices(&system, &uuid).map_err(crate::engine::Error::from)?;
+    if let Some(twins) = twins {
+        log::warn!("{twins}: nothing is done to either; detach the copy");
+        return Ok(Next::Ordinary);
+    }
     // Without a plan that is sound nothing is done, and yet the journal names the root.
     let chosen = image::choose(plans, &uuid);
     let wrong = chosen.as_ref().err().map(|reason| BrokenOff {

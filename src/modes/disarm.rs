@@ -17,7 +17,7 @@ pub(super) fn run(options: &Disarm) -> Result<Exit, Error> {
         let kept = home::put_aside(top, Path::new(JOURNAL))?;
         initramfs::withdraw(&survey.system)?;
         initramfs::rebuild()?;
-        initramfs::verify(&survey.system, None)?;
+        initramfs::verify(&survey.system, None, &[])?;
         let kept = kept.map(|path| path.display().to_string());
         say(
             options,

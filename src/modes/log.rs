@@ -6,6 +6,7 @@ use super::{Error, session};
 use crate::cli::{Exit, Log};
 use crate::documents::json as documents_json;
 use crate::engine::survey::Survey;
+use crate::journal::record::BootImage;
 use crate::journal::{Entry, Record};
 use crate::report::boot_log::{self, BootLog};
 use crate::report::print;
@@ -108,10 +109,8 @@ fn in_words(entry: &Entry) -> String {
         } => {
             format!("started {batch_id} with rootshift {program}")
         }
-        Record::Armed { images } => {
-            let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
-            format!("armed {}", names.join(", "))
-        }
+        Record::Armed { images } => format!("armed {}", names(images)),
+        Record::Renewed { images, .. } => format!("renewed for {}", names(images)),
         Record::Attempt { number } => format!("boot: attempt {number}"),
         Record::Begun { step } => format!("  begun  {step}"),
         Record::Done {
@@ -148,6 +147,11 @@ fn in_words(entry: &Entry) -> String {
         later => later_in_words(later),
     };
     format!("{:>4}  {words}", entry.sequence)
+}
+
+fn names(images: &[BootImage]) -> String {
+    let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
+    names.join(", ")
 }
 
 /// Under the record that it belongs to.

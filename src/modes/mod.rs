@@ -3,6 +3,7 @@
 mod arm;
 mod boot;
 mod check;
+mod conversions;
 mod disarm;
 mod emergency;
 mod error;
@@ -14,6 +15,7 @@ mod log;
 mod new;
 mod plan;
 mod recover;
+mod renew;
 mod report;
 mod restore;
 mod rollback;
@@ -28,6 +30,10 @@ pub use error::Error;
 pub use start::start;
 
 use crate::cli::{Command, Exit, Options};
+#[cfg(not(feature = "tools"))]
+use crate::documents::library::Bundle;
+#[cfg(not(feature = "tools"))]
+use crate::engine::survey::Survey;
 use crate::report::{log_file, print};
 
 /// Runs a command. The shipped program hands the commands that need not fit into an initramfs over
@@ -60,6 +66,16 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
     }
 }
 
+/// Plans a batch with a file system that is no btrfs yet: it can't be armed, so that an initramfs
+/// has no use for that.
+#[cfg(feature = "tools")]
+use conversions::plan as plan_conversions;
+
+#[cfg(not(feature = "tools"))]
+fn plan_conversions(_: &Survey, _: &Bundle, _: bool) -> Result<Exit, Error> {
+    Err(crate::sys::process::become_program(TOOLS).into())
+}
+
 /// Where the package puts the program with the other commands.
 #[cfg(not(feature = "tools"))]
 const TOOLS: &str = "/usr/lib/rootshift/rootshift-tools";
@@ -79,6 +95,7 @@ pub fn run_tool(options: &Options) -> Result<Exit, Error> {
         Command::Run(options) => run::run(options),
         Command::Lint(options) => lint::run(options),
         Command::New(options) => new::run(options),
+        Command::Plan(options) => conversions::run(options),
         _ => Err(Error::Usage("`rootshift` runs this command".into())),
     }
 }

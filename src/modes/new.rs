@@ -12,7 +12,7 @@ use crate::sys::{Root, clock};
 pub(super) fn run(options: &New) -> Result<Exit, Error> {
     let template = Template::named(&options.template)?;
     let survey = session::survey()?;
-    let batch = template.fill_in(&survey, clock::unix_seconds())?;
+    let batch = template.fill_in(&survey, clock::unix_seconds(), options.target.as_deref())?;
     let compact =
         json::text(&batch).map_err(|cause| Error::Usage(format!("cannot print JSON: {cause}")))?;
     let text = json::indented(&compact);

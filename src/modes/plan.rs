@@ -2,15 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{Error, session};
+use super::{Error, plan_conversions, session};
 use crate::cli::{Exit, PlanOptions};
 use crate::documents::Plan;
 use crate::documents::plan::After;
-use crate::documents::viscript::{RiskLevel, Stage};
+use crate::documents::viscript::Stage;
 use crate::report::print;
 
 pub(super) fn run(options: &PlanOptions) -> Result<Exit, Error> {
-    let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
+    let (survey, bundle) = session::survey_to_plan(options.batch.as_deref())?;
+    if bundle.batch.layout.to_be_made().next().is_some() {
+        return plan_conversions(&survey, &bundle, options.json);
+    }
     let plan = session::plan(&survey, &bundle, After::Reboot)?;
     if options.json {
         print::json(&as_json(&plan)?);
@@ -20,7 +23,7 @@ pub(super) fn run(options: &PlanOptions) -> Result<Exit, Error> {
     Ok(Exit::Success)
 }
 
-fn as_json(plan: &Plan) -> Result<Value, Error> {
+pub(super) fn as_json(plan: &Plan) -> Result<Value, Error> {
     let mut steps = Vec::new();
     for step in plan.steps() {
         steps.push(json!({
@@ -43,19 +46,20 @@ pub(super) fn print_plan(plan: &Plan) {
         "Layout: {}",
         session::layout_in_words(&plan.layout)
     ));
+    print_phases(plan, "now, before arming");
+}
+
+/// Its phases; those that look at the running system do so at this time.
+pub(super) fn print_phases(plan: &Plan, at_arm: &str) {
     for phase in &plan.phases {
         let place = match phase.stage {
-            Stage::Arm => "now, before arming",
+            Stage::Arm => at_arm,
             Stage::Initramfs => "in the initramfs, before root is mounted",
             Stage::AfterBoot => "in the new system, after the boot",
         };
         print::line(&format!("\n{} ({place})", phase.name));
         for script in &phase.viscripts {
-            let risk = match script.risk_level {
-                RiskLevel::Low => "low",
-                RiskLevel::Medium => "medium",
-                RiskLevel::High => "high",
-            };
+            let risk = script.risk_level.name();
             let (steps, checks) = (script.steps.len(), script.checks.len());
             print::line(&format!(
                 "  {} [{risk}]: {steps} steps, {checks} checks",

@@ -1,12 +1,16 @@
 //! `rootshift run`: phases of a batch, by hand, where they belong.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{Error, check, session};
 use crate::cli::{Exit, Run};
 use crate::documents::batch::Phase;
+use crate::documents::json;
 use crate::documents::library::Bundle;
+use crate::engine::conversions;
+use crate::engine::examine::Looked;
 use crate::engine::home::Migration;
+use crate::engine::preflight::Finding;
 use crate::engine::run::{Ran, Runner, select};
 use crate::engine::survey::Survey;
 use crate::report::print;
@@ -22,6 +26,7 @@ pub(super) fn run(options: &Run) -> Result<Exit, Error> {
             return Err(Error::Usage(what.into()));
         }
     };
+    conversions::refuse(&bundle.batch.layout)?;
     let phases = select(&bundle, options.phase.as_deref())?;
     let mut migration = of_this_batch(&survey, &bundle)?;
     let context = survey.context(&bundle.batch.layout);
@@ -90,12 +95,42 @@ fn tell(ran: &Ran) {
     print::line("");
 }
 
+/// What `--json` prints. Thousands of findings: written as they are, with no tree in between.
+#[derive(Serialize)]
+struct Report<'a> {
+    batch: &'a str,
+    good: bool,
+    phases: Vec<PhaseReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct PhaseReport<'a> {
+    name: &'a str,
+    good: bool,
+    milliseconds: u64,
+    findings: &'a [Finding],
+    #[serde(rename = "viScripts")]
+    viscripts: Vec<ScriptReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct ScriptReport<'a> {
+    name: &'a str,
+    milliseconds: u64,
+    findings: &'a [Finding],
+}
+
 fn conclude(options: &Run, bundle: &Bundle, all: &[Ran]) -> Result<Exit, Error> {
     let good = all.iter().all(Ran::is_good);
     if options.json {
-        let phases: Result<Vec<Value>, Error> = all.iter().map(as_json).collect();
-        let batch = &bundle.batch.batch_name;
-        print::json(&json!({ "batch": batch, "good": good, "phases": phases? }));
+        let report = Report {
+            batch: &bundle.batch.batch_name,
+            good,
+            phases: all.iter().map(of_phase).collect(),
+        };
+        let text = json::text(&report);
+        let unprintable = |cause| Error::Usage(format!("cannot print JSON: {cause}"));
+        print::compact_json(&text.map_err(unprintable)?);
     } else {
         print::line(if good {
             "All is well."
@@ -106,20 +141,20 @@ fn conclude(options: &Run, bundle: &Bundle, all: &[Ran]) -> Result<Exit, Error> 
     Ok(if good { Exit::Success } else { Exit::NotWell })
 }
 
-fn as_json(ran: &Ran) -> Result<Value, Error> {
-    let mut scripts = Vec::new();
-    for looked in &ran.looked {
-        scripts.push(json!({
-            "name": looked.script,
-            "milliseconds": looked.cost.0,
-            "findings": session::json(&looked.findings)?,
-        }));
+fn of_phase(ran: &Ran) -> PhaseReport<'_> {
+    PhaseReport {
+        name: &ran.phase,
+        good: ran.is_good(),
+        milliseconds: ran.milliseconds,
+        findings: &ran.findings,
+        viscripts: ran.looked.iter().map(of_script).collect(),
     }
-    Ok(json!({
-        "name": ran.phase,
-        "good": ran.is_good(),
-        "milliseconds": ran.milliseconds,
-        "findings": session::json(&ran.findings)?,
-        "viScripts": scripts,
-    }))
+}
+
+fn of_script(looked: &Looked) -> ScriptReport<'_> {
+    ScriptReport {
+        name: &looked.script,
+        milliseconds: looked.cost.0,
+        findings: &looked.findings,
+    }
 }

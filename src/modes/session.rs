@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::Error;
 use crate::documents::library::Bundle;
-use crate::documents::plan::{After, OtherFilesystem};
+use crate::documents::plan::{After, FilesystemIdentity, OldSystem, OtherFilesystem};
 use crate::documents::{Layout, Plan, json};
+use crate::engine::conversions;
 use crate::engine::home::Migration;
 use crate::engine::others;
 use crate::engine::resolve::{Machine, resolve};
@@ -55,7 +56,15 @@ pub(super) fn mount_top(
 }
 
 /// A look at the system and the batch that it shall follow, with all file systems of its layout.
+/// Refuses a batch that can be planned only.
 pub(super) fn survey_for(batch: Option<&str>) -> Result<(Survey, Bundle), Error> {
+    let (survey, bundle) = survey_to_plan(batch)?;
+    conversions::refuse(&bundle.batch.layout)?;
+    Ok((survey, bundle))
+}
+
+/// The same for looking ahead.
+pub(super) fn survey_to_plan(batch: Option<&str>) -> Result<(Survey, Bundle), Error> {
     let mut survey = survey()?;
     let bundle = Bundle::load(&survey.system, batch)?;
     look_at_others(&mut survey, &bundle.batch.layout)?;
@@ -104,24 +113,43 @@ pub(super) fn migration_with_others(top: &Root) -> Result<Migration, Error> {
 
 /// The plan of this batch for this machine.
 pub(super) fn plan(survey: &Survey, bundle: &Bundle, after: After) -> Result<Plan, Error> {
+    let machine = machine(survey, root(survey)?, others(survey)?)?;
+    Ok(resolve(bundle, machine, after)?)
+}
+
+/// How the root file system is known, and what is on it.
+pub(super) fn root(survey: &Survey) -> Result<(FilesystemIdentity, OldSystem), Error> {
     let top = top(survey)?;
     let filesystem = survey.identity.clone().ok_or(Error::NotBtrfs)?;
-    let mut other_filesystems = Vec::new();
+    Ok((filesystem, old_system(top, &survey.old_root)?))
+}
+
+/// The same of the layout's other file systems.
+pub(super) fn others(survey: &Survey) -> Result<Vec<OtherFilesystem>, Error> {
+    let mut others = Vec::new();
     for other in survey.others.iter() {
-        other_filesystems.push(OtherFilesystem {
+        others.push(OtherFilesystem {
             mounted_at: other.mounted_at.clone(),
             identity: other.identity.clone(),
             old_system: old_system(&other.top, "")?,
         });
     }
-    let machine = Machine {
+    Ok(others)
+}
+
+/// What a plan needs to know of this machine.
+pub(super) fn machine(
+    survey: &Survey,
+    root: (FilesystemIdentity, OldSystem),
+    other_filesystems: Vec<OtherFilesystem>,
+) -> Result<Machine, Error> {
+    Ok(Machine {
+        filesystem: root.0,
+        old_system: root.1,
         other_filesystems,
-        filesystem,
-        old_system: old_system(top, &survey.old_root)?,
         fingerprints: fingerprints(&survey.system)?,
         now: clock::unix_seconds(),
-    };
-    Ok(resolve(bundle, machine, after)?)
+    })
 }
 
 /// The layout as people read it: `@ at /, @home at /home`.

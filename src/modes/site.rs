@@ -120,7 +120,7 @@ impl Site<'_> {
 
     /// The first root that can be booted, seen while nothing of the file system is mounted.
     pub(super) fn seen(&self, roots: &Roots) -> Next {
-        let at = PathBuf::from(format!("{}.root", self.mount_at.display()));
+        let at = trial_of(self.mount_at);
         if let Err(error) = self.system.create_directories(&at, 0o700) {
             log::warn!("{error}; the root is not tried");
             return Next::RootFlags(roots.as_journalled());
@@ -146,6 +146,11 @@ impl Site<'_> {
     }
 }
 
+/// Where a root is tried.
+fn trial_of(mount_at: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.root", mount_at.display()))
+}
+
 fn tell_as_wanted(migration: &mut Migration) {
     let monitoring = migration.plan().monitoring();
     log_file::set_level(monitoring.log_level);
@@ -156,7 +161,7 @@ fn tell_as_wanted(migration: &mut Migration) {
 pub(super) fn unmount_left_over(system: &Root, mount_at: &Path) {
     let numbers = (1..).map(|number| numbered(mount_at, number));
     let others = numbers.take_while(|at| matches!(system.exists(at), Ok(true)));
-    for at in others.chain([mount_at.to_path_buf()]) {
+    for at in others.chain([trial_of(mount_at), mount_at.to_path_buf()]) {
         if let Err(error) = mount::unmount_left_over(&at) {
             log::warn!("{error}");
         }

@@ -58,12 +58,15 @@ pub fn fit(text: &str, width: usize) -> String {
 /// Prints a value as JSON.
 pub fn json(value: &Value) {
     match json::text(value) {
-        Ok(text) => {
-            let text = json::indented(&text);
-            line(String::from_utf8_lossy(&text).trim_end());
-        }
+        Ok(text) => compact_json(&text),
         Err(cause) => error(&format!("cannot print JSON: {cause}")),
     }
+}
+
+/// The same for what is JSON already, on one line.
+pub fn compact_json(text: &[u8]) {
+    let text = json::indented(text);
+    line(String::from_utf8_lossy(&text).trim_end());
 }
 
 /// A mark before a line: in colour on a terminal.

@@ -124,6 +124,21 @@ pub fn block_devices(root: &Root) -> Result<Vec<PathBuf>> {
     Ok(devices)
 }
 
+/// The devices that hold the btrfs of this UUID, of those that a root can be on. Left out: loops,
+/// which show a file; what another device is made of (a disk of a mirror, a path to a disk).
+pub fn btrfs_devices(root: &Root, uuid: &str) -> Result<Vec<PathBuf>> {
+    let mut devices = block_devices(root)?;
+    devices.retain(|device| {
+        let name = device.strip_prefix("/dev").unwrap_or(device);
+        let name = name.to_string_lossy().replace('/', "!");
+        let holders = Path::new("/sys/class/block").join(&name).join("holders");
+        let held = || root.list(&holders).is_ok_and(|holders| !holders.is_empty());
+        let holds = || matches!(btrfs_uuid(device), Ok(Some(found)) if found == uuid);
+        !name.starts_with("loop") && holds() && !held()
+    });
+    Ok(devices)
+}
+
 fn holds_something(root: &Root, directory: &Path, name: &OsStr) -> Result<bool> {
     let name = name.to_string_lossy();
     let floppy = name
@@ -154,12 +169,12 @@ fn holds_something(root: &Root, directory: &Path, name: &OsStr) -> Result<bool> 
     }
 }
 
-fn open(device: &Path) -> Result<File> {
+pub(super) fn open(device: &Path) -> Result<File> {
     File::open(device).map_err(|cause| Error::call("open", device, cause))
 }
 
 /// As many bytes as there are, at most `length`.
-fn read_at(file: &File, shown: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
+pub(super) fn read_at(file: &File, shown: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -231,6 +246,48 @@ mod tests {
         assert_eq!(btrfs_uuid(short.path()).unwrap(), None);
         let magic_only = swap_with(BTRFS_MAGIC, 65536 + 64);
         assert_eq!(btrfs_uuid(magic_only.path()).unwrap(), None);
+    }
+
+    /// Where devices have names that a test may take.
+    struct Memory(PathBuf);
+
+    impl Drop for Memory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn of_the_devices_with_a_uuid_those_of_another_device_do_not_count() {
+        let folder = format!("rootshift-block-{}", std::process::id());
+        let memory = Memory(Path::new("/dev/shm").join(&folder));
+        std::fs::create_dir(&memory.0).unwrap();
+        let system = tempfile::tempdir().unwrap();
+        let block = system.path().join("sys/class/block");
+        let mut superblock = vec![0; 128 << 10];
+        superblock[65536 + PLACE..][..8].copy_from_slice(&SUPERBLOCK.to_le_bytes());
+        superblock[65536 + MAGIC..][..8].copy_from_slice(BTRFS_MAGIC);
+        superblock[65536 + CHECKSUM_TYPE] = 1; // left to the kernel to check
+        let uuid = uuid_text([0; 16]);
+        let found = |names: &[(&str, Option<&str>)]| {
+            let _ = std::fs::remove_dir_all(&block);
+            for (name, holder) in names {
+                std::fs::write(memory.0.join(name), &superblock).unwrap();
+                let device = block.join(format!("shm!{folder}!{name}"));
+                let holder = holder.map_or("holders".into(), |holder| format!("holders/{holder}"));
+                std::fs::create_dir_all(device.join(holder)).unwrap();
+                std::fs::write(device.join("size"), "256\n").unwrap();
+            }
+            let root = Root::open(system.path()).unwrap();
+            btrfs_devices(&root, &uuid).unwrap()
+        };
+        let at = |name: &str| memory.0.join(name);
+        assert_eq!(found(&[("a", None)]), [at("a")]);
+        assert_eq!(found(&[("a", None), ("b", None)]), [at("a"), at("b")]);
+        let mirror = [("a", Some("md0")), ("b", Some("md0")), ("md0", None)];
+        assert_eq!(found(&mirror), [at("md0")]);
+        let root = Root::open(system.path()).unwrap();
+        assert!(btrfs_devices(&root, "another").unwrap().is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod console;
 pub mod directory;
 pub mod error;
+pub mod ext4;
 pub mod holes;
 pub mod mount;
 pub mod network;

@@ -3,6 +3,7 @@
 #![allow(dead_code, missing_docs, missing_debug_implementations)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub mod ext4;
 mod sample;
 
 use std::cell::Cell;
@@ -25,13 +26,33 @@ use rootshift::tree::manifest::Manifest;
 // Each test uses its own part of it.
 #[allow(unused_imports)]
 pub use sample::{
-    BACKUP, Kind, ROLLBACK, batch, compare, install, make_the_proof_fail, manifest,
+    BACKUP, Kind, ROLLBACK, arm, batch, compare, install, make_the_proof_fail, manifest,
     manifest_of_new, populate, repository, run,
 };
 use sample::{copy_documents, is_expected, is_ours, write};
 
 /// Exit status of `boot --no-reboot` where a machine would restart.
 pub const WOULD_REBOOT: i32 = 10;
+
+/// Begins a mount namespace, with the block devices and the command line of a [`Disk::view`]: a
+/// device of this machine would be seen by the tests beside this one.
+const VIEW: &str = r#"
+    set -e
+    # The disks of the tests beside this one came along; they must not stay mounted here.
+    awk '$5 ~ /\/rootshift-loop-/ { print $5 }' /proc/self/mountinfo |
+        while read -r place; do umount --lazy "$place" 2>/dev/null || true; done
+    if [ -n "$VIEW" ]; then
+        mount -t tmpfs shm /dev/shm
+        mount -t tmpfs block /sys/class/block
+        for file in "$VIEW"/*; do
+            name=${file##*/}
+            if [ "$name" = cmdline ]; then mount --bind "$file" /proc/cmdline; continue; fi
+            mkdir "/sys/class/block/shm!$name"
+            echo 2048 > "/sys/class/block/shm!$name/size"
+            cp --sparse=always "$file" "/dev/shm/$name"
+        done
+    fi
+"#;
 
 /// How a command ended.
 #[derive(Debug)]
@@ -67,6 +88,9 @@ pub struct Disk {
     pub console: Option<PathBuf>,
     /// Whether it stays mounted while a command runs.
     is_held: Cell<bool>,
+    /// A folder of files that are the only block devices that commands see beside their own disk;
+    /// one of the name `cmdline` is the kernel's command line.
+    pub view: Option<PathBuf>,
     pub uuid: String,
     pub folder: PathBuf,
     pub image: PathBuf,
@@ -104,6 +128,7 @@ impl Disk {
             batch: None,
             console: None,
             is_held: Cell::new(false),
+            view: None,
             uuid,
             folder,
             image,
@@ -272,7 +297,18 @@ impl Disk {
     }
 
     pub fn boot_command(&self, binary: &str) -> Command {
-        let mut command = Command::new(binary);
+        let mut command = match &self.view {
+            None => Command::new(binary),
+            Some(view) => {
+                let mut command = Command::new("unshare");
+                command
+                    .args(["--mount", "--propagation", "private", "sh", "-c"])
+                    .arg(format!("{VIEW} exec \"$@\""))
+                    .args(["sh", binary])
+                    .env("VIEW", view);
+                command
+            }
+        };
         command
             .args(["boot", "--no-reboot", "--device", &self.device])
             .args(["--plans", self.folder.join("plans").to_str().unwrap()])
@@ -319,7 +355,6 @@ impl Disk {
 
     fn run_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Ran {
         const SCRIPT: &str = r#"
-            set -e
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
             mount -t tmpfs run "$TOP/run"
             [ -z "$OTHER" ] || mount -o subvolid=5 "$OTHER" "$TOP/ml"
@@ -337,7 +372,9 @@ impl Disk {
         fs::create_dir_all(&target).unwrap();
         let output = Command::new("unshare")
             .args(namespaces)
-            .args(["--propagation", "private", "sh", "-c", SCRIPT])
+            .args(["--propagation", "private", "sh", "-c"])
+            .arg(format!("{VIEW}{SCRIPT}"))
+            .env("VIEW", self.view.as_deref().unwrap_or(Path::new("")))
             .env("OPTIONS", format!("subvol=/{root},noatime"))
             .env("DEVICE", &self.device)
             .env("TOP", &target)

@@ -23,7 +23,7 @@ use rootshift::tree::manifest::{Manifest, Options};
 pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap_or_else(|cause| {
         panic!(
-            "{program} is needed: {cause}; run `apt-get install btrfs-progs util-linux acl attr`"
+            "{program} is needed: {cause}; run `apt-get install btrfs-progs e2fsprogs util-linux acl attr`"
         )
     });
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -14,6 +14,12 @@ const WANTED: [(&str, &str); 2] = [
 ];
 const HOOK: &str = "hooks/rootshift";
 const BOOT_SCRIPT: &str = "scripts/local-premount/rootshift";
+/// Where the hook for changed kernels and images goes: after those that make images and grub.cfg.
+const RENEWING: [&str; 3] = [
+    "etc/kernel/postinst.d/zzz-rootshift",
+    "etc/kernel/postrm.d/zzz-rootshift",
+    "etc/initramfs/post-update.d/rootshift",
+];
 
 /// Lays out everything below `staging`, which is made anew.
 pub(super) fn tree(
@@ -36,6 +42,9 @@ pub(super) fn tree(
             &format!("usr/share/initramfs-tools/{script}"),
             0o755,
         )?;
+    }
+    for place in RENEWING {
+        stage.file(&root.join("initramfs-hooks/kernel/rootshift"), place, 0o755)?;
     }
     stage.folder(&root.join("initramfs-hooks/systemd"), ".service", UNITS)?;
     for (unit, target) in WANTED {
@@ -106,6 +115,9 @@ impl Stage {
              Journalled, resumable after a power cut at any instant, and reversible.\n"
         );
         fs::write(self.place("DEBIAN/control")?, text)?;
+        // What is below /etc is its owner's to change.
+        let kept = RENEWING.map(|place| format!("/{place}\n")).concat();
+        fs::write(self.place("DEBIAN/conffiles")?, kept)?;
         Ok(())
     }
 
@@ -129,6 +141,7 @@ mod tests {
         for file in [
             "initramfs-hooks/initramfs-tools/hooks/rootshift",
             "initramfs-hooks/initramfs-tools/scripts/local-premount/rootshift",
+            "initramfs-hooks/kernel/rootshift",
             "initramfs-hooks/systemd/rootshift-validate.service",
             "initramfs-hooks/systemd/rootshift-emergency.service",
             "batches/a.json",
@@ -153,6 +166,13 @@ mod tests {
         assert_eq!(mode("usr/sbin/rootshift"), 0o755);
         assert_eq!(mode("usr/share/initramfs-tools/hooks/rootshift"), 0o755);
         assert_eq!(mode("usr/share/rootshift/batches/a.json"), 0o644);
+        let conffiles = fs::read_to_string(staging.join("DEBIAN/conffiles")).unwrap();
+        assert_eq!(conffiles.lines().count(), 3);
+        for place in conffiles.lines() {
+            assert_eq!(mode(place.trim_start_matches('/')), 0o755, "{place}");
+        }
+        // run-parts sorts as the C locale does, and skips names with other signs in them.
+        assert!("zz-update-grub" < "zzz-rootshift");
         assert_eq!(mode("usr/share/rootshift/schemas/a.schema.json"), 0o644);
         assert!(
             !staging

@@ -86,6 +86,12 @@ pub fn arm(context: &Context, name: &str) -> Result<Armed> {
 
 /// The same with another image than the context's.
 pub fn arm_copy_of(context: &Context, image: &Path, name: &str) -> Result<Armed> {
+    arm_and_then(context, image, name, "")
+}
+
+/// The same, and then this script, before the reboot.
+pub fn arm_and_then(context: &Context, image: &Path, name: &str, then: &str) -> Result<Armed> {
+    let script = SCRIPT.replace("@@ record", &format!("@@ then\"\n{then}\necho \"@@ record"));
     let disk = context.place(name, "disk.raw")?;
     let notes = context.place(name, "notes.raw")?;
     image::copy(image, &disk)?;
@@ -95,7 +101,7 @@ pub fn arm_copy_of(context: &Context, image: &Path, name: &str) -> Result<Armed>
             .args(["--size", &NOTES_SIZE.to_string()])
             .arg(&notes),
     )?;
-    let task = Task::new(SCRIPT).file(&context.deb).file(&context.probe);
+    let task = Task::new(script).file(&context.deb).file(&context.probe);
     let mut machine = context.machine(name, &Disk::Raw(disk.clone()));
     machine.notes = Some(notes.clone());
     let outcome = context.run(machine, &task)?;

@@ -7,8 +7,6 @@ mod mounts;
 mod names;
 mod services;
 
-use std::path::Path;
-
 use super::{CheckContext, Outcome, look};
 use crate::documents::plan::FilesystemIdentity;
 use crate::documents::{CheckSpec, Layout};
@@ -125,14 +123,117 @@ fn what_a_check_leaves_alone_is_not_touched() {
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
 }
 
+/// What many checks read, and a check that passes by it.
+const SHARED: [(&str, &str, &str); 13] = [
+    (
+        "etc/group",
+        "adm:x:4:\n",
+        r#"{"groups": {"names": ["adm"]}}"#,
+    ),
+    (
+        "etc/passwd",
+        "root:x:0:0::/root:/bin/sh\n",
+        r#"{"users": {"names": ["root"]}}"#,
+    ),
+    (
+        "etc/fstab",
+        "/dev/sda1 /data btrfs defaults 0 0\n",
+        r#"{"fstab-entry": {"at": "/data"}}"#,
+    ),
+    (
+        "proc/meminfo",
+        "MemTotal: 1000000 kB\n",
+        r#"{"memory": {"minimum": "64 MB"}}"#,
+    ),
+    (
+        "proc/cmdline",
+        "root=/dev/sda1 quiet\n",
+        r#"{"kernel-command-line": {"contains": ["quiet"]}}"#,
+    ),
+    (
+        "boot/grub/grub.cfg",
+        "menuentry 'Linux' {\n linux /vmlinuz root=/dev/sda1 quiet\n}\n",
+        r#"{"grub-entry": {"contains": ["quiet"]}}"#,
+    ),
+    (
+        "boot/grub/grub.cfg",
+        "menuentry 'Linux' {\n linux /vmlinuz root=/dev/sda1 quiet\n}\n",
+        r#"{"grub-entry": {"title": "Linux", "lacks": ["debug"]}}"#,
+    ),
+    (
+        "proc/net/route",
+        "eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n",
+        r#"{"network": {}}"#,
+    ),
+    (
+        "proc/net/tcp",
+        "0: 00000000:0016 00000000:0000 0A 0:0 0:0 0 0 0 1\n",
+        r#"{"ports": {"names": ["tcp:22"]}}"#,
+    ),
+    (
+        "proc/filesystems",
+        "nodev\tproc\n",
+        r#"{"kernel-filesystems": {"names": ["proc"]}}"#,
+    ),
+    (
+        "proc/1/comm",
+        "systemd\n",
+        r#"{"processes": {"names": ["systemd"]}}"#,
+    ),
+    (
+        "var/lib/dpkg/status",
+        "Package: dpkg\nStatus: install ok installed\n",
+        r#"{"packages": {"names": ["dpkg"]}}"#,
+    ),
+    (
+        "usr/lib/systemd/system/getty@.service",
+        "",
+        r#"{"service": {"unit": "getty@tty1.service"}}"#,
+    ),
+];
+
+fn parsed(check: &str) -> CheckSpec {
+    serde_json::from_str(check).unwrap()
+}
+
 #[test]
 fn what_is_read_for_one_check_serves_the_others() {
+    for (path, text, check) in SHARED {
+        let sample = Sample::with(&[(path, text), ("proc/net/udp", "")]);
+        let mut looker = super::Looker::new(sample.context());
+        let check = parsed(check);
+        assert_eq!(looker.look(&check).unwrap(), Outcome::Pass, "{check:?}");
+        std::fs::remove_file(sample.folder.path().join(path)).unwrap();
+        assert_eq!(looker.look(&check).unwrap(), Outcome::Pass, "{check:?}");
+        let anew = look(&check, &sample.context());
+        assert!(!matches!(anew, Ok(Outcome::Pass)), "{check:?}: {anew:?}");
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_tried_again() {
+    let sample = Sample::new();
+    let mut looker = super::Looker::new(sample.context());
+    let check = parsed(r#"{"groups": {"names": ["adm"]}}"#);
+    assert!(looker.look(&check).is_err());
+    sample.write("etc/group", "adm:x:4:\n");
+    assert_eq!(looker.look(&check).unwrap(), Outcome::Pass);
+}
+
+#[test]
+fn after_a_program_of_the_document_all_is_read_anew() {
     let sample = Sample::with(&[("etc/group", "adm:x:4:\n")]);
-    let looker = super::Looker::new(sample.context());
-    let check: CheckSpec = serde_json::from_str(r#"{"groups": {"names": ["adm"]}}"#).unwrap();
+    sample.program(
+        "adduser",
+        &format!(
+            "echo new:x:5: >> {}/etc/group",
+            sample.folder.path().display()
+        ),
+    );
+    let mut looker = super::Looker::new(sample.context());
+    let check = parsed(r#"{"groups": {"names": ["new"]}}"#);
+    assert_ne!(looker.look(&check).unwrap(), Outcome::Pass);
+    let program = parsed(r#"{"command-output": {"argv": ["adduser"]}}"#);
+    assert_eq!(looker.look(&program).unwrap(), Outcome::Pass);
     assert_eq!(looker.look(&check).unwrap(), Outcome::Pass);
-    std::fs::remove_file(sample.folder.path().join("etc/group")).unwrap();
-    assert_eq!(looker.look(&check).unwrap(), Outcome::Pass);
-    assert!(look(&check, &sample.context()).is_err());
-    assert!(!sample.root.exists(Path::new("etc/group")).unwrap());
 }

@@ -63,6 +63,12 @@ kinds! {
 }
 
 impl CheckSpec {
+    /// The names of all kinds.
+    #[must_use]
+    pub fn kinds() -> &'static [&'static str] {
+        KINDS
+    }
+
     /// The kind's name in documents.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -1,7 +1,7 @@
 //! Where in a document's text a value stands.
 
 /// One part of a path into a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// A key of an object.
     Key(&'static str),

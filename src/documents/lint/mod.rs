@@ -3,6 +3,7 @@
 
 mod derive;
 mod locate;
+mod origins;
 mod rules;
 
 use std::fmt::Write;
@@ -91,6 +92,7 @@ pub fn lint(sources: &[Source]) -> Vec<Problem> {
     }
     for (source, batch) in &batches {
         problems.extend(rules::batch(source, batch, &viscripts));
+        problems.extend(origins::problems(source, batch));
     }
     problems
 }

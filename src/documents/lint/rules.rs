@@ -4,7 +4,7 @@ use super::derive::{Thing, check_needs, commands, filesystems};
 use super::locate::Part::{self, Item, Key};
 use super::{Problem, Severity, Source};
 use crate::documents::order::{self, Problem as OrderProblem};
-use crate::documents::viscript::{Kind, RiskLevel};
+use crate::documents::viscript::Kind;
 use crate::documents::{Batch, ViScript};
 use crate::sys::sorted;
 
@@ -40,21 +40,13 @@ fn understated_risk(source: &Source, script: &ViScript) -> Option<Problem> {
     if script.risk_level >= risk {
         return None;
     }
-    let (own, wanted) = (in_words(script.risk_level), in_words(risk));
+    let (own, wanted) = (script.risk_level.name(), risk.name());
     let what = format!(
         "this viScript calls itself {own}, but its step \"{}\" ({}) is {wanted}",
         step.name,
         step.action.kind()
     );
     Some(source.error(&[Key("risk_level")], what, format!("write \"{wanted}\"")))
-}
-
-fn in_words(risk: RiskLevel) -> &'static str {
-    match risk {
-        RiskLevel::Low => "low",
-        RiskLevel::Medium => "medium",
-        RiskLevel::High => "high",
-    }
 }
 
 /// Prerequisites are derived from what steps and checks touch.

@@ -148,6 +148,145 @@ fn a_missing_viscript_is_a_warning() {
     assert_eq!(problem.severity, Severity::Warning);
 }
 
+/// `flat-to-subvolumes` with this origin of its root.
+fn with_origin(origin: &str, more: &[(&str, &str)]) -> Vec<Problem> {
+    let mut sources = shipped();
+    sources.retain(|source| source.file != "ubuntu_btrfs_installation.json");
+    let mut batch = sources.remove(0);
+    assert_eq!(batch.file, "flat-to-subvolumes.json");
+    let from = format!("\"mounted_at\": \"/\",\n        \"from\": {origin},");
+    for (from, to) in [("\"mounted_at\": \"/\",", from.as_str())]
+        .iter()
+        .chain(more)
+    {
+        assert!(batch.text.contains(from), "{from}");
+        batch.text = batch.text.replacen(from, to, 1);
+    }
+    sources.push(batch);
+    lint(&sources)
+}
+
+const UUID: &str = "UUID=5a1f3c0e-9d2b-4c7e-8f60-0123456789ab";
+
+fn convert() -> String {
+    format!("{{\"convert\": {{\"filesystem\": \"{UUID}\"}}}}")
+}
+
+const REQUIRED: [(&str, &str); 2] = [
+    ("\"btrfs\"", "\"btrfs\", \"ext4\""),
+    ("\"lsinitramfs\"", "\"lsinitramfs\", \"btrfs-convert\""),
+];
+
+#[test]
+fn a_conversion_needs_what_it_takes() {
+    let said = |problems: &[Problem]| {
+        let all = problems.iter().map(|problem| problem.what.clone());
+        all.collect::<Vec<_>>()
+    };
+    let problems = with_origin(&convert(), &[]);
+    let lacks = "is incomplete: \"convert\" in the layout needs";
+    assert_eq!(
+        said(&problems),
+        [
+            format!("required_commands {lacks} \"btrfs-convert\""),
+            format!("required_filesystems {lacks} \"ext4\""),
+            "/ is converted in its place, which is critical, and no free space is asked for".into(),
+        ]
+    );
+    let places = problems
+        .iter()
+        .map(|problem| problem.place.clone().unwrap().text);
+    let places: Vec<String> = places.map(|line| line.trim().to_owned()).collect();
+    assert!(
+        places[0].starts_with("\"required_commands\": ["),
+        "{places:?}"
+    );
+    assert!(
+        places[1].starts_with("\"required_filesystems\": ["),
+        "{places:?}"
+    );
+    assert!(places[2].starts_with("\"from\": {"), "{places:?}");
+    let space = (
+        "\"min_memory\"",
+        "\"min_disk_space\": \"1GB\", \"min_memory\"",
+    );
+    let more = [&REQUIRED[..], &[space]].concat();
+    assert_eq!(with_origin(&convert(), &more), []);
+    let copy = format!("{{\"copy\": {{\"filesystem\": \"{UUID}\", \"target\": \"/dev/sdb1\"}}}}");
+    assert_eq!(
+        with_origin(&copy, &REQUIRED[..1]),
+        [],
+        "nothing is at stake there"
+    );
+}
+
+#[test]
+fn what_is_critical_contradicts_going_on_regardless() {
+    let bold = [
+        (
+            "\"min_memory\"",
+            "\"min_disk_space\": \"1GB\", \"min_memory\"",
+        ),
+        ("\"rollback_enabled\": true", "\"rollback_enabled\": false"),
+        (
+            "\"failure_handling\": \"rollback\"",
+            "\"failure_handling\": \"continue\"",
+        ),
+    ];
+    let problems = with_origin(&convert(), &[&REQUIRED[..], &bold].concat());
+    let help: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.help.as_str())
+        .collect();
+    assert_eq!(
+        help,
+        ["write true", "write \"rollback\" or \"stop_on_critical\""]
+    );
+    assert!(
+        problems[0]
+            .render()
+            .contains("| \"rollback_enabled\": false")
+            || problems[0]
+                .render()
+                .contains("\"rollback_enabled\": false,\n")
+    );
+}
+
+#[test]
+fn an_origin_that_makes_no_sense_is_shown_with_its_line() {
+    let copy = |target: &str| {
+        format!("{{\"copy\": {{\"filesystem\": \"{UUID}\", \"target\": \"{target}\"}}}}")
+    };
+    for (origin, part) in [
+        (copy(UUID), "copied onto itself"),
+        (copy("sdb1"), "\"sdb1\" names no file system: write UUID="),
+        (convert().replace("UUID=", ""), "names no file system"),
+        (
+            convert().replace("convert", "convret"),
+            "did you mean `convert`?",
+        ),
+        (
+            convert().replace("filesystem", "filesystm"),
+            "did you mean `filesystem`?",
+        ),
+        (
+            convert().replace("{\"filesystem", "{\"target\": \"/dev/sdb\", \"filesystem"),
+            "unknown field `target`",
+        ),
+        ("{}".into(), "from: "),
+        ("\"convert\"".into(), "from: "),
+    ] {
+        let problem = only(&with_origin(&origin, &[]), "flat-to-subvolumes.json");
+        let rendered = problem.render();
+        assert!(rendered.contains(part), "{rendered}");
+        let line = problem.place.map(|place| place.text).unwrap_or_default();
+        assert!(
+            line.contains("\"from\": ") || line.contains(&origin),
+            "{rendered}"
+        );
+    }
+}
+
 #[test]
 fn a_typo_is_shown_with_its_line() {
     let file = "docker_viScript.json";

@@ -172,7 +172,7 @@ fn images(machine: &Machine) -> Result<Option<Leftover>, Error> {
         let seen = format!("{} puts a plan into the next images", initramfs::ARMED);
         return Ok(Some(Leftover::Images(seen)));
     }
-    Ok(match initramfs::verify(system, None) {
+    Ok(match initramfs::verify(system, None, &[]) {
         Err(Error::Image { image, problem }) if problem.starts_with("still holds") => Some(
             Leftover::Images(format!("{} holds a plan", image.display())),
         ),

@@ -179,7 +179,7 @@ fn ordinary_images(machine: &mut Machine) -> Result<(), Error> {
     }
     initramfs::withdraw(system)?;
     initramfs::rebuild()?;
-    initramfs::verify(system, None)?;
+    initramfs::verify(system, None, &[])?;
     Ok(system.sync_filesystem()?)
 }
 

@@ -1,5 +1,6 @@
 //! Templates: a batch that fits this machine, with remarks, to be read and edited before it is used.
 
+mod ext4;
 mod learning;
 mod phases;
 mod places;
@@ -18,6 +19,7 @@ use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::documents::parse::nearest;
 use crate::documents::{Batch, Layout};
 use crate::report::time::civil;
+use ext4::Way;
 
 /// The templates' names.
 const NAMES: [&str; 5] = [
@@ -37,21 +39,24 @@ pub enum Template {
     DebianRootfs,
     /// Either of them, with models and data sets, on the root or on file systems of their own.
     MlWorkstation,
+    /// A root that is an ext4, and becomes a btrfs where it is.
+    Ext4InPlace,
+    /// A root that is an ext4, and is copied to another btrfs.
+    Ext4ToDisk,
 }
 
 impl Template {
     /// The template of this name.
     ///
     /// # Errors
-    /// When there is none, or none yet.
+    /// When there is none.
     pub fn named(name: &str) -> Result<Self, Error> {
         match name {
             "flat-to-subvolumes" => Ok(Self::FlatToSubvolumes),
             "debian-rootfs" => Ok(Self::DebianRootfs),
             "ml-workstation" => Ok(Self::MlWorkstation),
-            "ext4-in-place" | "ext4-to-disk" => Err(Error::NotNow(format!(
-                "{name}: not supported yet, rootshift moves btrfs roots only; nothing was written"
-            ))),
+            "ext4-in-place" => Ok(Self::Ext4InPlace),
+            "ext4-to-disk" => Ok(Self::Ext4ToDisk),
             other => {
                 let meant = nearest(other, NAMES.into_iter());
                 let meant = meant.map(|name| format!("; did you mean {name}?"));
@@ -69,30 +74,34 @@ impl Template {
             Self::FlatToSubvolumes => "flat-to-subvolumes",
             Self::DebianRootfs => "debian-rootfs",
             Self::MlWorkstation => "ml-workstation",
+            Self::Ext4InPlace => "ext4-in-place",
+            Self::Ext4ToDisk => "ext4-to-disk",
         }
     }
 
-    /// A batch that fits this machine, made at this moment (seconds since 1970).
+    /// A batch that fits this machine, made at this moment (seconds since 1970). A target can be
+    /// named for the template that copies.
     ///
     /// # Errors
     /// When the template does not fit the machine, with the one that does; or when it can't look.
-    pub fn fill_in(self, survey: &Survey, now: i64) -> Result<Batch, Error> {
-        self.fits(survey)?;
-        let mut filesystems = vec![places::root(survey)?];
-        if self == Self::MlWorkstation {
-            learning::add(survey, &mut filesystems)?;
+    pub fn fill_in(self, survey: &Survey, now: i64, target: Option<&str>) -> Result<Batch, Error> {
+        if target.is_some() && self != Self::Ext4ToDisk {
+            let what = format!("{}: only ext4-to-disk takes a --target", self.name());
+            return Err(Error::Unresolved(what));
         }
-        let description = describe(&filesystems, survey);
+        self.fits(survey)?;
+        let layout = self.layout(survey, target)?;
         let time = civil(now);
         let mut batch = Batch::of_viscript(self.name(), "");
         batch.comment = Some(ABOUT.into());
-        batch.description = description;
+        batch.description = describe(&layout.filesystems, survey);
         batch.author = "rootshift new".into();
         batch.created_date = format!("{:04}-{:02}-{:02}", time.year, time.month, time.day);
         batch.failure_handling = FailureHandling::Rollback;
-        batch.layout = Layout { filesystems };
+        batch.layout = layout;
         batch.phases = phases::all(survey, self == Self::MlWorkstation)?;
         batch.dependencies = dependencies(survey)?;
+        ext4::require(&mut batch, survey)?;
         batch.rollback_configuration = Some(rollback(survey)?);
         batch.monitoring = Some(Monitoring {
             log_level: LogLevel::Normal,
@@ -103,18 +112,42 @@ impl Template {
         Ok(batch)
     }
 
+    fn layout(self, survey: &Survey, target: Option<&str>) -> Result<Layout, Error> {
+        let mut layout = Layout {
+            filesystems: vec![places::root(survey)?],
+        };
+        match self {
+            Self::MlWorkstation => learning::add(survey, &mut layout.filesystems)?,
+            Self::Ext4InPlace => ext4::add(survey, Way::InPlace, &mut layout)?,
+            Self::Ext4ToDisk => ext4::add(survey, Way::ToDisk(target), &mut layout)?,
+            Self::FlatToSubvolumes | Self::DebianRootfs => {}
+        }
+        Ok(layout)
+    }
+
+    fn is_for_ext4(self) -> bool {
+        matches!(self, Self::Ext4InPlace | Self::Ext4ToDisk)
+    }
+
     fn fits(self, survey: &Survey) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::NotNow(format!("{}: {why}", self.name())));
         let layout = Layout::default();
-        match survey.context(&layout).mount_at("/") {
-            Some(root) if root.fstype == "btrfs" => {}
-            Some(root) => {
-                return refuse(format!(
-                    "the root is {}, not btrfs: not supported yet",
-                    root.fstype
-                ));
+        let Some(root) = survey.context(&layout).mount_at("/") else {
+            return refuse("no mount table names /".into());
+        };
+        match (root.fstype.as_str(), self.is_for_ext4()) {
+            ("ext4", true) => return Ok(()),
+            ("btrfs", false) => {}
+            ("btrfs", true) => {
+                return refuse(format!("the root is btrfs already{}", meant(survey)));
             }
-            None => return refuse("no mount table names /".into()),
+            ("ext4", false) => {
+                return refuse(
+                    "the root is ext4, not btrfs; use --template ext4-in-place or ext4-to-disk"
+                        .into(),
+                );
+            }
+            (other, _) => return refuse(format!("the root is {other}: not supported yet")),
         }
         match (self, survey.old_root.as_str()) {
             (_, "@") => refuse("the root is the subvolume @ already: nothing is to be done".into()),
@@ -129,6 +162,15 @@ impl Template {
     }
 }
 
+/// The template for a btrfs root.
+fn meant(survey: &Survey) -> &'static str {
+    match survey.old_root.as_str() {
+        "" => "; use --template flat-to-subvolumes",
+        "@" => ", and the subvolume @: nothing is to be done",
+        _ => "; use --template debian-rootfs",
+    }
+}
+
 const ABOUT: &str = "Made by `rootshift new` for this machine; read it, change it, then run \
                      `rootshift lint`, `rootshift plan --batch FILE` and `rootshift arm --batch \
                      FILE`. Every \"$comment\" is for people and has no effect.";
@@ -140,6 +182,7 @@ fn describe(filesystems: &[FilesystemLayout], survey: &Survey) -> String {
         names.collect::<Vec<_>>().join(", ")
     };
     let old = match survey.old_root.as_str() {
+        "" if filesystems.iter().any(|one| one.from.is_some()) => "The ext4 root",
         "" => "The flat btrfs root",
         name => name,
     };

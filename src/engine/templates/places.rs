@@ -5,6 +5,7 @@ use std::path::Path;
 use super::subvolume;
 use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::engine::Error;
+use crate::engine::conversions;
 use crate::engine::survey::Survey;
 use crate::sys::mount::Mount;
 
@@ -69,11 +70,15 @@ pub(super) fn root(survey: &Survey) -> Result<FilesystemLayout, Error> {
 /// Whether it is a directory of the file system mounted at `base`, that no mount and no subvolume
 /// makes its own already.
 pub(super) fn is_plain_directory(survey: &Survey, base: &str, place: &str) -> Result<bool, Error> {
-    if holder(&survey.mounts, place).is_none_or(|mount| mount.mount_point != Path::new(base)) {
+    let Some(mount) = holder(&survey.mounts, place) else {
+        return Ok(false);
+    };
+    if mount.mount_point != Path::new(base) {
         return Ok(false);
     }
     let status = survey.system.status(Path::new(place))?;
-    Ok(status.is_some_and(|status| status.is_directory() && status.inode != SUBVOLUME_INODE))
+    let number = Some(SUBVOLUME_INODE).filter(|_| mount.fstype == "btrfs");
+    Ok(status.is_some_and(|status| status.is_directory() && Some(status.inode) != number))
 }
 
 /// The mount that a path lies in.
@@ -89,6 +94,8 @@ fn about_root(survey: &Survey) -> Result<String, Error> {
     let mut words = about(survey, &device.to_string_lossy(), "/")?;
     if let Some(identity) = &survey.identity {
         words = format!("UUID {}, {words}", identity.uuid);
+    } else if let Ok(uuid) = conversions::uuid_of(survey, "/") {
+        words = format!("ext4, UUID {uuid}, {words}");
     }
     let left: Vec<String> = survey.mounts.iter().filter_map(left_alone).collect();
     if !left.is_empty() {

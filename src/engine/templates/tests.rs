@@ -48,7 +48,9 @@ fn machine(files: &[&str], fstab: &str, mounts: &str) -> (tempfile::TempDir, Sur
 
 /// What the template makes of the machine, seen to read back and to be clean beside its viScripts.
 fn filled_in(template: &str, survey: &Survey) -> Batch {
-    let batch = Template::named(template).unwrap().fill_in(survey, NOW);
+    let batch = Template::named(template)
+        .unwrap()
+        .fill_in(survey, NOW, None);
     let batch = batch.unwrap();
     let text = json::indented(&json::text(&batch).unwrap());
     assert_eq!(Batch::parse("new.json", &text).unwrap(), batch);
@@ -84,7 +86,7 @@ fn layout(batch: &Batch) -> Vec<String> {
 
 fn refusal(template: &str, survey: &Survey) -> String {
     let template = Template::named(template).unwrap();
-    template.fill_in(survey, NOW).unwrap_err().to_string()
+    template.fill_in(survey, NOW, None).unwrap_err().to_string()
 }
 
 #[test]
@@ -179,14 +181,31 @@ fn a_template_that_does_not_fit_names_the_one_that_does() {
     let (_folder, ext4) = machine(&[], "", &ROOT.replace("btrfs", "ext4"));
     assert!(refusal("flat-to-subvolumes", &ext4).contains("the root is ext4, not btrfs"));
     assert!(refusal("ml-workstation", &flat).contains("use --template flat-to-subvolumes"));
-    for (name, part) in [
-        ("ext4-in-place", "ext4-in-place: not supported yet"),
-        ("ext4-to-disk", "ext4-to-disk: not supported yet"),
-        ("debian-rotfs", "did you mean debian-rootfs?"),
-    ] {
-        let refused = Template::named(name).unwrap_err().to_string();
-        assert!(refused.contains(part), "{refused}");
+    assert!(refusal("ml-workstation", &ext4).contains("use --template ext4-in-place or ext4-to"));
+    for template in ["ext4-in-place", "ext4-to-disk"] {
+        for (machine, part) in [
+            (&flat, "use --template flat-to-subvolumes"),
+            (&rootfs, "use --template debian-rootfs"),
+            (&done, "nothing is to be done"),
+        ] {
+            let refused = refusal(template, machine);
+            assert!(refused.contains("the root is btrfs already"), "{refused}");
+            assert!(refused.contains(part), "{refused}");
+        }
     }
+    let (_folder, xfs) = machine(&[], "", &ROOT.replace("btrfs", "xfs"));
+    assert!(refusal("ext4-in-place", &xfs).contains("the root is xfs: not supported yet"));
+    let misnamed = Template::named("debian-rotfs").unwrap_err().to_string();
+    assert!(
+        misnamed.contains("did you mean debian-rootfs?"),
+        "{misnamed}"
+    );
+    let refused = Template::DebianRootfs.fill_in(&rootfs, NOW, Some("/dev/sdb"));
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("only ext4-to-disk takes a --target"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -240,4 +259,102 @@ fn models_and_data_sets_get_subvolumes_where_they_lie() {
     ];
     assert_eq!(options(1), wanted, "one option for all of a file system");
     assert_eq!(options(0), ["", "", "", "", "noatime", "noatime"]);
+}
+
+const FSTAB: &str = "# made by the installer\nUUID=a / ext4 errors=remount-ro,noatime 0 1\n\
+                     UUID=b none swap sw 0 0\n/swap.img none swap sw 0 0\n";
+
+/// A machine whose root is an ext4 with these bytes set in its superblock.
+fn ext4_machine(bytes: &[(usize, &[u8])], more: &str) -> (tempfile::TempDir, Survey) {
+    let mut disk = vec![0; 4096];
+    let usual: [(usize, &[u8]); 4] = [
+        (0x38, &[0x53, 0xef]),
+        (0x18, &[2]),
+        (0x60, &[0xc2, 0x02]),
+        (0x68, &[0xab; 16]),
+    ];
+    for (at, bytes) in usual.iter().chain(bytes) {
+        disk[1024 + at..1024 + at + bytes.len()].copy_from_slice(bytes);
+    }
+    let mounts = format!("1 0 8:1 / / rw - ext4 disk rw\n{more}");
+    let (folder, mut survey) = machine(&["usr/bin/btrfs-convert", "srv/x"], FSTAB, &mounts);
+    let path = folder.path().join("disk");
+    std::fs::write(&path, disk).unwrap();
+    survey.mounts[0].source = path.to_str().unwrap().to_owned();
+    (folder, survey)
+}
+
+#[test]
+fn an_ext4_root_is_converted_first_and_then_split() {
+    let more = "2 1 8:2 / /boot rw - ext4 /dev/vdb1 rw\n";
+    let (_folder, survey) = ext4_machine(&[], more);
+    let batch = filled_in("ext4-in-place", &survey);
+    let wanted = [
+        "/: @ /",
+        "/: @home /home",
+        "/: @var_log /var/log",
+        "/: @srv /srv",
+    ];
+    assert_eq!(layout(&batch), wanted);
+    let Some(crate::documents::Origin::Convert {
+        comment,
+        filesystem,
+    }) = &batch.layout.filesystems[0].from
+    else {
+        panic!("{:?}", batch.layout)
+    };
+    assert_eq!(filesystem, "UUID=abababab-abab-abab-abab-abababababab");
+    let comment = comment.as_deref().unwrap();
+    for part in [
+        "Line 2 of fstab (UUID=a at /) becomes one of type btrfs, without errors=remount-ro,",
+        "Swap on UUID=b stays as it is. Don't hibernate",
+        "The swap file /swap.img has to go first",
+        "/boot is a file system of its own",
+        "btrfs-convert builds a btrfs in what is free: ",
+    ] {
+        assert!(comment.contains(part), "{comment}");
+    }
+    let asked = &batch.dependencies.system_requirements;
+    assert_eq!(asked.required_filesystems, ["btrfs", "ext4"]);
+    assert!(
+        asked
+            .required_commands
+            .contains(&"btrfs-convert".to_owned())
+    );
+    assert!(asked.min_disk_space.unwrap().0 >= 96 << 20);
+    assert_eq!(
+        batch.description,
+        "The ext4 root becomes @, @home, @var_log, @srv"
+    );
+}
+
+/// Bits as fs/ext4/ext4.h has them.
+#[test]
+fn an_ext4_that_can_not_be_converted_is_refused_with_its_reason() {
+    for (bytes, part) in [
+        ((0x3a, &[2_u8][..]), "the ext4 has errors; run `e2fsck -f`"),
+        ((0x18, &[0]), "can't take blocks of 1024 bytes"),
+        ((0x18, &[6]), "can't take blocks of 65536 bytes"),
+        ((0x60, &[0xc0, 0x02]), "directories without types"),
+        ((0x60, &[0xc2, 0x06]), "the feature ea_inode"),
+        ((0x60, &[0xc2, 0x82]), "the feature inline_data"),
+        ((0x60, &[0xc2, 0x02, 1]), "the feature encrypt"),
+        ((0x60, &[0xc2, 0x02, 2]), "the feature casefold"),
+        ((0x64, &[0, 0x02]), "the feature bigalloc"),
+        ((0x64, &[0, 0x20]), "the feature project"),
+        ((0x64, &[0, 0x80]), "the feature verity"),
+    ] {
+        let (_folder, survey) = ext4_machine(&[bytes], "");
+        let refused = refusal("ext4-in-place", &survey);
+        assert!(refused.contains(part), "{refused}");
+        assert!(refused.ends_with("Nothing was written"), "{refused}");
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+    }
+    let (folder, survey) = ext4_machine(&[], "");
+    std::fs::remove_file(folder.path().join("usr/bin/btrfs-convert")).unwrap();
+    let refused = refusal("ext4-in-place", &survey);
+    assert!(
+        refused.contains("btrfs-convert is not installed; `apt"),
+        "{refused}"
+    );
 }

@@ -110,6 +110,21 @@ fn status_tells_links_from_what_they_lead_to() {
 }
 
 #[test]
+fn a_file_is_read_whole_whatever_size_it_names() {
+    let (_folder, root) = fixture();
+    for length in [0, 1, 1023, 1024, 1025, 100_000] {
+        let content = "rootshift ".repeat(length).as_bytes()[..length].to_vec();
+        fs::write(root.path().join("file"), &content).unwrap();
+        assert!(root.read(path("file")).unwrap() == content, "{length}");
+    }
+    // Of no size, and several pages long.
+    let proc = Root::open(path("/proc")).unwrap();
+    let maps = proc.read_text(path("self/smaps")).unwrap();
+    assert!(maps.len() > 10_000, "{}", maps.len());
+    assert!(maps.ends_with('\n') && maps.contains("[stack]"));
+}
+
+#[test]
 fn reading_refuses_what_is_no_text_file() {
     let (_folder, root) = fixture();
     root.write_new_file(path("latin1"), b"caf\xe9", 0o644)

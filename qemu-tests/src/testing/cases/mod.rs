@@ -6,6 +6,7 @@ mod faults;
 mod finalize;
 mod harness;
 mod healing;
+mod kernels;
 #[cfg(feature = "documents")]
 mod language;
 mod power_cut;
@@ -76,6 +77,10 @@ const CASES: &[(&str, Case)] = &[
 const THOROUGH: &[(&str, Case)] = &[
     ("an_uncut_migration_keeps_every_file", way_a::uncut),
     ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
+    (
+        "a_kernel_installed_after_arming_migrates",
+        kernels::updated_and_picked,
+    ),
     (
         "a_cut_among_the_renames_is_resumed",
         faults::among_the_renames,

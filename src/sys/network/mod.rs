@@ -1,6 +1,10 @@
 //! Routes and listening ports, as the kernel tells them.
 
+mod listeners;
+
 use std::path::Path;
+
+use rustix::fs::{PROC_SUPER_MAGIC, fstatfs};
 
 use super::{Result, Root};
 
@@ -8,10 +12,9 @@ use super::{Result, Root};
 const UP: u32 = 0x0001;
 const REJECT: u32 = 0x0200;
 
-/// State numbers of net/tcp_states.h, in hexadecimal as the tables have them. A UDP socket that is
-/// bound and not connected has the number of a closed TCP one.
-const LISTENING_TCP: &str = "0A";
-const LISTENING_UDP: &str = "07";
+/// IP protocols (linux/in.h) and the states in which their sockets listen (net/tcp_states.h). A
+/// UDP socket that is bound and not connected has the number of a closed TCP one.
+const LISTENING: [(&str, u8, u32); 2] = [("tcp", 6, 10), ("udp", 17, 7)];
 
 /// Whether packets to anywhere have a way out: a default route of IPv4 or IPv6. `proc` is /proc.
 ///
@@ -67,23 +70,35 @@ fn leads_out(flags: &str) -> bool {
 /// # Errors
 /// When a table of IPv4 can't be read; a kernel without IPv6 has none of that.
 pub fn listening_ports(proc: &Root) -> Result<Vec<String>> {
-    let mut ports = Vec::new();
-    for (protocol, state) in [("tcp", LISTENING_TCP), ("udp", LISTENING_UDP)] {
-        let first = proc.read_text(Path::new(&format!("net/{protocol}")))?;
-        let second = table(proc, &format!("net/{protocol}6"))?;
-        for line in first.lines().chain(second.lines()) {
-            if let Some(port) = port(line, state) {
-                ports.push(format!("{protocol}:{port}"));
-            }
+    let is_kernels = fstatfs(proc).is_ok_and(|about| about.f_type == PROC_SUPER_MAGIC);
+    let mut listening = Vec::new();
+    for (protocol, number, state) in LISTENING {
+        let mut ports = Vec::new();
+        if !is_kernels || listeners::ports(number, state, &mut ports).is_none() {
+            ports = ports_in_tables(proc, protocol, state)?;
         }
+        for port in ports {
+            listening.push(format!("{protocol}:{port}"));
+        }
+    }
+    Ok(listening)
+}
+
+fn ports_in_tables(proc: &Root, protocol: &str, state: u32) -> Result<Vec<u32>> {
+    let mut text = proc.read_text(Path::new(&format!("net/{protocol}")))?;
+    text.push_str(&table(proc, &format!("net/{protocol}6"))?);
+    let mut ports = Vec::new();
+    for line in text.lines() {
+        ports.extend(port(line, state));
     }
     Ok(ports)
 }
 
-fn port(line: &str, wanted: &str) -> Option<u32> {
+/// Both numbers are hexadecimal.
+fn port(line: &str, wanted: u32) -> Option<u32> {
     let mut fields = line.split_whitespace().skip(1);
     let (_, port) = fields.next()?.rsplit_once(':')?;
-    let state = fields.nth(1)?;
+    let state = u32::from_str_radix(fields.nth(1)?, 16).ok()?;
     (state == wanted).then(|| u32::from_str_radix(port, 16).ok())?
 }
 
@@ -163,7 +178,7 @@ mod tests {
 
     #[test]
     fn only_listening_sockets_count() {
-        assert_eq!(port("  sl  local_address rem_address   st", "0A"), None);
+        assert_eq!(port("  sl  local_address rem_address   st", 10), None);
         let both = format!("{LISTENS}\n{CONNECTED}\n");
         let found = ports(&[("tcp", &both), ("udp", CONNECTED)]).unwrap();
         assert_eq!(found, ["tcp:22"]);
@@ -172,5 +187,21 @@ mod tests {
         let found = ports(&[("tcp", ""), ("udp", ""), ("udp6", six)]).unwrap();
         assert_eq!(found, ["udp:68"]);
         assert!(ports(&[]).is_err());
+    }
+
+    #[test]
+    fn the_tables_say_what_the_kernel_answers() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let proc = Root::open(Path::new("/proc")).unwrap();
+        assert!(
+            ports_in_tables(&proc, "tcp", 10)
+                .unwrap()
+                .contains(&port.into())
+        );
+        let name = format!("tcp:{port}");
+        assert!(listening_ports(&proc).unwrap().contains(&name));
+        drop(listener);
+        assert!(!listening_ports(&proc).unwrap().contains(&name));
     }
 }
