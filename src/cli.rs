@@ -258,6 +258,12 @@ pub struct Restore {
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "finalize")]
 pub struct Finalize {
+    /// let a systemd unit do it; `rootshift status` tells how far it is
+    #[argh(switch)]
+    pub background: bool,
+    /// only go on with what was begun; the systemd unit runs it
+    #[argh(switch)]
+    pub resume: bool,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,

@@ -70,7 +70,7 @@ impl Naming {
 
 /// Does what the journal asks for. Never fails: a failure is noted and the boot goes on.
 pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found: Found) -> Next {
-    name_after_each_record(top, migration, found);
+    name_after_each_record(top, migration, found.root_flags);
     let new_system_was_root = migration.state().stage.new_system_is_root();
     if let Err(error) = act(top, migration, context, found) {
         log::error!("{error}");
@@ -126,9 +126,10 @@ fn count_and_note(migration: &mut Migration, broken_off: BrokenOff) -> Result<()
     migration.refuse(reason)
 }
 
-fn name_after_each_record(top: &Root, migration: &mut Migration, found: Found) {
+/// Whoever watches over this process hears from now on which root the journal names.
+pub(super) fn name_after_each_record(top: &Root, migration: &mut Migration, root_flags: &str) {
     if let Ok(top) = top.within(Path::new(".")) {
-        let root_flags = found.root_flags.to_owned();
+        let root_flags = root_flags.to_owned();
         let naming = Naming { top, root_flags };
         naming.tell(migration.state(), migration.plan());
         migration.naming = Some(naming);
@@ -210,7 +211,8 @@ fn next(top: &Root, migration: &Migration, root_flags: &str) -> Next {
     }
 }
 
-fn named_root(top: &Root, state: &State, plan: &Plan, root_flags: &str) -> Next {
+/// What mounts the root that the journal names, with these options of the kernel command line.
+pub(super) fn named_root(top: &Root, state: &State, plan: &Plan, root_flags: &str) -> Next {
     match root_now(top, state, plan) {
         Some(root) => Next::RootFlags(merge_root_flags(&[root_flags], &root)),
         None => Next::Ordinary,
@@ -218,7 +220,7 @@ fn named_root(top: &Root, state: &State, plan: &Plan, root_flags: &str) -> Next 
 }
 
 /// The root that the journal names; none where the kernel command line's is the right one.
-pub(super) fn root_now(top: &Root, state: &State, plan: &Plan) -> Option<String> {
+fn root_now(top: &Root, state: &State, plan: &Plan) -> Option<String> {
     match state.stage {
         stage if stage.new_system_is_root() => Some(plan.root_subvolume().to_owned()),
         Stage::RollingBack | Stage::RolledBack => Some(present_root(top, plan)),

@@ -1,7 +1,7 @@
 //! Whether a root can be booted: seen before initramfs-tools mounts it, which would end in a shell
 //! where it can't. Then the old system is root again, in the same boot.
 
-use super::boot::{Next, root_now};
+use super::boot::{Next, name_after_each_record, named_root};
 use super::home::Migration;
 use super::rollback::roll_back;
 use crate::bootcfg::cmdline::merge_root_flags;
@@ -106,6 +106,9 @@ pub fn choose(roots: &Roots, problem_of: &mut dyn FnMut(&str) -> Option<String>)
 /// Notes why it is not the new root as it was asked for, and rolls back when it is the old one.
 /// Never fails: what can't be noted is logged, and the root is the one that the journal names.
 pub fn settle(top: &Root, migration: &mut Migration, given: &str, choice: &Choice) -> Next {
+    let given = if choice.as_given { given } else { "" };
+    // Should the rollback be broken off, the root that it came to is named.
+    name_after_each_record(top, migration, given);
     let problem = choice.problem.clone().unwrap_or_default();
     log::error!("{problem}");
     let settled = match choice.is_old {
@@ -115,11 +118,7 @@ pub fn settle(top: &Root, migration: &mut Migration, given: &str, choice: &Choic
     if let Err(error) = settled {
         log::error!("{error}");
     }
-    let given = if choice.as_given { given } else { "" };
-    match root_now(top, migration.state(), migration.plan()) {
-        Some(root) => Next::RootFlags(merge_root_flags(&[given], &root)),
-        None => Next::Ordinary,
-    }
+    named_root(top, migration.state(), migration.plan(), given)
 }
 
 /// A mount of a root, made as initramfs-tools makes it and taken away again. It is read-only; the

@@ -189,7 +189,10 @@ impl State {
             }
             Record::Disarmed => self.disarm(),
             Record::FinalizeBegun => self.stage = Stage::Finalizing,
-            Record::Finalized { .. } => self.stage = Stage::Finalized,
+            Record::Finalized { .. } => {
+                self.stage = Stage::Finalized;
+                self.reason = None;
+            }
             _ => {}
         }
     }

@@ -152,7 +152,7 @@ pub enum Record {
     FinalizeBegun,
     /// The old system is gone.
     Finalized {
-        /// Files and directories deleted.
+        /// Files and directories deleted by the run that came to the end, subvolumes not counted.
         entries: u64,
     },
 }

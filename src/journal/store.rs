@@ -446,7 +446,9 @@ mod tests {
     fn two_at_once_are_told_apart() {
         let (_folder, root) = folder();
         written(&root);
+        assert!(!Journal::is_held(&root, Path::new(NAME)).unwrap());
         let _held = Journal::open(&root, Path::new(NAME)).unwrap();
+        assert!(Journal::is_held(&root, Path::new(NAME)).unwrap());
         assert!(matches!(
             Journal::open(&root, Path::new(NAME)),
             Err(Error::Busy { .. })

@@ -4,33 +4,85 @@ use serde_json::json;
 
 use super::{Error, session};
 use crate::cli::{Exit, Finalize};
-use crate::engine;
+use crate::engine::finalize::{begin, delete, may_finalize, pending, weights};
+use crate::engine::home::Migration;
+use crate::engine::{self, Stage};
 use crate::report::print;
-use crate::report::progress::{Progress, for_terminal};
+use crate::report::progress::{Progress, for_long_work};
 use crate::sys::process::lower_priority;
+use crate::sys::{Root, signal};
 
 pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     let survey = session::survey()?;
-    let top = session::top(&survey)?;
+    let (system, top) = (&survey.system, session::top(&survey)?);
     let mut migration = session::migration_with_others(top)?;
+    if options.resume && migration.state().stage != Stage::Finalizing {
+        pending::forget(system)?;
+        print::line("Nothing is being finalized.");
+        return Ok(Exit::Success);
+    }
+    may_finalize(system, top, &migration).or_else(|why| noted(options, &mut migration, why))?;
     let question = "Delete the old system? This can't be undone.";
-    if !options.yes && !print::confirmed(question) {
+    if !options.yes && !options.resume && !print::confirmed(question) {
         print::error("nothing was changed");
         return Ok(Exit::NotNow);
     }
     lower_priority()?;
+    pending::remember(system)?;
+    if options.background {
+        begin(system, top, &mut migration)?;
+        drop(migration); // the service needs the journal
+        pending::hand_over(system)?;
+        let said = "The old system is being deleted in the background; see `rootshift status`.";
+        return Ok(say(options, json!({ "finalized": false }), said));
+    }
+    signal::note_requests_to_stop()?;
+    let entries = match deleted(options, system, top, &mut migration) {
+        Err(_) if signal::asked_to_stop() => {
+            print::error("stopped; `rootshift finalize` goes on with it, or the next boot does");
+            signal::end_as_asked();
+            return Ok(Exit::NotNow);
+        }
+        done => done?,
+    };
+    pending::forget(system)?;
+    let said = format!("Finalized: {entries} entries of the old system deleted.");
+    let told = json!({ "finalized": true, "entries": entries });
+    Ok(say(options, told, &said))
+}
+
+fn say(options: &Finalize, told: serde_json::Value, said: &str) -> Exit {
+    if options.json {
+        print::json(&told);
+    } else {
+        print::line(said);
+    }
+    Exit::Success
+}
+
+/// Nobody looks at what a service says: `rootshift status` tells it.
+fn noted(
+    options: &Finalize,
+    migration: &mut Migration,
+    why: engine::Error,
+) -> Result<(), engine::Error> {
+    if options.resume {
+        migration.refuse(&why.to_string())?;
+    }
+    Err(why)
+}
+
+fn deleted(
+    options: &Finalize,
+    system: &Root,
+    top: &Root,
+    migration: &mut Migration,
+) -> Result<u64, engine::Error> {
+    begin(system, top, migration)?;
     let mut progress = if migration.plan().monitoring().progress_tracking {
-        Progress::new(engine::finalize::weights(), for_terminal())
+        Progress::new(weights(), for_long_work(system, options.resume))
     } else {
         Progress::hidden()
     };
-    let entries = engine::finalize::finalize(&survey.system, top, &mut migration, &mut progress)?;
-    if options.json {
-        print::json(&json!({ "finalized": true, "entries": entries }));
-    } else {
-        print::line(&format!(
-            "Finalized: {entries} entries of the old system deleted."
-        ));
-    }
-    Ok(Exit::Success)
+    delete(top, migration, &mut progress)
 }

@@ -18,7 +18,7 @@ pub(super) fn run(options: &Log, verbose: bool) -> Result<Exit, Error> {
     if options.boot {
         return Ok(print_boots(&survey, options.json));
     }
-    let migration = session::migration(session::top(&survey)?)?;
+    let migration = session::look(session::top(&survey)?)?;
     let entries = migration.journal().entries();
     if options.json {
         let mut records = Vec::new();

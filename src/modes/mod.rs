@@ -54,7 +54,6 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
         Command::Validate(options) => validate::run(options),
         Command::Status(options) => status::run(options),
         Command::Rollback(options) => rollback::run(options),
-        Command::Finalize(options) => finalize::run(options),
         Command::Version(_) => {
             print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Success)
@@ -88,6 +87,7 @@ pub fn run_tool(options: &Options) -> Result<Exit, Error> {
     let run_verbose = matches!(&options.command, Command::Run(run) if run.verbose);
     log_file::to_terminal(options.verbose || run_verbose);
     match &options.command {
+        Command::Finalize(options) => finalize::run(options),
         Command::Restore(options) => restore::run(options),
         Command::Log(shown) => log::run(shown, options.verbose),
         Command::Recover(options) => recover::run(options),

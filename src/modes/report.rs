@@ -7,7 +7,7 @@ use crate::report::print;
 
 pub(super) fn run(options: &Report) -> Result<Exit, Error> {
     let survey = session::survey()?;
-    let migration = session::migration(session::top(&survey)?)?;
+    let migration = session::look(session::top(&survey)?)?;
     let entries = migration.journal().entries();
     let report = report(migration.plan(), migration.state(), entries);
     if options.json {

@@ -94,6 +94,11 @@ pub(super) fn top(survey: &Survey) -> Result<&Root, Error> {
     survey.top.as_ref().ok_or(Error::NotBtrfs)
 }
 
+/// The migration that was armed here, to be looked at, also while another process is at work on it.
+pub(super) fn look(top: &Root) -> Result<Migration, Error> {
+    Migration::look(top)?.ok_or(Error::NothingArmed)
+}
+
 /// The migration that was armed here.
 pub(super) fn migration(top: &Root) -> Result<Migration, Error> {
     Migration::open(top)?.ok_or(Error::NothingArmed)

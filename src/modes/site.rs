@@ -12,6 +12,7 @@ use crate::engine::bootable::{Roots, TestMount, choose, settle};
 use crate::engine::home::Migration;
 use crate::engine::others::{PATIENCE, mount_of_plan, numbered, patience_at_boot, unmount_all};
 use crate::report::progress::for_boot;
+use crate::report::signs::{Sign, give};
 use crate::report::{boot_log, log_file};
 use crate::sys::{Root, mount};
 
@@ -120,6 +121,7 @@ impl Site<'_> {
 
     /// The first root that can be booted, seen while nothing of the file system is mounted.
     pub(super) fn seen(&self, roots: &Roots) -> Next {
+        give(Sign::At("while the new root was tried"));
         let at = trial_of(self.mount_at);
         if let Err(error) = self.system.create_directories(&at, 0o700) {
             log::warn!("{error}; the root is not tried");

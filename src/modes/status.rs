@@ -16,6 +16,7 @@ use crate::engine::rollback::present_root;
 use crate::engine::standing::{Facts, Seen, Standing};
 use crate::engine::survey::Survey;
 use crate::engine::{self, others};
+use crate::report::progress::noted;
 use crate::report::{boot_log, page, print};
 use crate::sys::{Root, btrfs, mount, process};
 
@@ -75,6 +76,7 @@ impl Told {
             same_again: same_again(survey),
             sudo: matches!(process::find_program(&survey.system, "sudo"), Ok(Some(_))),
             kept: &kept,
+            deleted: noted(&survey.system),
         });
         Self { look, standing }
     }

@@ -20,6 +20,7 @@ pub mod power;
 pub mod process;
 pub mod room;
 pub mod root;
+pub mod signal;
 pub mod socket;
 mod sort;
 mod spawn;

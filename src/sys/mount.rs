@@ -68,8 +68,10 @@ fn text(field: &str) -> String {
     unescape(field).to_string_lossy().into_owned()
 }
 
-/// The kernel writes space, tab, newline, backslash and `#` as `\ooo` (fs/proc_namespace.c).
-fn unescape(field: &str) -> OsString {
+/// A name from the kernel, which writes space, tab, newline, backslash and `#` as `\ooo`
+/// (fs/proc_namespace.c).
+#[must_use]
+pub fn unescape(field: &str) -> OsString {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -22,6 +22,9 @@ pub enum Error {
         /// Where.
         path: PathBuf,
     },
+    /// Somebody asked this process to stop.
+    #[error("it was asked to stop")]
+    Stopped,
     /// A directory went elsewhere while it was being walked.
     #[error("{} was moved while it was being walked", path.display())]
     Moved {
@@ -44,4 +47,12 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl Error {
+    /// The file system (or the quota) is full.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Self::Sys(cause) if cause.is_no_space())
+    }
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::Error;
 use super::walk::{Boundary, Decision, Found, Order, Visitor, walk};
+use crate::fault;
+use crate::sys::signal::asked_to_stop;
 use crate::sys::{Directory, InodeFlags, Root, Status, attributes};
 
 /// Progress is told this often.
@@ -11,15 +13,37 @@ const TELL_EVERY: u64 = 1000;
 
 /// Removes everything below a path and the path itself; the number of entries removed.
 ///
-/// Immutable and append-only flags are cleared where they are in the way. Mounts and nested
-/// subvolumes are refused (their empty stubs in snapshots are removed), before anything in them
+/// Immutable and append-only flags in the tree are cleared where they are in the way. Mounts and
+/// nested subvolumes are refused (their empty stubs in snapshots are removed), before anything in them
 /// is touched, but after what came before them. Nothing is durable before a sync; a cut leaves a
-/// part, and a second call goes on. A path that is missing is done: 0.
+/// part, and a second call goes on. A path that is missing is done: 0. Ends between two entries
+/// when this process is asked to stop ([`Error::Stopped`]).
 ///
-/// `on_progress` gets the number removed so far, now and then and at the end.
+/// `on_progress` gets the number removed so far, now and then and at the end, also that of a
+/// failure.
 pub fn remove_tree(
     root: &Root,
     path: &Path,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<u64, Error> {
+    remove(root, path, false, on_progress)
+}
+
+/// As [`remove_tree`], but leaves what can't be removed as long as the file system or a quota is
+/// full: locked files, nested subvolumes, and the directories that hold them. Names of files go
+/// even then: the kernel has room put aside for that (`btrfs_start_transaction_fallback_global_rsv`).
+pub fn remove_what_takes_no_room(
+    root: &Root,
+    path: &Path,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<u64, Error> {
+    remove(root, path, true, on_progress)
+}
+
+fn remove(
+    root: &Root,
+    path: &Path,
+    leaves_hard: bool,
     on_progress: &mut dyn FnMut(u64),
 ) -> Result<u64, Error> {
     let Some(status) = root.status(path)? else {
@@ -42,14 +66,13 @@ pub fn remove_tree(
     };
     let mut remover = Remover {
         removed: 0,
+        inside: false,
+        leaves_hard,
         on_progress,
     };
-    if remover.visit(&top)? == Decision::Enter {
-        walk(parent.open_directory(name)?, Order::Stored, &mut remover)?;
-        remover.leave(&top)?;
-    }
+    let done = remover.remove_all(&top);
     (remover.on_progress)(remover.removed);
-    Ok(remover.removed)
+    done.map(|()| remover.removed)
 }
 
 /// The number of entries that [`remove_tree`] would remove. Passes by what that would refuse, and
@@ -82,6 +105,9 @@ struct Counter<'a> {
 
 impl Visitor for Counter<'_> {
     fn visit(&mut self, found: &Found<'_>) -> Result<Decision, Error> {
+        if asked_to_stop() {
+            return Err(Error::Stopped);
+        }
         let stays = found.boundary() != Boundary::None;
         if stays && !found.is_stub() {
             return Ok(Decision::Pass);
@@ -100,16 +126,25 @@ impl Visitor for Counter<'_> {
 
 struct Remover<'a> {
     removed: u64,
+    /// Below the path that was given: what lies above it keeps its locks.
+    inside: bool,
+    leaves_hard: bool,
     on_progress: &'a mut dyn FnMut(u64),
 }
 
 impl Visitor for Remover<'_> {
     fn visit(&mut self, found: &Found<'_>) -> Result<Decision, Error> {
+        if asked_to_stop() {
+            return Err(Error::Stopped);
+        }
         let path = || found.parent.path().join(found.name);
         match found.boundary() {
             Boundary::Mount => return Err(Error::Mount { path: path() }),
             // A stub has a device number of its own, though there is nothing behind it.
             Boundary::Subvolume if !found.is_stub() => {
+                if self.leaves_hard {
+                    return Ok(Decision::Pass);
+                }
                 return Err(Error::NestedSubvolume { path: path() });
             }
             Boundary::Subvolume | Boundary::None => {}
@@ -127,16 +162,28 @@ impl Visitor for Remover<'_> {
 }
 
 impl Remover<'_> {
+    fn remove_all(&mut self, top: &Found<'_>) -> Result<(), Error> {
+        if self.visit(top)? == Decision::Pass {
+            return Ok(());
+        }
+        self.inside = true;
+        walk(top.parent.open_directory(top.name)?, Order::Stored, self)?;
+        self.inside = false;
+        self.leave(top)
+    }
+
     fn remove(&mut self, found: &Found<'_>) -> Result<(), Error> {
         match remove_entry(found) {
+            Err(_) if self.leaves_hard => return Ok(()),
             Err(error) if error.is_not_permitted() => {
-                unlock(found)?;
+                unlock(found, self.inside)?;
                 remove_entry(found)?;
             }
             Err(error) if error.is_not_found() => return Ok(()),
             done => done?,
         }
         self.removed += 1;
+        fault::reached("finalize-entry");
         if self.removed.is_multiple_of(TELL_EVERY) {
             (self.on_progress)(self.removed);
         }
@@ -152,12 +199,15 @@ fn remove_entry(found: &Found<'_>) -> crate::sys::Result<()> {
     }
 }
 
-/// Clears what forbids a removal: flags of the directory above and of the entry itself.
-fn unlock(found: &Found<'_>) -> crate::sys::Result<()> {
+/// Clears what forbids a removal: flags of the entry itself, and of a directory above it that is
+/// to go as well.
+fn unlock(found: &Found<'_>, parent_goes: bool) -> crate::sys::Result<()> {
     let parent: &Directory = found.parent;
-    let flags = attributes::flags_of(parent, parent.path())?;
-    if flags.bits & InodeFlags::LOCKS != 0 {
-        attributes::set_flags_of(parent, parent.path(), flags.bits & !InodeFlags::LOCKS)?;
+    if parent_goes {
+        let flags = attributes::flags_of(parent, parent.path())?;
+        if flags.bits & InodeFlags::LOCKS != 0 {
+            attributes::set_flags_of(parent, parent.path(), flags.bits & !InodeFlags::LOCKS)?;
+        }
     }
     let status: &Status = found.status;
     if status.is_directory() || status.is_file() {

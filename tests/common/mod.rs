@@ -24,12 +24,12 @@ use rootshift::tree::compare::{self, Difference};
 use rootshift::tree::manifest::Manifest;
 
 // Each test uses its own part of it.
+use sample::copy_documents;
 #[allow(unused_imports)]
 pub use sample::{
-    BACKUP, Kind, ROLLBACK, arm, batch, compare, install, make_the_proof_fail, manifest,
-    manifest_of_new, populate, repository, run,
+    BACKUP, Kind, ROLLBACK, arm, batch, compare, install, is_expected, is_ours,
+    make_the_proof_fail, manifest, manifest_of_new, populate, repository, run, write,
 };
-use sample::{copy_documents, is_expected, is_ours, write};
 
 /// Exit status of `boot --no-reboot` where a machine would restart.
 pub const WOULD_REBOOT: i32 = 10;
@@ -354,6 +354,28 @@ impl Disk {
     }
 
     fn run_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Ran {
+        let output = self
+            .command_in(namespaces, root, arguments)
+            .output()
+            .unwrap();
+        self.settle();
+        if let Some(other) = &self.other {
+            other.settle();
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+
+    /// What [`Disk::run_in_new_system`] runs, not started yet.
+    pub fn command_in_new_system(&self, arguments: &str) -> Command {
+        self.command_in(&["--mount"], "@", arguments)
+    }
+
+    fn command_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Command {
         const SCRIPT: &str = r#"
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
             mount -t tmpfs run "$TOP/run"
@@ -370,7 +392,8 @@ impl Disk {
         "#;
         let target = self.folder.join("inside");
         fs::create_dir_all(&target).unwrap();
-        let output = Command::new("unshare")
+        let mut command = Command::new("unshare");
+        command
             .args(namespaces)
             .args(["--propagation", "private", "sh", "-c"])
             .arg(format!("{VIEW}{SCRIPT}"))
@@ -387,24 +410,13 @@ impl Disk {
                     .map_or("", |other| other.device.as_str()),
             )
             .env("REPOSITORY", repository())
-            .env("ARGUMENTS", arguments)
-            .output()
-            .unwrap();
-        self.settle();
-        if let Some(other) = &self.other {
-            other.settle();
-        }
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran {
-            code: output.status.code().unwrap(),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-        }
+            .env("ARGUMENTS", arguments);
+        command
     }
 
     /// Waits until the kernel has let go of the file system: a test beside this one may have taken
     /// the mount along into a namespace of its own.
-    fn settle(&self) {
+    pub fn settle(&self) {
         if self.is_held.get() {
             return; // by whoever holds the journal
         }
@@ -571,7 +583,7 @@ impl Drop for Disk {
 }
 
 /// A child of another test may hold a copy of a descriptor between its fork and its exec.
-fn unmount(target: &Path) {
+pub fn unmount(target: &Path) {
     for _ in 0..50 {
         if Command::new("umount")
             .arg(target)

@@ -8,9 +8,10 @@ use anyhow::{Context as _, Result};
 
 const UNITS: &str = "usr/lib/systemd/system";
 /// Each with the target that starts it.
-const WANTED: [(&str, &str); 2] = [
+const WANTED: [(&str, &str); 3] = [
     ("rootshift-validate.service", "multi-user.target"),
     ("rootshift-emergency.service", "emergency.target"),
+    ("rootshift-finalize.timer", "timers.target"),
 ];
 const HOOK: &str = "hooks/rootshift";
 const BOOT_SCRIPT: &str = "scripts/local-premount/rootshift";
@@ -46,7 +47,9 @@ pub(super) fn tree(
     for place in RENEWING {
         stage.file(&root.join("initramfs-hooks/kernel/rootshift"), place, 0o755)?;
     }
-    stage.folder(&root.join("initramfs-hooks/systemd"), ".service", UNITS)?;
+    for end in [".service", ".timer"] {
+        stage.folder(&root.join("initramfs-hooks/systemd"), end, UNITS)?;
+    }
     for (unit, target) in WANTED {
         stage.want(unit, target)?;
     }
@@ -144,6 +147,8 @@ mod tests {
             "initramfs-hooks/kernel/rootshift",
             "initramfs-hooks/systemd/rootshift-validate.service",
             "initramfs-hooks/systemd/rootshift-emergency.service",
+            "initramfs-hooks/systemd/rootshift-finalize.service",
+            "initramfs-hooks/systemd/rootshift-finalize.timer",
             "batches/a.json",
             "batches/notes.txt",
             "schemas/a.schema.json",
@@ -182,6 +187,8 @@ mod tests {
         for wanted in [
             "multi-user.target.wants/rootshift-validate.service",
             "emergency.target.wants/rootshift-emergency.service",
+            "timers.target.wants/rootshift-finalize.timer",
+            "rootshift-finalize.service",
         ] {
             let link = staging.join(UNITS).join(wanted);
             assert!(fs::metadata(link).is_ok(), "{wanted} must lead to the unit");

@@ -2,6 +2,7 @@
 //! what is safe to do, and what to type. Pure: all that was seen is handed in.
 
 mod commands;
+mod deletion;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,9 @@ use serde::Serialize;
 
 use super::look::Look;
 use super::{Stage, State};
+use crate::report::progress::Part;
 use commands::{Commands, kept_aside};
+pub use deletion::Deletion;
 use stages::{Words, of_stage};
 
 /// The system that is root.
@@ -53,6 +56,8 @@ pub struct Facts<'a> {
     /// What there is of what a rollback kept aside, with what is nested in it, deepest first:
     /// paths from the top level.
     pub kept: &'a [String],
+    /// How far a deletion of the old system is, where it has said so since the boot.
+    pub deleted: Option<Part>,
 }
 
 /// What a person may want to type.
@@ -87,6 +92,9 @@ pub struct Standing {
     pub not_safe: Vec<String>,
     /// What to type next.
     pub next: Vec<Act>,
+    /// The deletion of the old system, from its beginning to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
 }
 
 /// What `rootshift status --json` prints. Without a journal that can be used its keys are missing,
@@ -117,9 +125,16 @@ impl Standing {
             safe: Vec::new(),
             not_safe: Vec::new(),
             next: Vec::new(),
+            deletion: None,
         };
         let commands = Commands { sudo: facts.sudo };
-        if look.held {
+        let deletes = look.state.as_ref().map(|state| state.stage) == Some(Stage::Finalizing);
+        if deletes {
+            standing.deletion = Some(Deletion::of(facts.deleted, look.held));
+            standing
+                .why
+                .push(deletion::in_words(facts.deleted, look.held));
+        } else if look.held {
             standing.at_work(&commands);
         }
         match (&look.trouble, &look.state) {

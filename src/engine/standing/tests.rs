@@ -40,6 +40,7 @@ fn facts(look: &Look, seen: Seen) -> Facts<'_> {
         same_again: None,
         sudo: true,
         kept: &[],
+        deleted: None,
     }
 }
 

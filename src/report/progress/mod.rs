@@ -3,11 +3,13 @@
 //! [`Progress`] keeps count and says when something is worth showing; a [`Sink`] shows it: a line
 //! that is redrawn on a terminal, lines elsewhere, the kernel log, the splash screen.
 
+mod note;
 mod render;
 mod sink;
 
-pub use render::words;
-pub use sink::{for_boot, for_terminal};
+pub use note::noted;
+pub use render::{amount, words};
+pub use sink::{for_boot, for_long_work, for_terminal};
 
 use crate::sys::clock;
 

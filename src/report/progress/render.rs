@@ -58,7 +58,8 @@ pub fn words(moment: &Moment) -> String {
 }
 
 /// `1.5 GiB of 3.0 GiB`, `1200 of 5000 entries`.
-pub(super) fn amount(part: Part) -> String {
+#[must_use]
+pub fn amount(part: Part) -> String {
     match (part.unit, part.of) {
         (Unit::Bytes, None) => units::bytes(part.done),
         (Unit::Bytes, Some(of)) => format!("{} of {}", units::bytes(part.done), units::bytes(of)),

@@ -1,11 +1,17 @@
 //! Where progress is shown.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
+use super::note::Noted;
 use super::{Moment, Sink, render};
 use crate::report::signs::{Sign, give};
 use crate::report::{plymouth, print};
-use crate::sys::console;
+use crate::sys::{Root, console};
+
+/// A person looks at every line; a log is filled by them.
+const EACH_SECOND: u64 = 1_000;
+const EACH_MINUTE: u64 = 60_000;
 
 /// Consoles on a wire: a line that is redrawn would be sent again and again, and is unreadable
 /// where they are recorded.
@@ -22,7 +28,25 @@ pub fn for_terminal() -> Vec<Box<dyn Sink>> {
             width: console::width,
         })];
     }
-    vec![Box::new(Lines::to(Box::new(error)))]
+    vec![Box::new(Lines::to(Box::new(error), EACH_SECOND))]
+}
+
+/// For work that goes on for long, at a terminal or as a service: there it is told to the log. Both
+/// ways it is noted where `rootshift status` finds it.
+#[must_use]
+pub fn for_long_work(system: &Root, as_service: bool) -> Vec<Box<dyn Sink>> {
+    let mut sinks: Vec<Box<dyn Sink>> = if as_service {
+        vec![Box::new(Lines::to(
+            Box::new(std::io::stderr()),
+            EACH_MINUTE,
+        ))]
+    } else {
+        for_terminal()
+    };
+    if let Ok(system) = system.within(Path::new("")) {
+        sinks.push(Box::new(Noted { system }));
+    }
+    sinks
 }
 
 /// For the initramfs: who watches over this process, and where progress is wanted the kernel log,
@@ -74,19 +98,24 @@ impl Sink for Redrawn {
 /// One line for every change, without a single escape code.
 pub(super) struct Lines {
     out: Box<dyn Write + Send>,
+    interval: u64,
     last: String,
 }
 
 impl Lines {
-    pub(super) fn to(out: Box<dyn Write + Send>) -> Self {
+    pub(super) fn to(out: Box<dyn Write + Send>, interval: u64) -> Self {
         let last = String::new();
-        Self { out, last }
+        Self {
+            out,
+            interval,
+            last,
+        }
     }
 }
 
 impl Sink for Lines {
     fn interval(&self) -> u64 {
-        1_000
+        self.interval
     }
 
     fn show(&mut self, moment: &Moment) {

@@ -64,6 +64,44 @@ fn moment<'a>(phase: &'a str, step: &'a str) -> Moment<'a> {
 }
 
 #[test]
+fn what_is_noted_is_read_again_until_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("run/rootshift")).unwrap();
+    let system = || crate::sys::Root::open(folder.path()).unwrap();
+    assert_eq!(noted(&system()), None);
+    let mut progress = progress(&[1, 4], note::Noted { system: system() });
+    progress.step("", 1, "counting");
+    let amount = |done, of| {
+        Some(Part {
+            done,
+            of,
+            unit: Unit::Entries,
+        })
+    };
+    assert_eq!(noted(&system()), amount(0, None));
+    for (part, shown) in [((7, None), (7, None)), ((9, Some(20)), (9, Some(20)))] {
+        NOW.set(NOW.get() + 1_000);
+        let (done, of) = part;
+        progress.part(Part {
+            done,
+            of,
+            unit: Unit::Entries,
+        });
+        assert_eq!(noted(&system()), amount(shown.0, shown.1));
+    }
+    progress.part(entries(10, 20));
+    assert_eq!(
+        noted(&system()),
+        amount(9, Some(20)),
+        "no more than once a second"
+    );
+    progress.finish();
+    assert_eq!(noted(&system()), None);
+    std::fs::write(folder.path().join("run/rootshift/progress"), "no number").unwrap();
+    assert_eq!(noted(&system()), None);
+}
+
+#[test]
 fn a_line_says_all_it_can() {
     let mut moment = moment("core_installation", "subvolumes/snapshot[@]");
     assert_eq!(
@@ -140,7 +178,7 @@ fn a_run_that_is_resumed_is_not_taken_for_a_fast_one() {
 #[test]
 fn weights_and_parts_make_the_percentage() {
     let paper = Paper::default();
-    let mut progress = progress(&[1, 8, 1], Lines::to(Box::new(paper.clone())));
+    let mut progress = progress(&[1, 8, 1], Lines::to(Box::new(paper.clone()), 1_000));
     for (number, part) in [(1, None), (2, None), (2, Some(entries(1, 4))), (3, None)] {
         NOW.set(NOW.get() + 1_000);
         match part {
@@ -162,7 +200,7 @@ fn weights_and_parts_make_the_percentage() {
 #[test]
 fn without_a_terminal_there_is_one_line_for_each_change_and_no_escape_code() {
     let paper = Paper::default();
-    let mut progress = progress(&[1, 1], Lines::to(Box::new(paper.clone())));
+    let mut progress = progress(&[1, 1], Lines::to(Box::new(paper.clone()), 1_000));
     progress.step("p", 1, "first");
     progress.step("p", 1, "first");
     for done in 0..1_000 {
@@ -221,10 +259,10 @@ fn a_terminal_is_not_drawn_more_often_than_ten_times_a_second() {
 #[test]
 fn numbers_that_make_no_sense_do_no_harm() {
     let paper = Paper::default();
-    let mut none = progress(&[], Lines::to(Box::new(paper.clone())));
+    let mut none = progress(&[], Lines::to(Box::new(paper.clone()), 1_000));
     none.step("", 0, "s");
     none.part(entries(3, 0));
-    let mut some = progress(&[0, u32::MAX], Lines::to(Box::new(paper.clone())));
+    let mut some = progress(&[0, u32::MAX], Lines::to(Box::new(paper.clone()), 1_000));
     some.step("", 99, "t");
     some.step("", 2, "u");
     NOW.set(5_000);
@@ -243,7 +281,8 @@ fn numbers_that_make_no_sense_do_no_harm() {
 #[test]
 fn what_is_hidden_counts_nothing() {
     assert!(!Progress::hidden().is_shown());
-    assert!(progress(&[], Lines::to(Box::new(Paper::default()))).is_shown());
+    let lines = Lines::to(Box::new(Paper::default()), 1_000);
+    assert!(progress(&[], lines).is_shown());
 }
 
 #[test]

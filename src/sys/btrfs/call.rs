@@ -65,6 +65,8 @@ unsafe impl Numbers for raw::btrfs_ioctl_fs_info_args {}
 // SAFETY: as above.
 unsafe impl Numbers for raw::btrfs_ioctl_get_dev_stats {}
 // SAFETY: as above.
+unsafe impl Numbers for raw::btrfs_ioctl_qgroup_create_args {}
+// SAFETY: as above.
 unsafe impl Numbers for Search {}
 // SAFETY: as above.
 unsafe impl Numbers for Spaces {}

@@ -15,6 +15,9 @@ use crate::sys::{Error, Result, Root, sorted};
 const ROOT_TREE: u64 = 1;
 const TOP_LEVEL: u64 = 5;
 const QUOTA_TREE: u64 = 8;
+/// BTRFS_ROOT_TREE_DIR_OBJECTID: its one entry names the default subvolume.
+const ROOT_TREE_DIRECTORY: u64 = 6;
+const DIR_ITEM: u8 = 84;
 const FIRST_FREE: u64 = 256;
 /// BTRFS_LAST_FREE_OBJECTID; above are objects that are no files and no subvolumes.
 const LAST_FREE: u64 = u64::MAX - 255;
@@ -188,27 +191,47 @@ pub fn first_change_since_except(
     Ok(changed)
 }
 
+/// The id of the subvolume that is mounted when none is named.
+pub fn default_subvolume(root: &Root) -> Result<u64> {
+    let mut default = TOP_LEVEL;
+    // `struct btrfs_dir_item` begins with the key of what it names.
+    let mut visit = |item: &Item<'_>| {
+        default = number(item.data, 0).unwrap_or(TOP_LEVEL);
+        ControlFlow::Break(())
+    };
+    of_root_tree(root, ROOT_TREE_DIRECTORY, DIR_ITEM, &mut visit)
+        .map_err(|cause| Error::call("look for the default subvolume of", root.path(), cause))?;
+    Ok(default)
+}
+
 /// Are quotas on (there is a quota tree)?
 pub fn quotas_enabled(root: &Root) -> Result<bool> {
-    let range = Range {
-        tree: ROOT_TREE,
-        from: Key {
-            objectid: QUOTA_TREE,
-            kind: ROOT_ITEM,
-            offset: 0,
-        },
-        to: Key {
-            objectid: QUOTA_TREE,
-            kind: ROOT_ITEM,
-            offset: u64::MAX,
-        },
-        min_generation: 0,
-    };
     let mut enabled = false;
-    search(root, &range, &mut |_| {
+    let mut visit = |_: &Item<'_>| {
         enabled = true;
         ControlFlow::Break(())
-    })
-    .map_err(|cause| Error::call("look for quotas in", root.path(), cause))?;
+    };
+    of_root_tree(root, QUOTA_TREE, ROOT_ITEM, &mut visit)
+        .map_err(|cause| Error::call("look for quotas in", root.path(), cause))?;
     Ok(enabled)
+}
+
+fn of_root_tree(
+    root: &Root,
+    objectid: u64,
+    kind: u8,
+    visit: &mut dyn FnMut(&Item<'_>) -> ControlFlow<()>,
+) -> rustix::io::Result<()> {
+    let key = |offset| Key {
+        objectid,
+        kind,
+        offset,
+    };
+    let range = Range {
+        tree: ROOT_TREE,
+        from: key(0),
+        to: key(u64::MAX),
+        min_generation: 0,
+    };
+    search(root, &range, visit)
 }

@@ -4,14 +4,17 @@
 
 mod call;
 mod list;
+mod qgroup;
 mod search;
 mod space;
 mod statistics;
 mod subvolume;
 
 pub use list::{
-    Subvolume, first_change_since, first_change_since_except, list_subvolumes, quotas_enabled,
+    Subvolume, default_subvolume, first_change_since, first_change_since_except, list_subvolumes,
+    quotas_enabled,
 };
+pub use qgroup::remove_qgroup;
 pub use space::{Filesystem, Space, filesystem, space};
 pub use statistics::{DeviceErrors, ERROR_KINDS, device_errors};
 pub use subvolume::{

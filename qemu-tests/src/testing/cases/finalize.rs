@@ -14,6 +14,20 @@ rootshift finalize --yes
 exit 100
 ";
 
+const HAND_OVER: &str = r#"
+set -e
+systemctl is-active rootshift-finalize.timer && exit 1
+rootshift finalize --yes --background
+systemctl is-active rootshift-finalize.timer
+for second in $(seq 300); do
+    rootshift status --json | grep -Eq '"stage": ?"finalized"' && break
+    sleep 1
+done
+journalctl --boot --unit rootshift-finalize.service --no-pager
+test ! -e /var/lib/rootshift/finalizing
+exit 100
+"#;
+
 const LOOK: &str = r#"
 set -e
 echo "@@ layout"
@@ -37,15 +51,24 @@ echo "@@ end"
 
 /// Validated, finalized, booted once more: nothing of the old system is left, nor of the arming.
 pub(super) fn finalized(bench: &Bench) -> Result<()> {
+    finalized_by(bench, "test-finalize", FINALIZE)
+}
+
+/// The same by the systemd unit.
+pub(super) fn in_the_background(bench: &Bench) -> Result<()> {
+    finalized_by(bench, "test-finalize-unit", HAND_OVER)
+}
+
+fn finalized_by(bench: &Bench, name: &str, task: &str) -> Result<()> {
     let context = &bench.context;
-    let disk = bench.armed.fork(context, "test-finalize")?;
-    migrate(context, "test-finalize", &disk, 1)?;
-    let mut machine = context.machine("test-finalize-asked", &disk);
+    let disk = bench.armed.fork(context, name)?;
+    migrate(context, name, &disk, 1)?;
+    let mut machine = context.machine(&format!("{name}-asked"), &disk);
     machine.processors = 1;
-    let outcome = context.run(machine, &Task::new(FINALIZE))?;
+    let outcome = context.run(machine, &Task::new(task))?;
     outcome.task(REBOOTING)?;
     outcome.expect(&End::Reset)?;
-    let mut machine = context.machine("test-finalize-proof", &disk);
+    let mut machine = context.machine(&format!("{name}-proof"), &disk);
     machine.processors = 1;
     let outcome = context.run(machine, &Task::new(LOOK))?;
     outcome.expect(&End::PoweredOff)?;

@@ -75,6 +75,10 @@ const CASES: &[(&str, Case)] = &[
 /// Run with `--thorough`: what they show in a real boot, the cut sweep shows at every flush, and a
 /// root in a subvolume that is moved and moved back shows in one.
 const THOROUGH: &[(&str, Case)] = &[
+    (
+        "finalize_works_in_the_background",
+        finalize::in_the_background,
+    ),
     ("an_uncut_migration_keeps_every_file", way_a::uncut),
     ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
     (
