@@ -96,8 +96,8 @@ fn of_the_old_system(stage: Stage, refused: bool) -> Words {
     };
     let not_safe = match stage {
         Stage::Armed if !refused => Some(
-            "Changing /etc/fstab, GRUB's configuration or a kernel before the reboot: the plan \
-             would not fit any more, and nothing would be done.",
+            "Changing /etc/fstab or GRUB's configuration before the reboot: the plan would not \
+             fit any more, and nothing would be done.",
         ),
         Stage::Disarmed => None,
         _ => BY_HAND,
