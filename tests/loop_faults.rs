@@ -133,7 +133,7 @@ fn cut_everywhere_on(mut disk: Disk) {
     println!("{cuts} cuts");
 }
 
-/// Steps are of few kinds, and the cut sweep cuts at every flush: every eighth passage is enough,
+/// Steps are of few kinds, and the cut sweep cuts at every flush: every sixteenth passage is enough,
 /// but the last two (the last name, the boot path) in any case. `cargo xtask test --thorough`
 /// takes all of them.
 fn is_sampled(at: &str, steps: usize) -> bool {
@@ -141,7 +141,7 @@ fn is_sampled(at: &str, steps: usize) -> bool {
         .rsplit(':')
         .next()
         .and_then(|number| number.parse::<usize>().ok());
-    passage.is_some_and(|passage| passage % 8 == 1 || passage + 1 >= steps)
+    passage.is_some_and(|passage| passage % 16 == 1 || passage + 1 >= steps)
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn assert_finalized(disk: &Disk, new: &Manifest, at: &str) {
         assert!(!top.join(MARK_PLACE).exists(), "{at}: the mark is left");
         assert_eq!(
             names(&top.join(".rootshift")),
-            ["journal", "plan.json"],
+            ["journal", "logs", "plan.json"],
             "{at}"
         );
         for trash in ["@", "@home", "@var_log"].map(|name| top.join(name).join(".rootshift-trash"))

@@ -48,7 +48,6 @@ const CASES: &[(&str, Case)] = &[
     #[cfg(feature = "documents")]
     ("the_seeds_batch_runs_phase_by_phase", language::seeds_batch),
     ("finalize_gives_the_space_back", finalize::finalized),
-    ("a_cut_in_the_middle_is_resumed", power_cut::in_the_middle),
     (
         "a_cut_at_the_exchange_boots_the_new_system",
         faults::at_the_exchange,
@@ -75,6 +74,7 @@ const CASES: &[(&str, Case)] = &[
 /// Run with `--thorough`: what they show in a real boot, the cut sweep shows at every flush, and a
 /// root in a subvolume that is moved and moved back shows in one.
 const THOROUGH: &[(&str, Case)] = &[
+    ("a_cut_in_the_middle_is_resumed", power_cut::in_the_middle),
     (
         "finalize_works_in_the_background",
         finalize::in_the_background,
