@@ -42,7 +42,12 @@ const VIEW: &str = r#"
     awk '$5 ~ /\/rootshift-loop-/ { print $5 }' /proc/self/mountinfo |
         while read -r place; do umount --lazy "$place" 2>/dev/null || true; done
     if [ -n "$VIEW" ]; then
+        # The test's own folder may lie below what is hidden here.
+        exec 9< "${VIEW%/*}"
         mount -t tmpfs shm /dev/shm
+        mkdir -p "${VIEW%/*}"
+        mount --no-canonicalize --bind /proc/self/fd/9 "${VIEW%/*}"
+        exec 9<&-
         mount -t tmpfs block /sys/class/block
         for file in "$VIEW"/*; do
             name=${file##*/}
@@ -107,8 +112,7 @@ impl Disk {
             "the loop tests need root: run them with sudo"
         );
         let number = COUNT.fetch_add(1, Ordering::SeqCst);
-        let folder =
-            std::env::temp_dir().join(format!("rootshift-loop-{}-{number}", std::process::id()));
+        let folder = in_memory().join(format!("rootshift-loop-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let image = folder.join("disk.img");
         fs::File::create(&image)
@@ -648,6 +652,18 @@ impl Ran {
                 self.stderr
             );
         }
+    }
+}
+
+/// A folder for disks whose syncs cost no time, where there is room for a few of them.
+fn in_memory() -> PathBuf {
+    const ENOUGH: u64 = 6 << 30;
+    let memory = Path::new("/dev/shm");
+    let room = Root::open(memory).and_then(|root| root.free_space());
+    if room.is_ok_and(|room| room.available_bytes >= ENOUGH) {
+        memory.to_path_buf()
+    } else {
+        std::env::temp_dir()
     }
 }
 

@@ -196,7 +196,7 @@ impl Victim<'_> {
         let mut ends = ends.map(|(_, end)| *end);
         ends.any(|end| match (end, now) {
             (Some((stage, trials, done)), Some(now)) => {
-                (stage, done) == (now.0, now.2) && trials <= now.1
+                (stage, done) == (now.0, now.2) && (trials..=trials + 1).contains(&now.1)
             }
             (end, now) => end == now,
         })

@@ -43,7 +43,7 @@ impl FromStr for Tier {
 pub struct Selection {
     /// One tier; all without.
     pub tier: Option<Tier>,
-    /// Machine cases whose name contains this; implies the machine tier.
+    /// Machine cases whose name contains this or, with commas, one of these; implies the machine tier.
     pub case: Option<String>,
     /// Every cut at every fault point, and more machine cases.
     pub thorough: bool,

@@ -52,7 +52,7 @@ struct Test {
     /// only this tier: unit, loop or machine
     #[argh(option)]
     tier: Option<Tier>,
-    /// only machine cases whose name contains this
+    /// only machine cases whose name contains this, or one of these with commas between
     #[argh(option)]
     case: Option<String>,
     /// every cut at every fault point, and more machine cases (10 minutes more)
