@@ -142,8 +142,38 @@ fn with_a_spoilt_plan_in_the_image_nothing_is_done_and_status_says_why() {
             let foreign = ways[5].1[0].clone();
             put_into_image(&disk, &[foreign, whole.clone()]);
             assert_eq!(disk.boot(), WOULD_REBOOT);
+            record(
+                &disk,
+                Record::Validated {
+                    passed: 1,
+                    failed: 0,
+                    at: None,
+                },
+            );
         }
     }
+}
+
+#[test]
+fn a_trial_is_counted_and_ends_whatever_became_of_the_plan_in_the_image() {
+    let mut disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    let old = disk.old_manifest();
+    assert_eq!(disk.boot(), WOULD_REBOOT);
+    put_into_image(&disk, &[("plan-0.json".to_owned(), Vec::new())]);
+    for trial in 1..=3 {
+        assert_eq!(disk.boot(), 0);
+        assert_eq!(disk.state().trials, trial);
+        assert_eq!(flags(&disk).as_deref(), NEW);
+    }
+    // A rollback that is cut off goes on, too.
+    assert!(disk.cut_at("step-undone:2"));
+    assert_eq!(disk.boot(), 0);
+    assert_eq!(
+        (flags(&disk).as_deref(), disk.stage()),
+        (FLAT, Stage::RolledBack)
+    );
+    assert_same(&old, &disk.old_manifest());
 }
 
 #[test]

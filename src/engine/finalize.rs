@@ -48,20 +48,21 @@ pub fn finalize(
     delete(top, migration, progress)
 }
 
-/// Records the decision and makes the images ordinary; from here on there is no way back. May be
+/// Makes the images ordinary and records the decision; from here on there is no way back. May be
 /// repeated after a cut. Durable when it returns.
 ///
 /// # Errors
 /// When anything is in doubt, before anything is changed; or an image that still holds the plan.
 pub fn begin(system: &Root, top: &Root, migration: &mut Migration) -> Result<(), Error> {
     may_finalize(system, top, migration)?;
+    // Before the decision: a program that fails here leaves the way back open.
+    if migration.state().armed {
+        arming::make_ordinary(system, migration)?;
+    }
     if migration.state().stage != Stage::Finalizing {
         migration.record(Record::FinalizeBegun)?;
     }
     fault::reached("finalize-begun");
-    if migration.state().armed {
-        arming::make_ordinary(system, migration)?;
-    }
     Ok(())
 }
 

@@ -10,7 +10,9 @@ use super::site::Site;
 use super::{Error, image};
 use crate::checks::{hibernated_device, twin_devices};
 use crate::cli::{Boot, Exit};
+use crate::engine::Stage;
 use crate::engine::boot::{BrokenOff, Found, Next, after_breaking_off, boot};
+use crate::engine::home::Migration;
 use crate::report::log_file;
 use crate::report::signs::{self, Sign};
 use crate::sys::{Root, block, clock, supervise};
@@ -106,7 +108,6 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         log::warn!("{twins}: nothing is done to either; detach the copy");
         return Ok(Next::Ordinary);
     }
-    // Without a plan that is sound nothing is done, and yet the journal names the root.
     let chosen = image::choose(plans, &uuid);
     let wrong = chosen.as_ref().err().map(|reason| BrokenOff {
         reason,
@@ -117,7 +118,7 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         device,
         mount_at,
         uuid: &uuid,
-        broken_off: broken_off.or(wrong).is_some(),
+        broken_off: broken_off.is_some(),
     };
     let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
     let found = Found {
@@ -125,15 +126,26 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         root_flags: root_flags.trim_start_matches("-o").trim(),
         console: Path::new(&options.console),
     };
-    let next = site.at_top_level(
-        None,
-        &mut |top, migration, context| match broken_off.or(wrong) {
-            Some(broken_off) => after_breaking_off(top, migration, found, broken_off),
-            None => boot(top, migration, context, found),
-        },
-    )?;
+    let next = site.at_top_level(None, &mut |top, migration, context| match broken_off
+        .or(in_the_way(wrong, migration))
+    {
+        Some(broken_off) => after_breaking_off(top, migration, found, broken_off),
+        None => boot(top, migration, context, found),
+    })?;
     Ok(match next {
         Next::NewRoot(roots) => site.seen(&roots),
         next => next,
     })
+}
+
+/// Without a sound plan in the image nothing is begun nor gone on with. Once the new system is root
+/// the image's plan is not asked any more: trials are counted, and a rollback is carried out.
+fn in_the_way<'a>(wrong: Option<BrokenOff<'a>>, migration: &Migration) -> Option<BrokenOff<'a>> {
+    let wrong = wrong?;
+    let stage = migration.state().stage;
+    if stage.new_system_is_root() || matches!(stage, Stage::RollingBack | Stage::RolledBack) {
+        log::warn!("{}", wrong.reason);
+        return None;
+    }
+    Some(wrong)
 }
