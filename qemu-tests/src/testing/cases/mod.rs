@@ -80,7 +80,7 @@ const THOROUGH: &[(&str, Case)] = &[
         finalize::in_the_background,
     ),
     ("an_uncut_migration_keeps_every_file", way_a::uncut),
-    ("a_migration_fits_into_128_mib", way_a::in_little_memory),
+    ("a_migration_fits_into_192_mib", way_a::in_little_memory),
     ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
     (
         "a_kernel_installed_after_arming_migrates",
