@@ -18,6 +18,7 @@ use crate::task::{REBOOTING, Task};
 const ARM_AGAIN: &str = r#"
 if [ "$(findmnt --noheadings --output FSROOT /)" = / ]; then
     echo "@@ cut"
+    rm -rf /var/tmp/mkinitramfs[_-]* # Debian's own, which a cut leaves there
     ./guest-probe compare flat NOTES
     echo "@@ again"
     rootshift status
@@ -50,11 +51,12 @@ echo "@@ end"
 exit 0
 "#;
 /// What `rootshift arm` changes: a cut in the middle leaves some of it changed.
-const CHANGED_BY_ARMING: [&str; 4] = [
+const CHANGED_BY_ARMING: [&str; 5] = [
     "initrd.img",
     "var/lib/initramfs-tools",
     "var/lib/rootshift",
     "var/lib:",
+    "var/tmp",
 ];
 
 /// Boots the point until it is at rest; where that is.
