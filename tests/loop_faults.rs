@@ -62,30 +62,14 @@ fn assert_after_cut(disk: &Disk, old: &Manifest, at: &str) {
     }
 }
 
-fn is_thorough() -> bool {
-    std::env::var_os("ROOTSHIFT_THOROUGH").is_some()
-}
-
 /// Every passage with `--thorough`, every fourth one else: the cut sweep cuts at every flush.
 fn some_passages(point: &str) -> impl Iterator<Item = String> {
-    passages(point).step_by(if is_thorough() { 1 } else { 4 })
+    passages(point).step_by(if common::is_thorough() { 1 } else { 4 })
 }
 
 fn passages(point: &str) -> impl Iterator<Item = String> {
     let point = point.to_owned();
     (1..100).map(move |passage| format!("{point}:{passage}"))
-}
-
-/// Boots until the journal says that the new system is on trial.
-fn boot_to_the_end(disk: &Disk, at: &str) {
-    for _ in 0..3 {
-        disk.boot();
-        if disk.state().trials > 0 {
-            assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"), "{at}");
-            return;
-        }
-    }
-    panic!("{at}: {:#?}", disk.state());
 }
 
 #[test]
@@ -108,13 +92,13 @@ fn cut_everywhere(kind: Kind) {
 }
 
 fn cut_everywhere_on(mut disk: Disk) {
-    let thorough = is_thorough();
+    let thorough = common::is_thorough();
     let old_other = disk.other.as_ref().map(|other| other.old_manifest());
     let old = disk.old_manifest();
     let steps = disk.arm(After::Reboot).steps().len();
     let armed = disk.keep_copy("armed.img");
     let mut cuts = 0;
-    for point in POINTS.iter().filter(|point| !is_of_rollback(point)) {
+    for point in POINTS.iter().filter(|point| !common::is_of_rollback(point)) {
         let before = cuts;
         for at in passages(point) {
             if !thorough && !is_sampled(&at, steps) {
@@ -126,7 +110,7 @@ fn cut_everywhere_on(mut disk: Disk) {
             }
             cuts += 1;
             assert_after_cut(&disk, &old, &at);
-            boot_to_the_end(&disk, &at);
+            disk.boot_to_the_end(&at);
             assert_same(&old, &disk.new_manifest());
             disk.check();
             if let Some(old) = &old_other {
@@ -173,7 +157,7 @@ fn a_cut_while_a_file_is_backed_up_leaves_whole_copies_of_all() {
         disk.restore(&armed);
         assert!(disk.cut_at(&at), "{at} was never reached");
         assert_after_cut(&disk, &old, &at);
-        boot_to_the_end(&disk, &at);
+        disk.boot_to_the_end(&at);
         assert_same(&old, &disk.new_manifest());
         disk.mounted(|top| {
             for file in ["etc/fstab", "etc/default/grub"] {
@@ -215,14 +199,10 @@ fn a_cut_during_the_resume_of_a_cut_run_ends_in_the_new_system() {
             assert!(disk.cut_at(first), "{at}");
             assert!(disk.cut_at(second), "{at}");
             assert_after_cut(&disk, &old, &at);
-            boot_to_the_end(&disk, &at);
+            disk.boot_to_the_end(&at);
             assert_same(&old, &disk.new_manifest());
         }
     }
-}
-
-fn is_of_rollback(point: &str) -> bool {
-    ["rollback-begun", "step-undone", "rollback-complete"].contains(&point)
 }
 
 #[test]
@@ -255,7 +235,7 @@ fn cut_the_rollback_everywhere(mut disk: Disk, kept: usize) {
     });
     let requested = disk.keep_copy("requested.img");
     let mut cuts = 0;
-    for point in POINTS.iter().filter(|point| is_of_rollback(point)) {
+    for point in POINTS.iter().filter(|point| common::is_of_rollback(point)) {
         for at in some_passages(point) {
             disk.restore(&requested);
             if !disk.cut_at(&at) {
@@ -282,7 +262,7 @@ fn cut_the_rollback_everywhere(mut disk: Disk, kept: usize) {
             }
         }
     }
-    let least = if is_thorough() { 10 } else { 4 };
+    let least = if common::is_thorough() { 10 } else { 4 };
     assert!(cuts > least, "only {cuts} cuts");
 }
 
@@ -307,7 +287,7 @@ fn a_cut_while_a_failed_migration_is_taken_back_leaves_nothing_behind() {
         });
         assert_same(&old, &disk.old_manifest());
     }
-    let least = if is_thorough() { 5 } else { 1 };
+    let least = if common::is_thorough() { 5 } else { 1 };
     assert!(cuts > least, "only {cuts} cuts");
 }
 
@@ -344,7 +324,7 @@ fn a_cut_while_an_optional_viscript_is_taken_back_leaves_nothing_of_it() {
     disk.arm(After::Reboot);
     assert!(disk.cut_at("step-undone:1"));
     assert_eq!(disk.state().tolerated, ["extra/second"]);
-    boot_to_the_end(&disk, "step-undone:1");
+    disk.boot_to_the_end("step-undone:1");
     assert_same(&old, &disk.new_manifest());
     let left = disk.state().done.into_iter();
     let left: Vec<String> = left.filter(|step| step.starts_with("extra/")).collect();
@@ -362,7 +342,7 @@ fn a_cut_anywhere_in_a_rollback_of_a_root_that_cant_be_booted_ends_in_the_old_sy
     disk.mounted(|top| std::fs::remove_file(top.join("@/usr/sbin/init")).unwrap());
     let broken = disk.keep_copy("broken.img");
     let mut cuts = 0;
-    for point in POINTS.iter().filter(|point| is_of_rollback(point)) {
+    for point in POINTS.iter().filter(|point| common::is_of_rollback(point)) {
         for at in some_passages(point) {
             disk.restore(&broken);
             if !disk.cut_at(&at) {

@@ -91,26 +91,11 @@ fn assert_told(disk: &Disk, at: &str, how: &str) -> State {
     state
 }
 
-fn boot_to_the_end(disk: &Disk, at: &str) {
-    for _ in 0..3 {
-        disk.boot();
-        if disk.state().trials > 0 {
-            assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"), "{at}");
-            return;
-        }
-    }
-    panic!("{at}: {:#?}", disk.state());
-}
-
 const KILLED: &str = "rootshift was killed by signal 9 ";
-
-fn is_of_rollback(point: &str) -> bool {
-    ["rollback-begun", "step-undone", "rollback-complete"].contains(&point)
-}
 
 /// The first passage of each and every sixteenth; `cargo xtask test --thorough` takes all.
 fn passages(point: &str) -> impl Iterator<Item = String> {
-    let thorough = is_thorough();
+    let thorough = common::is_thorough();
     let passages = (1..100).filter(move |passage| thorough || passage % 16 == 1);
     let point = point.to_owned();
     passages.map(move |passage| format!("{point}:{passage}"))
@@ -121,7 +106,11 @@ fn a_worker_killed_anywhere_in_the_migration_leaves_the_right_root_and_a_reason(
     let points: Vec<&str> = POINTS.to_vec();
     kill_everywhere(Disk::with_system_of(Kind::Flat), &points);
     let few = ["before-commit", "committed", "step-applied"];
-    let points = if is_thorough() { &points } else { &few[..] };
+    let points = if common::is_thorough() {
+        &points
+    } else {
+        &few[..]
+    };
     kill_everywhere(Disk::with_system_of(Kind::Rootfs), points);
 }
 
@@ -140,11 +129,7 @@ fn what_a_killed_worker_had_mounted_is_unmounted_on_every_disk() {
     assert_told(&disk, "two disks", KILLED);
     // It waits until the kernel has let go of the disk.
     assert_same(&old, &disk.other().old_manifest());
-    boot_to_the_end(&disk, "two disks");
-}
-
-fn is_thorough() -> bool {
-    std::env::var_os("ROOTSHIFT_THOROUGH").is_some()
+    disk.boot_to_the_end("two disks");
 }
 
 fn kill_everywhere(mut disk: Disk, points: &[&str]) {
@@ -152,7 +137,7 @@ fn kill_everywhere(mut disk: Disk, points: &[&str]) {
     disk.arm(After::Reboot);
     let armed = disk.keep_copy("armed.img");
     let (mut before, mut after) = (0, 0);
-    for point in points.iter().filter(|point| !is_of_rollback(point)) {
+    for point in points.iter().filter(|point| !common::is_of_rollback(point)) {
         for at in passages(point) {
             disk.restore(&armed);
             let Some(stopped) = Stopped::at(&disk, &at) else {
@@ -171,7 +156,7 @@ fn kill_everywhere(mut disk: Disk, points: &[&str]) {
                 stage => panic!("{at}: {stage:?}"),
             }
             assert_eq!(state.attempts, 1, "{at}");
-            boot_to_the_end(&disk, &at);
+            disk.boot_to_the_end(&at);
             assert_same(&old, &disk.new_manifest());
         }
     }
@@ -198,7 +183,7 @@ fn a_worker_killed_anywhere_in_a_rollback_leaves_the_old_root_and_a_reason() {
             .unwrap();
     });
     let requested = disk.keep_copy("requested.img");
-    for point in POINTS.iter().filter(|point| is_of_rollback(point)) {
+    for point in POINTS.iter().filter(|point| common::is_of_rollback(point)) {
         for at in (1..20)
             .step_by(3)
             .map(|passage| format!("{point}:{passage}"))
@@ -246,7 +231,7 @@ fn a_hung_step_is_ended_by_the_deadline() {
         assert_eq!(state.stage.new_system_is_root(), committed, "{fault}");
         let status = disk.run_inside("status");
         assert!(status.says(&state.reason.unwrap()), "{status:?}");
-        boot_to_the_end(&disk, fault);
+        disk.boot_to_the_end(fault);
         assert_same(&old, &disk.new_manifest());
     }
 }
@@ -339,7 +324,7 @@ fn a_panic_and_an_empty_memory_end_in_an_ordinary_boot() {
         let at = format!("{then} at {fault}");
         assert_eq!(boot_limited(&disk, 131_072, fault, then), 0, "{at}");
         assert_told(&disk, &at, how);
-        boot_to_the_end(&disk, &at);
+        disk.boot_to_the_end(&at);
         assert_same(&old, &disk.new_manifest());
     }
 }
@@ -419,7 +404,7 @@ fn a_journal_that_cannot_be_opened_any_more_leaves_the_root_that_was_named() {
         assert_eq!(disk.root_flags().as_deref(), flags, "{fault}");
         run("pkill", &["-P", &holder.id().to_string()]);
         holder.wait().unwrap();
-        boot_to_the_end(&disk, fault);
+        disk.boot_to_the_end(fault);
         fs::remove_file(holds).unwrap();
     }
 }
@@ -447,7 +432,7 @@ fn a_second_worker_that_hangs_too_is_ended_and_the_named_root_stays() {
         let _ = Command::new("umount")
             .arg(disk.folder.join("boot"))
             .output();
-        boot_to_the_end(&disk, fault);
+        disk.boot_to_the_end(fault);
     }
 }
 
@@ -478,7 +463,7 @@ fn a_guard_that_is_killed_takes_its_worker_along_and_has_named_the_root() {
     run("mount", &["-o", "remount,rw", root]);
     run("umount", &[root]);
     run("umount", &[disk.folder.join("boot").to_str().unwrap()]);
-    boot_to_the_end(&disk, "guard");
+    disk.boot_to_the_end("guard");
     assert_same(&old, &disk.new_manifest());
 }
 

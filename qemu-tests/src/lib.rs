@@ -21,5 +21,6 @@ pub mod setup;
 pub mod sweep;
 pub mod task;
 pub mod testing;
+pub mod workers;
 pub mod workspace;
 pub mod write_log;

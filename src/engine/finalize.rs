@@ -181,3 +181,21 @@ fn all_doomed<'a>(
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sys::Root;
+    use std::fs;
+
+    /// A system of these files, with their text.
+    pub(super) fn system(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let root = Root::open(folder.path()).unwrap();
+        (folder, root)
+    }
+}

@@ -451,6 +451,18 @@ impl Disk {
             .expect("the binary was killed by a signal")
     }
 
+    /// Boots until the journal says that the new system is on trial.
+    pub fn boot_to_the_end(&self, at: &str) {
+        for _ in 0..3 {
+            self.boot();
+            if self.state().trials > 0 {
+                assert_eq!(self.root_flags().as_deref(), Some("subvol=@"), "{at}");
+                return;
+            }
+        }
+        panic!("{at}: {:#?}", self.state());
+    }
+
     /// A pass through the initramfs that is to stand still at a fault point.
     pub fn boot_until(&self, fault: &str) -> Child {
         let _ = fs::remove_file(self.param_conf());
@@ -665,6 +677,16 @@ fn in_memory() -> PathBuf {
     } else {
         std::env::temp_dir()
     }
+}
+
+/// Whether `cargo xtask test --thorough` wants every passage through every fault point.
+pub fn is_thorough() -> bool {
+    std::env::var_os("ROOTSHIFT_THOROUGH").is_some()
+}
+
+/// Whether only a rollback comes to this fault point.
+pub fn is_of_rollback(point: &str) -> bool {
+    ["rollback-begun", "step-undone", "rollback-complete"].contains(&point)
 }
 
 /// What is in a directory, sorted.

@@ -14,13 +14,11 @@ mod table;
 mod trouble;
 mod verdict;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use rootshift::sys::mount;
 
 use crate::run::is_root;
@@ -28,6 +26,7 @@ use crate::sweep::Phase;
 use crate::sweep::host::{Host, Setting, folder_in_memory};
 use crate::sweep::life::{Life, kind_of};
 use crate::sweep::tape::Tape;
+use crate::workers::{caught, one_a_processor, share_out};
 use crate::workspace::Workspace;
 use crate::{package, setup};
 pub use table::Tally;
@@ -119,47 +118,29 @@ fn all(
     points: &[Point],
     tell: &(dyn Fn(&Ended) + Sync),
 ) -> Result<Vec<Ended>> {
-    let next = AtomicUsize::new(0);
-    let all = Mutex::new(Vec::new());
-    let work = |number: usize| -> Result<()> {
+    let begin = |number: usize| {
         let host = Host::new(setting, &format!("machine-{number}"))?;
+        Ok((host, number))
+    };
+    let work = |(host, number): &(Host, usize), index: usize| {
         let victim = Victim {
             setting,
             life,
-            host: &host,
-            number,
+            host,
+            number: *number,
             ends,
         };
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(point) = points.get(index) else {
-                return Ok(());
-            };
-            let ended = one(&victim, *point, index);
-            tell(&ended);
-            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(ended);
-        }
+        let ended = points.get(index).map(|point| one(&victim, *point, index));
+        ended.iter().for_each(tell);
+        ended.into_iter().collect()
     };
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| -> Result<()> {
-        let work = &work;
-        let handles: Vec<_> = (0..workers)
-            .map(|number| scope.spawn(move || work(number)))
-            .collect();
-        for handle in handles {
-            handle.join().map_err(|_| anyhow!("a worker panicked"))??;
-        }
-        Ok(())
-    })?;
-    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+    share_out(points.len(), one_a_processor(), &begin, &work)
 }
 
 /// A panic is red.
 fn one(victim: &Victim, point: Point, index: usize) -> Ended {
     let checks = index.is_multiple_of(CHECKED);
-    let suffered = catch_unwind(AssertUnwindSafe(|| victim.suffer(point, checks)));
-    let suffered = suffered.unwrap_or_else(|_| Err(anyhow!("panicked")));
+    let suffered = caught(|| victim.suffer(point, checks));
     Ended {
         point,
         ended: suffered.map_err(|error| format!("{error:#}")),

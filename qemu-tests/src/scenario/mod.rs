@@ -11,6 +11,6 @@ mod said;
 pub use arm::{Armed, arm, arm_and_then, arm_copy_of};
 pub use context::Context;
 pub use migrate::{cut_at_step, migrate};
-pub use prove::{Proof, prove};
+pub use prove::{Proof, prove, told};
 pub use rollback::{prove_rolled_back, request_rollback};
 pub use said::part;

@@ -91,11 +91,16 @@ pub fn prove(context: &Context, name: &str, disk: &Disk, armed: &Armed) -> Resul
     })
 }
 
-/// The probe's line of JSON, which must be clean.
-pub(super) fn verdict(said: &str) -> Result<Verdict> {
+/// The probe's line of JSON.
+pub fn told(said: &str) -> Result<Verdict> {
     let line = said.lines().find(|line| line.starts_with('{'));
     let line = line.with_context(|| format!("the probe said: {said}"))?;
-    let verdict: Verdict = serde_json::from_str(line)?;
+    Ok(serde_json::from_str(line)?)
+}
+
+/// The same, which must be clean.
+pub(super) fn verdict(said: &str) -> Result<Verdict> {
+    let verdict = told(said)?;
     let shown: Vec<_> = verdict
         .sections
         .iter()

@@ -1,10 +1,8 @@
 //! The points, shared out among as many machines as there are processors.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::chance::Chance;
 use super::host::{Host, Setting};
@@ -13,6 +11,7 @@ use super::life::{Life, Phase, finalized};
 use super::point::Point;
 use super::recorder::Recorder;
 use super::tape::Tape;
+use crate::workers::{caught, one_a_processor, share_out};
 
 /// The file system's own check runs at one point in so many.
 pub const CHECKED: usize = 4;
@@ -53,34 +52,17 @@ pub struct Ended {
 impl Sweep<'_> {
     /// Does all the work, and tells how each point ended as it ends.
     pub fn run(&self, jobs: &[Job], tell: &(dyn Fn(&Ended) + Sync)) -> Result<Vec<Ended>> {
-        let next = AtomicUsize::new(0);
-        let all = Mutex::new(Vec::new());
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let work = |number: usize| -> Result<()> {
+        let begin = |number: usize| {
             let host = Host::new(self.setting, &format!("machine-{number}"))?;
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(job) = jobs.get(index) else {
-                    return Ok(());
-                };
-                let ended = self.job(*job, &host, index, number);
-                ended.iter().for_each(tell);
-                all.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .extend(ended);
-            }
+            Ok((host, number))
         };
-        std::thread::scope(|scope| -> Result<()> {
-            let work = &work;
-            let handles: Vec<_> = (0..workers)
-                .map(|number| scope.spawn(move || work(number)))
-                .collect();
-            for handle in handles {
-                handle.join().map_err(|_| anyhow!("a worker panicked"))??;
-            }
-            Ok(())
-        })?;
-        Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let work = |(host, number): &(Host, usize), index: usize| {
+            let job = jobs.get(index).copied();
+            let ended = job.map_or(Vec::new(), |job| self.job(job, host, index, *number));
+            ended.iter().for_each(tell);
+            ended
+        };
+        share_out(jobs.len(), one_a_processor(), &begin, &work)
     }
 
     fn job(&self, job: Job, host: &Host, index: usize, number: usize) -> Vec<Ended> {
@@ -99,8 +81,7 @@ impl Sweep<'_> {
 
     /// A panic is red.
     fn ended(&self, point: Point, work: impl FnOnce() -> Result<bool>) -> Ended {
-        let done = catch_unwind(AssertUnwindSafe(work));
-        let done = done.unwrap_or_else(|_| Err(anyhow!("panicked")));
+        let done = caught(work);
         Ended {
             point,
             mended: *done.as_ref().unwrap_or(&false),

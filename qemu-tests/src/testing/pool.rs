@@ -1,13 +1,11 @@
 //! A few workers for many named pieces of work.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::Tally;
+use crate::workers::{caught, share_out};
 
 /// One named piece of work.
 pub(super) struct Job<'a> {
@@ -19,28 +17,23 @@ pub(super) struct Job<'a> {
 
 /// Runs all jobs, `workers` at a time, and prints a line for each as it ends. A panic is red.
 pub(super) fn run(jobs: &[Job], workers: usize) -> Tally {
-    let next = AtomicUsize::new(0);
-    let tally = Mutex::new(Tally::default());
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let good = report(job);
-                    tally
-                        .lock()
-                        .unwrap_or_else(|broken| broken.into_inner())
-                        .add(Tally::from(good));
-                }
-            });
+    let work = |_: &usize, index: usize| jobs.get(index).map(report).into_iter().collect();
+    let mut tally = Tally::default();
+    match share_out(jobs.len(), workers, &Ok, &work) {
+        Ok(ended) => ended
+            .into_iter()
+            .for_each(|good| tally.add(Tally::from(good))),
+        Err(error) => {
+            println!("FAIL machine: {error:#}");
+            tally.failed += 1;
         }
-    });
-    tally.into_inner().unwrap_or_default()
+    }
+    tally
 }
 
 fn report(job: &Job) -> bool {
     let start = Instant::now();
-    let ended = catch_unwind(AssertUnwindSafe(|| (job.work)()));
-    let ended = ended.unwrap_or_else(|_| Err(anyhow!("panicked")));
+    let ended = caught(|| (job.work)());
     let seconds = start.elapsed().as_secs_f64();
     match &ended {
         Ok(()) => println!("ok   machine {} ({seconds:.1} s)", job.name),
@@ -52,6 +45,7 @@ fn report(job: &Job) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::anyhow;
 
     #[test]
     fn errors_and_panics_are_counted() {

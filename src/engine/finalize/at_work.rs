@@ -208,19 +208,9 @@ impl<'a> Look<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::system;
     use super::*;
     use std::fs;
-
-    fn system(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
-        let folder = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        let root = Root::open(folder.path()).unwrap();
-        (folder, root)
-    }
 
     #[test]
     fn mounts_of_every_namespace_are_seen_once() {

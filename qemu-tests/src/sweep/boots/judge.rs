@@ -11,7 +11,7 @@ use crate::image::{self, AttachedDisk};
 use crate::machine::{Disk, End, TaskRun};
 use crate::proof::Verdict;
 use crate::run::{run, tool};
-use crate::scenario::{Context, part};
+use crate::scenario::{Context, part, told};
 use crate::task::{REBOOTING, Task};
 
 /// A machine whose arming was cut off is armed again; one whose arming was not migrates.
@@ -107,7 +107,7 @@ pub(super) fn judge(
 
 /// Only what arming itself writes may differ.
 fn cut_while_arming(task: &TaskRun) -> Result<()> {
-    only_armed_or_disarmed(&verdict(&part(task, "cut")?)?)
+    only_armed_or_disarmed(&told(&part(task, "cut")?)?)
 }
 
 fn only_armed_or_disarmed(verdict: &Verdict) -> Result<()> {
@@ -142,7 +142,7 @@ fn at_rest(chapter: Chapter, task: &TaskRun) -> Result<String> {
     ensure!(failed.is_empty(), "failed units: {failed}");
     for (name, wanted) in [("new", root == "/@"), ("old", chapter != Chapter::Finalize)] {
         if wanted {
-            let verdict = verdict(&part(task, name)?)?;
+            let verdict = told(&part(task, name)?)?;
             match chapter {
                 // It makes the images ordinary.
                 Chapter::Finalize => only_armed_or_disarmed(&verdict)?,
@@ -151,12 +151,6 @@ fn at_rest(chapter: Chapter, task: &TaskRun) -> Result<String> {
         }
     }
     Ok(format!("{stage} on {root}"))
-}
-
-fn verdict(said: &str) -> Result<Verdict> {
-    let line = said.lines().find(|line| line.starts_with('{'));
-    let line = line.with_context(|| format!("the probe said: {said}"))?;
-    Ok(serde_json::from_str(line)?)
 }
 
 fn check(disk: &Path) -> Result<()> {

@@ -8,14 +8,12 @@ mod judge;
 mod life;
 mod point;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, ensure};
 
 use crate::scenario::Context;
+use crate::workers::{caught, share_out};
 use crate::workspace::Workspace;
 pub use life::Chapter;
 use life::Life;
@@ -47,47 +45,26 @@ pub fn run(workspace: &Workspace, selection: &Selection) -> Result<()> {
         start.elapsed().as_secs_f64()
     );
     let points = point::chosen(&life, selection);
-    let ended = boot_all(&context, &life, &points, selection.seed)?;
+    let boot = |worker: &usize, index: usize| {
+        let point = points.get(index).copied().into_iter();
+        let booted = point.map(|point| {
+            (
+                point,
+                boot_one(&context, &life, point, selection.seed, *worker),
+            )
+        });
+        booted.collect()
+    };
+    let ended = share_out(points.len(), WORKERS, &Ok, &boot)?;
     print_table(&life, &ended, start.elapsed().as_secs());
     let red = ended.iter().filter(|(_, good)| !good).count();
     ensure!(red == 0, "{red} points failed");
     Ok(())
 }
 
-fn boot_all(
-    context: &Context,
-    life: &Life,
-    points: &[Point],
-    seed: u64,
-) -> Result<Vec<(Point, bool)>> {
-    let next = AtomicUsize::new(0);
-    let all = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for worker in 0..WORKERS {
-            let (next, all) = (&next, &all);
-            scope.spawn(move || {
-                while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let good = boot_one(context, life, *point, seed, worker);
-                    if let Ok(mut all) = all.lock() {
-                        all.push((*point, good));
-                    }
-                }
-            });
-        }
-    });
-    let ended = all.into_inner().unwrap_or_default();
-    if ended.len() != points.len() {
-        bail!("{} of {} points ended", ended.len(), points.len());
-    }
-    Ok(ended)
-}
-
 fn boot_one(context: &Context, life: &Life, point: Point, seed: u64, worker: usize) -> bool {
     let start = Instant::now();
-    let judged = catch_unwind(AssertUnwindSafe(|| {
-        judge::judge(context, life, point, seed, worker)
-    }));
-    let judged = judged.unwrap_or_else(|_| Err(anyhow!("panicked")));
+    let judged = caught(|| judge::judge(context, life, point, seed, worker));
     let seconds = start.elapsed().as_secs_f64();
     match &judged {
         Ok(rests) => println!("ok   {point}: {rests} ({seconds:.0} s)"),
