@@ -53,6 +53,10 @@ pub const FINALIZE_POINTS: &[&str] = &[
 /// Reached only by a boot whose work broke off, by the process that notes that.
 pub const NOTING: &str = "noting";
 
+/// Where a boot is about to write the record that another root follows from: a cut at
+/// `before-commit` is the same, a disk that hangs is not.
+pub const DECIDING: &str = "deciding";
+
 /// Marks a fault point; does nothing in the shipped binary.
 #[cfg(not(feature = "fault"))]
 #[inline(always)]
@@ -66,7 +70,9 @@ pub fn reached(name: &'static str) {
     static PASSAGES: AtomicUsize = AtomicUsize::new(0);
 
     debug_assert!(
-        POINTS.contains(&name) || FINALIZE_POINTS.contains(&name) || name == NOTING,
+        POINTS.contains(&name)
+            || FINALIZE_POINTS.contains(&name)
+            || [NOTING, DECIDING].contains(&name),
         "{name} is not in fault::POINTS"
     );
     let wanted = std::env::var("ROOTSHIFT_FAULT").unwrap_or_default();

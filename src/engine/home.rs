@@ -8,6 +8,7 @@ use super::{Error, State};
 use crate::checks::MountedFilesystem;
 use crate::documents::plan::{HOME, JOURNAL, PLAN, PlannedPhase, STAGING, digest, tag};
 use crate::documents::{self, Plan, json};
+use crate::fault;
 use crate::journal::{Journal, Record};
 use crate::report::progress::{Progress, Sink};
 use crate::report::signs::{Sign, give};
@@ -185,6 +186,10 @@ impl Migration {
         let shown = json::text(&record).unwrap_or_default();
         log::debug!("journal: {}", String::from_utf8_lossy(&shown));
         let place = place_after(&record);
+        if self.naming.is_some() && decides(&record) {
+            give(Sign::Undecided);
+            fault::reached(fault::DECIDING);
+        }
         self.journal.append(record)?;
         let records = self.journal.entries().iter().map(|entry| &entry.record);
         if let Some(state) = State::after(records) {
@@ -224,6 +229,11 @@ impl Migration {
         }
         self.record(refused)
     }
+}
+
+/// Whether another system is root from this record on.
+fn decides(record: &Record) -> bool {
+    matches!(record, Record::Committed | Record::RollbackBegun { .. })
 }
 
 /// Where the work is when this record is durable, for who watches over it.

@@ -14,7 +14,7 @@ use crate::engine::boot::{BrokenOff, Next};
 use crate::report::signs::{self, Sign};
 use crate::sys::supervise::{self, End, Heard, Worker};
 use crate::sys::watchdog::Watchdogs;
-use crate::sys::{Root, clock, power};
+use crate::sys::{self, Root, clock, power};
 
 /// Work that is over by then needs no watchdog petted, in milliseconds.
 const LONG: u64 = 1_000;
@@ -27,6 +27,7 @@ pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
         watchdogs: None,
         before: None,
         root: None,
+        undecided: false,
         place: None,
     };
     let (first, second) = deadlines(&options.deadlines);
@@ -42,16 +43,22 @@ pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
         watchdogs.pet_all(); // the boot after this has their full time
     }
     if ended == Ok(RESTART) {
-        restart(options);
+        restart(options, power::reboot);
+    } else if ended.is_err() && guard.undecided {
+        // The disk hung in the very record that another root follows from. Whether it is on the
+        // disk shows when it answers again; a power cut is what everything here is made for. A
+        // disk that hangs for good does so before this record in the next boot, which goes on.
+        log::error!("it is not known which system is root: the machine is restarted");
+        restart(options, power::reboot_at_once);
     }
     Ok(Exit::Success)
 }
 
-fn restart(options: &Boot) {
+fn restart(options: &Boot, reboot: fn() -> Result<(), sys::Error>) {
     if options.no_reboot {
         std::process::exit(RESTART);
     }
-    if let Err(error) = power::reboot() {
+    if let Err(error) = reboot() {
         log::error!("{error}; the boot goes on");
     }
 }
@@ -71,6 +78,8 @@ struct Guard<'a> {
     before: Option<String>,
     /// What it says of the root now.
     root: Option<String>,
+    /// Whether the worker was about to change which root the journal names.
+    undecided: bool,
     /// Where the worker was when it last said so.
     place: Option<String>,
 }
@@ -125,7 +134,11 @@ impl Guard<'_> {
         match sign {
             Sign::Alive => {}
             Sign::At(place) => self.place = Some(place.to_owned()),
-            Sign::Root(flags) => self.name_root(flags),
+            Sign::Undecided => self.undecided = true,
+            Sign::Root(flags) => {
+                self.undecided = false;
+                self.name_root(flags);
+            }
             Sign::Waiting(seconds) => return seconds,
         }
         0
@@ -166,7 +179,11 @@ impl Guard<'_> {
         let all = ["--worker", "--ended", how, "--uncounted"];
         let arguments = if counted { all.split_at(3).0 } else { &all };
         match Worker::start(arguments) {
-            Ok(worker) => _ = self.see_through(worker, seconds, false),
+            Ok(worker) => {
+                if self.see_through(worker, seconds, false).is_ok() {
+                    self.undecided = false;
+                }
+            }
             Err(error) => {
                 log::error!("{error}");
                 self.note_here(how, counted);
@@ -177,7 +194,9 @@ impl Guard<'_> {
     /// Where there can't be a second process: it is a few reads and one write.
     fn note_here(&mut self, reason: &str, counted: bool) {
         let broken_off = BrokenOff { reason, counted };
-        match decide(self.options, Some(broken_off)) {
+        let decided = decide(self.options, Some(broken_off));
+        self.undecided &= decided.is_err();
+        match decided {
             Ok(Next::RootFlags(flags)) => self.name_root(&flags),
             Ok(_) => {}
             Err(error) => log::error!("{error}"),

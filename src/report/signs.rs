@@ -15,6 +15,9 @@ pub enum Sign<'a> {
     At(&'a str),
     /// It waits for a person, for at most so many seconds.
     Waiting(u64),
+    /// It writes the record that another root follows from: until the next sign of a root nobody
+    /// knows which one the journal names.
+    Undecided,
     /// Mount options of the root that the journal names now.
     Root(&'a str),
 }
@@ -34,6 +37,7 @@ pub fn give(sign: Sign) {
 fn line(sign: Sign) -> String {
     let (word, rest) = match sign {
         Sign::Alive => ("alive", ""),
+        Sign::Undecided => ("undecided", ""),
         Sign::At(place) => ("at", place),
         Sign::Root(flags) => ("root", flags),
         Sign::Waiting(seconds) => return format!("waiting {seconds}\n"),
@@ -49,6 +53,7 @@ pub fn read(line: &str) -> Sign<'_> {
         Some(("at", place)) => Sign::At(place),
         Some(("root", flags)) => Sign::Root(flags),
         Some(("waiting", seconds)) => seconds.parse().map_or(Sign::Alive, Sign::Waiting),
+        None if line == "undecided" => Sign::Undecided,
         _ => Sign::Alive,
     }
 }
@@ -63,11 +68,12 @@ mod tests {
             Sign::Alive,
             Sign::At("in step snapshots/make @"),
             Sign::Waiting(30),
+            Sign::Undecided,
             Sign::Root("subvol=@,compress=zstd:1"),
         ] {
             let line = line(sign);
             assert!(line.ends_with('\n'), "{line}");
-            assert_eq!(read(line.trim_end_matches('\n')), sign);
+            assert_eq!(read(line.trim_end()), sign);
         }
     }
 

@@ -9,6 +9,13 @@ use super::{Error, Result};
 /// Returns only when the kernel refuses.
 pub fn reboot() -> Result<()> {
     rustix::fs::sync();
+    reboot_at_once()
+}
+
+/// Restarts the machine and writes nothing out: a power cut, for where a disk does not answer.
+///
+/// Returns only when the kernel refuses.
+pub fn reboot_at_once() -> Result<()> {
     match nix::sys::reboot::reboot(RebootMode::RB_AUTOBOOT) {
         Ok(never) => match never {},
         Err(cause) => Err(Error::process("restart the machine", cause)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::Selection;
-use super::scene::{PHASES, begin, count, disk};
+use super::scene::{PHASES, begin, count, disk, is_boot};
 use super::store::{Counts, Faulty, Switch};
 use super::trouble::{Fault, Full, Kind, Point, Trouble};
 use crate::sweep::Phase;
@@ -17,6 +17,8 @@ use crate::sweep::shown::Shown;
 /// Room that is left on a full disk: blocks, or a few files' metadata each.
 const DATA_LEFT: [usize; 3] = [0, 1, 4];
 const METADATA_LEFT: [usize; 2] = [0, 4];
+/// The disk hangs at one flush in so many: a point takes 15 seconds.
+const HANGS: usize = 8;
 
 /// The points of a selection, in the order of a life.
 pub(super) fn chosen(
@@ -72,7 +74,11 @@ fn of_device(phase: Phase, counts: Counts) -> Vec<Vec<Point>> {
             phase,
             trouble: Trouble::Device(Fault { kind, at }),
         };
-        (1..=counts.of(kind)).map(point).collect()
+        match kind {
+            Kind::Hang if !is_boot(phase) => Vec::new(),
+            Kind::Hang => (1..=counts.of(kind)).step_by(HANGS).map(point).collect(),
+            _ => (1..=counts.of(kind)).map(point).collect(),
+        }
     };
     Kind::ALL.iter().map(of).collect()
 }

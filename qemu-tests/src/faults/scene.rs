@@ -55,12 +55,12 @@ pub fn begin(host: &Host, phase: Phase, disk: &Disk) -> Result<()> {
 ///
 /// # Errors
 /// What a command of the running system says. A pass through the initramfs never fails.
-pub fn act(phase: Phase, host: &Host, origin: &Origin) -> Result<bool> {
+pub fn act(phase: Phase, host: &Host, origin: &Origin, deadlines: Option<&str>) -> Result<bool> {
     match phase {
         Phase::Arm => arm(host, origin).map(|()| false),
         Phase::Validate => host.record(vec![validated()]).map(|()| false),
         Phase::Finalize => finalized(host).map(|()| false),
-        _ => host.boot_once(&origin.plans),
+        _ => host.boot_within(&origin.plans, deadlines),
     }
 }
 
@@ -79,7 +79,7 @@ fn arm(host: &Host, origin: &Origin) -> Result<()> {
 /// How many operations of a device a phase takes when nothing goes wrong.
 pub fn count(life: &Life, phase: Phase, shown: &Shown<Faulty>, switch: &Switch) -> Result<Counts> {
     switch.arm(None);
-    act(phase, &shown.host, life.origin(phase))
+    act(phase, &shown.host, life.origin(phase), None)
         .with_context(|| format!("{phase} without a fault"))?;
     Ok(switch.counts())
 }

@@ -1,6 +1,6 @@
 //! A disk that fails on purpose: one operation, all from one on, or all of it at once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::trouble::{Fault, Kind};
 use crate::sweep::disk::Disk;
@@ -39,7 +39,7 @@ impl Counts {
         match kind {
             Kind::Read | Kind::Reads => self.reads,
             Kind::Write | Kind::Writes => self.writes,
-            Kind::Flush | Kind::Flushes => self.flushes,
+            Kind::Flush | Kind::Flushes | Kind::Hang => self.flushes,
             Kind::Gone => self.reads + self.writes + self.flushes,
         }
     }
@@ -53,9 +53,17 @@ struct State {
 }
 
 impl State {
+    /// Whether there is no answer now.
+    fn hangs(&self) -> bool {
+        let is_past = |fault: Fault| self.counts.of(Kind::Hang) >= fault.at;
+        self.fault
+            .is_some_and(|fault| fault.kind == Kind::Hang && is_past(fault))
+    }
+
     fn ask(&mut self, operation: Operation) -> Answer<()> {
         self.counts.add(operation);
-        let fails = self.fault.is_some_and(|fault| {
+        let fault = self.fault.filter(|fault| fault.kind != Kind::Hang);
+        let fails = fault.is_some_and(|fault| {
             let number = self.counts.of(fault.kind);
             fault.kind.is_about(operation)
                 && (number == fault.at || (fault.kind.lasts() && number > fault.at))
@@ -70,11 +78,31 @@ impl State {
 
 /// Counts the operations and lets one of them fail, from outside of the thread that serves them.
 #[derive(Debug, Clone, Default)]
-pub struct Switch(Arc<Mutex<State>>);
+pub struct Switch(Arc<(Mutex<State>, Condvar)>);
 
 impl Switch {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let (state, _) = &*self.0;
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers, or fails, or waits for [`Switch::release`].
+    fn ask(&self, operation: Operation) -> Answer<()> {
+        let mut state = self.state();
+        let answer = state.ask(operation);
+        while state.hangs() {
+            state.was_hit = true;
+            let (_, released) = &*self.0;
+            state = released.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        answer
+    }
+
+    /// From here on everything is answered again.
+    pub fn release(&self) {
+        let (_, released) = &*self.0;
+        self.state().fault = None;
+        released.notify_all();
     }
 
     /// Counts from here on, with this fault ahead.
@@ -111,18 +139,18 @@ impl Store for Faulty {
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Answer<Vec<u8>> {
-        self.switch.state().ask(Operation::Read)?;
+        self.switch.ask(Operation::Read)?;
         Ok(self.disk.read(offset, length))
     }
 
     fn write(&mut self, offset: u64, data: &[u8]) -> Answer<()> {
-        self.switch.state().ask(Operation::Write)?;
+        self.switch.ask(Operation::Write)?;
         self.disk.write(offset, data);
         Ok(())
     }
 
     fn flush(&mut self) -> Answer<()> {
-        self.switch.state().ask(Operation::Flush)
+        self.switch.ask(Operation::Flush)
     }
 }
 
@@ -157,6 +185,25 @@ mod tests {
         assert_eq!(failing(Kind::Flushes, 2), [NO, NO, NO, NO, NO, YES]);
         assert_eq!(failing(Kind::Gone, 3), [NO, NO, YES, YES, YES, YES]);
         assert_eq!(failing(Kind::Flush, 3), [NO; 6]);
+    }
+
+    #[test]
+    fn a_disk_that_hangs_goes_on_when_it_is_released() {
+        let switch = Switch::default();
+        let mut store = Faulty {
+            disk: Disk::empty(4096),
+            switch: switch.clone(),
+        };
+        let (kind, at) = (Kind::Hang, 1);
+        switch.arm(Some(Fault { kind, at }));
+        assert!(store.write(0, &[1]).is_ok() && !switch.was_hit());
+        let hanging = std::thread::spawn(move || store.flush());
+        while !switch.was_hit() {
+            assert!(!hanging.is_finished(), "it did not hang");
+            std::thread::yield_now();
+        }
+        switch.release();
+        assert!(hanging.join().unwrap().is_ok());
     }
 
     #[test]

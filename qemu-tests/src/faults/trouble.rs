@@ -25,11 +25,13 @@ pub enum Kind {
     Flushes,
     /// Everything from one operation on: the cable was pulled.
     Gone,
+    /// Nothing fails, but from one flush on nothing is answered until the boot has gone on.
+    Hang,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Read,
         Self::Reads,
         Self::Write,
@@ -37,6 +39,7 @@ impl Kind {
         Self::Flush,
         Self::Flushes,
         Self::Gone,
+        Self::Hang,
     ];
 
     /// As in the names of points.
@@ -49,6 +52,7 @@ impl Kind {
             Self::Flush => "flush",
             Self::Flushes => "flushes",
             Self::Gone => "gone",
+            Self::Hang => "hang",
         }
     }
 
@@ -56,7 +60,7 @@ impl Kind {
     pub fn lasts(self) -> bool {
         matches!(
             self,
-            Self::Reads | Self::Writes | Self::Flushes | Self::Gone
+            Self::Reads | Self::Writes | Self::Flushes | Self::Gone | Self::Hang
         )
     }
 
@@ -66,7 +70,7 @@ impl Kind {
             Self::Read | Self::Reads => operation == Operation::Read,
             Self::Write | Self::Writes => operation == Operation::Write,
             Self::Flush | Self::Flushes => operation == Operation::Flush,
-            Self::Gone => true,
+            Self::Gone | Self::Hang => true,
         }
     }
 }

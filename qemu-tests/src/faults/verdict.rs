@@ -11,7 +11,7 @@ use rootshift::sys::{Root, mount};
 use super::full;
 use super::scene::{act, begin, disk, is_boot};
 use super::store::{Faulty, Switch};
-use super::trouble::{Fault, Full, Point, Trouble};
+use super::trouble::{Fault, Full, Kind, Point, Trouble};
 use crate::sweep::Phase;
 use crate::sweep::disk::Disk;
 use crate::sweep::host::{Host, Setting, System};
@@ -21,6 +21,8 @@ use crate::sweep::shown::Shown;
 
 /// A pass through the initramfs with a fault may take so long.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Seconds without a sign of life until a worker is ended, and for the second one in all.
+const DEADLINES: &str = "2,1";
 
 /// How a point ended that is not red.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,17 +100,24 @@ impl Victim<'_> {
         };
         let shown = Shown::start(self.setting, &format!("faulty-{}", self.number), store)?;
         switch.arm(Some(fault));
-        let booted = self.boot(point, &shown.host);
+        let booted = match fault.kind {
+            Kind::Hang => self.boot_hanging(point, &shown.host, &switch),
+            _ => self.boot(point, &shown.host),
+        };
         let was_hit = switch.was_hit();
         let seen = look(&shown.host);
         let disk = shown.finish()?.disk;
         let boot = booted?;
         let took = boot.took;
-        if let Some(seen) = seen.as_ref().filter(|_| was_hit && is_boot(point.phase)) {
+        let may_restart = fault.kind == Kind::Hang && boot.restarts;
+        let counts = was_hit && is_boot(point.phase) && !may_restart;
+        if let Some(seen) = seen.as_ref().filter(|_| counts) {
             named_right(&boot, grub, seen.state.as_ref())?;
         }
         let came_through = !was_hit || self.came_through(point, &disk)?;
-        if !came_through && is_boot(point.phase) && seen.is_some_and(|seen| seen.writable) {
+        // What a disk that hangs did not take is in the log of that boot, in /run.
+        let writable = seen.is_some_and(|seen| seen.writable) && fault.kind != Kind::Hang;
+        if !came_through && is_boot(point.phase) && writable {
             self.has_a_reason(&boot.said)?;
         }
         if was_hit {
@@ -164,23 +173,22 @@ impl Victim<'_> {
 
     fn boot(&self, point: Point, host: &Host) -> Result<Boot> {
         let begun = Instant::now();
-        let acted = act(point.phase, host, self.life.origin(point.phase));
+        let acted = act(point.phase, host, self.life.origin(point.phase), None);
         let took = begun.elapsed();
         let left = mount::unmount(&host.mount_point("boot")?).is_ok();
-        ensure!(took < LIMIT, "it took {:.0} s", took.as_secs_f64());
         ensure!(!left, "the top level was left mounted");
-        let restarts = match acted {
-            Err(error) if is_boot(point.phase) => return Err(error),
-            // A command of the running system says why, and ends.
-            acted => acted.unwrap_or(false),
-        };
-        let told = host.told()?;
-        Ok(Boot {
-            told,
-            restarts,
-            took,
-            said: host.said(),
-        })
+        booted(point, host, acted, took)
+    }
+
+    /// The disk answers again when the boot has gone on; what it held up ends then.
+    fn boot_hanging(&self, point: Point, host: &Host, switch: &Switch) -> Result<Boot> {
+        let begun = Instant::now();
+        let origin = self.life.origin(point.phase);
+        let acted = act(point.phase, host, origin, Some(DEADLINES));
+        let took = begun.elapsed();
+        switch.release();
+        host.settle()?;
+        booted(point, host, acted, took)
     }
 
     /// Whether the phase ended as it does without a fault. Puts the disk into the sound machine.
@@ -226,6 +234,22 @@ impl Victim<'_> {
             may_be_given_up: true,
         }
     }
+}
+
+/// What came of a pass through the initramfs, or of a command of the running system.
+fn booted(point: Point, host: &Host, acted: Result<bool>, took: Duration) -> Result<Boot> {
+    ensure!(took < LIMIT, "it took {:.0} s", took.as_secs_f64());
+    let restarts = match acted {
+        Err(error) if is_boot(point.phase) => return Err(error),
+        // A command of the running system says why, and ends.
+        acted => acted.unwrap_or(false),
+    };
+    Ok(Boot {
+        told: host.told()?,
+        restarts,
+        took,
+        said: host.said(),
+    })
 }
 
 /// The initramfs has to mount the root that the journal names, as the kernel would read it now.

@@ -53,6 +53,7 @@ impl Machine {
             command.args(["-netdev", "user,id=network,restrict=on"]);
             command.args(["-device", "virtio-net-pci,netdev=network,romfile="]);
         }
+        command.args(&self.options);
         if let Some(direct) = &self.direct {
             command
                 .arg("-kernel")
@@ -81,15 +82,22 @@ impl Machine {
         let image = format!("driver={format},node-name=image,{unsafe_cache},file=file");
         command.args(["-blockdev", &file, "-blockdev", &image]);
         let mut top = "image";
+        if let Some(fault) = &self.disk_fault {
+            let node = format!("driver=blkdebug,node-name=fault,image={top},{fault}");
+            command.args(["-blockdev", &node]);
+            top = "fault";
+        }
         if let Some(log) = &self.write_log {
             fs::write(log, "").with_context(|| format!("write {}", log.display()))?;
             let file = format!(
                 "driver=file,node-name=logfile,{unsafe_cache},filename={}",
                 log.display()
             );
-            let log = "driver=blklogwrites,node-name=log,file=image,log=logfile,\
-                       log-sector-size=512,log-super-update-interval=1";
-            command.args(["-blockdev", &file, "-blockdev", log]);
+            let log = format!(
+                "driver=blklogwrites,node-name=log,file={top},log=logfile,\
+                 log-sector-size=512,log-super-update-interval=1"
+            );
+            command.args(["-blockdev", &file, "-blockdev", &log]);
             top = "log";
         }
         // A discarded block may read as anything; the guest is told that there is no discard.

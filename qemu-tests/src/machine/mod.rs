@@ -70,6 +70,10 @@ pub struct Machine {
     pub processors: u32,
     /// Whether it has a network interface, on a network of QEMU's own that leads nowhere.
     pub network: bool,
+    /// What else it has or lacks: options of QEMU.
+    pub options: Vec<String>,
+    /// How its disk fails: options of the block driver blkdebug (QEMU's docs/devel/blkdebug).
+    pub disk_fault: Option<String>,
     /// Record every write and flush here (made anew).
     pub write_log: Option<PathBuf>,
     /// Start this kernel instead of what the disk's boot loader chooses.
@@ -95,6 +99,8 @@ impl Machine {
             memory: 1024,
             processors: 2,
             network: false,
+            options: Vec::new(),
+            disk_fault: None,
             write_log: None,
             direct: None,
             reboots: false,

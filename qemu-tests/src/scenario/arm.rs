@@ -17,6 +17,8 @@ echo "@@ layout"
 findmnt --noheadings --list --types btrfs --output TARGET,FSROOT
 echo "@@ install"
 dpkg --install ./*.deb
+echo "@@ before"
+DO_BEFORE
 echo "@@ check"
 rootshift check
 echo "@@ plan"
@@ -24,12 +26,35 @@ rootshift plan
 echo "@@ plan.json"
 rootshift plan --json
 echo "@@ arm"
-rootshift arm --yes
+DO_ARM
+echo "@@ then"
+DO_THEN
 echo "@@ record"
 ./guest-probe record /dev/disk/by-id/virtio-notes
 echo "@@ end"
 exit 100
 "#;
+
+/// What else is done in the guest that arms itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes<'a> {
+    /// A script after the installation.
+    pub before: &'a str,
+    /// The command that arms.
+    pub arm: &'a str,
+    /// A script before the reboot.
+    pub then: &'a str,
+}
+
+impl Default for Wishes<'_> {
+    fn default() -> Self {
+        Self {
+            before: "",
+            arm: "rootshift arm --yes",
+            then: "",
+        }
+    }
+}
 
 /// An armed machine, switched off.
 #[derive(Debug, Clone)]
@@ -86,12 +111,15 @@ pub fn arm(context: &Context, name: &str) -> Result<Armed> {
 
 /// The same with another image than the context's.
 pub fn arm_copy_of(context: &Context, image: &Path, name: &str) -> Result<Armed> {
-    arm_and_then(context, image, name, "")
+    arm_as_wished(context, image, name, Wishes::default())
 }
 
-/// The same, and then this script, before the reboot.
-pub fn arm_and_then(context: &Context, image: &Path, name: &str, then: &str) -> Result<Armed> {
-    let script = SCRIPT.replace("@@ record", &format!("@@ then\"\n{then}\necho \"@@ record"));
+/// The same with more work in the guest.
+pub fn arm_as_wished(context: &Context, image: &Path, name: &str, wishes: Wishes) -> Result<Armed> {
+    let script = SCRIPT
+        .replace("DO_BEFORE", wishes.before)
+        .replace("DO_ARM", wishes.arm)
+        .replace("DO_THEN", wishes.then);
     let disk = context.place(name, "disk.raw")?;
     let notes = context.place(name, "notes.raw")?;
     image::copy(image, &disk)?;

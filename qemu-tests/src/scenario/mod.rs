@@ -8,7 +8,7 @@ mod prove;
 mod rollback;
 mod said;
 
-pub use arm::{Armed, arm, arm_and_then, arm_copy_of};
+pub use arm::{Armed, Wishes, arm, arm_as_wished, arm_copy_of};
 pub use context::Context;
 pub use migrate::{cut_at_step, migrate};
 pub use prove::{Proof, prove, told};

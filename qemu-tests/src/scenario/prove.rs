@@ -50,11 +50,11 @@ pub struct Proof {
 
 /// Boots the disk and holds what the guest says against what must be. An error is a red.
 pub fn prove(context: &Context, name: &str, disk: &Disk, armed: &Armed) -> Result<Proof> {
-    let script = SCRIPT.replace("VALIDATE_UNIT", VALIDATE_UNIT);
     let mut machine = context.machine(name, disk);
     // One guest a core: two processors each on two cores wait for each other.
     machine.processors = 1;
     machine.notes = Some(armed.copy_notes(context, name)?);
+    let script = SCRIPT.replace("VALIDATE_UNIT", VALIDATE_UNIT);
     let outcome = context.run(machine, &Task::new(script).file(&context.probe))?;
     outcome.expect(&End::PoweredOff)?;
     let said = outcome.task(0)?.clone();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rootshift::engine::State;
@@ -17,6 +18,8 @@ use crate::run::{output, run, tail, tool};
 
 /// Exit status of `boot --no-reboot` where a machine would restart.
 const WOULD_REBOOT: i32 = 10;
+/// A program that was killed ends when the disk has answered it.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Boots until a machine has to be at rest.
 const BOOTS: usize = 5;
 /// Seconds; a boot takes a fraction of one.
@@ -108,6 +111,20 @@ impl Host {
         &self.folder
     }
 
+    /// Waits until no program has to do with its disk any more, and unmounts what they left.
+    pub fn settle(&self) -> Result<()> {
+        let begun = Instant::now();
+        let at = self.mount_point("boot")?;
+        while has_program(&self.device)? || is_mounted(&at)? {
+            ensure!(begun.elapsed() < PATIENCE, "a program does not end");
+            std::thread::sleep(Duration::from_millis(10));
+            if !has_program(&self.device)? {
+                _ = mount::unmount(&at); // busy, as long as the program is ending
+            }
+        }
+        Ok(())
+    }
+
     /// Runs `work` with the top level mounted; a log left by a cut is replayed.
     pub fn mounted<T>(&self, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
         let at = self.mount_point("top")?;
@@ -169,6 +186,11 @@ impl Host {
     /// One pass through the initramfs, with the plans of this folder in its image. Whether the
     /// machine would restart.
     pub fn boot_once(&self, plans: &Path) -> Result<bool> {
+        self.boot_within(plans, None)
+    }
+
+    /// The same with other deadlines than the usual ones.
+    pub fn boot_within(&self, plans: &Path, deadlines: Option<&str>) -> Result<bool> {
         let param_conf = self.folder.join("param.conf");
         _ = fs::remove_file(&param_conf);
         let said = fs::File::create(self.folder.join("said"))?;
@@ -183,6 +205,7 @@ impl Host {
             .arg("--mount-at")
             .arg(self.folder.join("boot"))
             .args(["--console", "/nonexistent"])
+            .args(deadlines.iter().flat_map(|given| ["--deadlines", given]))
             .env("ROOTFLAGS", "")
             .stdout(Stdio::null())
             .stderr(said)
@@ -267,4 +290,25 @@ pub fn folder_in_memory() -> Result<PathBuf> {
     ensure!(!folder.exists(), "{} is there already", folder.display());
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     Ok(folder)
+}
+
+/// Whether a process has this word among its arguments.
+fn has_program(word: &str) -> Result<bool> {
+    for process in fs::read_dir("/proc")? {
+        // One that ended meanwhile has none any more.
+        let arguments = fs::read(process?.path().join("cmdline")).unwrap_or_default();
+        if arguments
+            .split(|byte| *byte == 0)
+            .any(|own| own == word.as_bytes())
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_mounted(at: &Path) -> Result<bool> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let is_at = |line: &str| line.split(' ').nth(4).map(Path::new) == Some(at);
+    Ok(mounts.lines().any(is_at))
 }

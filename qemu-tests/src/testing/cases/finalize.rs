@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::Bench;
 use crate::expectations::stage;
-use crate::machine::End;
+use crate::machine::{End, TaskRun};
 use crate::scenario::{migrate, part};
 use crate::task::{REBOOTING, Task};
 
@@ -17,6 +17,8 @@ exit 100
 const HAND_OVER: &str = r#"
 set -e
 systemctl is-active rootshift-finalize.timer && exit 1
+btrfs quota enable /
+btrfs quota rescan -w /
 rootshift finalize --yes --background
 systemctl is-active rootshift-finalize.timer
 for second in $(seq 300); do
@@ -39,6 +41,12 @@ mount -o subvolid=5 "$(findmnt --noheadings --output SOURCE --nofsroot /)" /mnt
 ls -A /mnt
 echo "@@ trash"
 ls -d /.rootshift-trash /home/.rootshift-trash /var/log/.rootshift-trash 2>/dev/null || true
+echo "@@ quotas"
+btrfs qgroup show / 2>/dev/null | grep --count '^0/' || true
+echo "@@ quota groups"
+btrfs subvolume list /mnt | awk '{ print "0/" $2 }' > /run/subvolumes
+btrfs qgroup show --raw / 2>/dev/null | awk '/^0\/[0-9]/ && $1 != "0/5" { print $1 }' |
+    grep --invert-match --line-regexp --fixed-strings --file /run/subvolumes || true
 echo "@@ images"
 for image in /boot/initrd.img-*; do lsinitramfs "$image" | grep rootshift; done
 echo "@@ update-grub"
@@ -51,15 +59,23 @@ echo "@@ end"
 
 /// Validated, finalized, booted once more: nothing of the old system is left, nor of the arming.
 pub(super) fn finalized(bench: &Bench) -> Result<()> {
-    finalized_by(bench, "test-finalize", FINALIZE)
+    finalized_by(bench, "test-finalize", FINALIZE)?;
+    Ok(())
 }
 
-/// The same by the systemd unit.
+/// The same by the systemd unit, with quotas on: Debian 12's kernel leaves the quota groups of
+/// deleted subvolumes behind.
 pub(super) fn in_the_background(bench: &Bench) -> Result<()> {
-    finalized_by(bench, "test-finalize-unit", HAND_OVER)
+    let said = finalized_by(bench, "test-finalize-unit", HAND_OVER)?;
+    let groups = part(&said, "quotas")?;
+    ensure!(
+        groups.parse().is_ok_and(|count: u32| count >= 4),
+        "quotas are not on: {groups}"
+    );
+    Ok(())
 }
 
-fn finalized_by(bench: &Bench, name: &str, task: &str) -> Result<()> {
+fn finalized_by(bench: &Bench, name: &str, task: &str) -> Result<TaskRun> {
     let context = &bench.context;
     let disk = bench.armed.fork(context, name)?;
     migrate(context, name, &disk, 1)?;
@@ -87,7 +103,7 @@ fn finalized_by(bench: &Bench, name: &str, task: &str) -> Result<()> {
         left == [".rootshift", "@", "@home", "@var_log", "boot"],
         "left over: {left:?}"
     );
-    for empty in ["trash", "failed"] {
+    for empty in ["trash", "quota groups", "failed"] {
         let found = part(said, empty)?;
         ensure!(found.is_empty(), "{empty}: {found}");
     }
@@ -96,5 +112,5 @@ fn finalized_by(bench: &Bench, name: &str, task: &str) -> Result<()> {
         images == "scripts/local-premount/rootshift",
         "the images hold: {images}"
     );
-    Ok(())
+    Ok(said.clone())
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::Bench;
 use crate::machine::{Disk, Outcome};
-use crate::scenario::{arm_and_then, migrate, part, prove};
+use crate::scenario::{Wishes, arm_as_wished, migrate, part, prove};
 
 /// Older than every kernel of the image: only who picks it gets it.
 const OTHER: &str = "5.0.0-1-other";
@@ -37,7 +37,11 @@ pub(super) fn updated_and_picked(bench: &Bench) -> Result<()> {
     let context = &bench.context;
     let install = INSTALL.replace("OTHER", OTHER);
     let name = "test-kernel-armed";
-    let armed = arm_and_then(context, &context.image, name, &install)?;
+    let wishes = Wishes {
+        then: &install,
+        ..Wishes::default()
+    };
+    let armed = arm_as_wished(context, &context.image, name, wishes)?;
     let kernel = part(armed.said()?, "kernel")?;
     ensure!(
         kernel.contains("rootshift: Renewed"),

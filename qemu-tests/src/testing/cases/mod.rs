@@ -4,6 +4,7 @@
 
 mod faults;
 mod finalize;
+mod hardware;
 mod harness;
 mod healing;
 mod kernels;
@@ -80,7 +81,18 @@ const THOROUGH: &[(&str, Case)] = &[
         finalize::in_the_background,
     ),
     ("an_uncut_migration_keeps_every_file", way_a::uncut),
-    ("a_migration_fits_into_192_mib", way_a::in_little_memory),
+    (
+        "a_machine_of_128_mib_without_a_clock_migrates",
+        hardware::small_and_without_clock,
+    ),
+    (
+        "a_watchdog_is_petted_while_the_console_asks",
+        hardware::watched,
+    ),
+    (
+        "a_failing_flush_is_an_ordinary_boot_and_then_a_migration",
+        hardware::failing_flush,
+    ),
     ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
     (
         "a_kernel_installed_after_arming_migrates",

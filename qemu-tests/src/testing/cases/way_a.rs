@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::Bench;
-use crate::expectations::{RESTARTING, ROLLED_BACK, stage};
+use crate::expectations::{ROLLED_BACK, stage};
 use crate::machine::{Disk, End};
 use crate::scenario::{migrate, part, prove, prove_rolled_back, request_rollback};
 use crate::task::Task;
@@ -13,26 +13,6 @@ pub(super) fn uncut(bench: &Bench) -> Result<()> {
     let disk = bench.armed.fork(&bench.context, "test-uncut")?;
     migrate(&bench.context, "test-uncut", &disk, 1)?;
     prove(&bench.context, "test-uncut-proof", &disk, &bench.armed)?;
-    Ok(())
-}
-
-/// The boot that migrates has 192 MiB of memory in all. With 128 the kernel panics while it unpacks
-/// the initramfs of a Debian, before anything of rootshift runs.
-pub(super) fn in_little_memory(bench: &Bench) -> Result<()> {
-    let disk = bench.armed.fork(&bench.context, "test-little-memory")?;
-    let mut machine = bench.context.machine("test-little-memory", &disk);
-    machine.memory = 192;
-    machine.processors = 1;
-    let outcome = bench.context.power_on(&machine)?;
-    outcome.expect(&End::Reset)?;
-    let restarting = outcome.line(RESTARTING);
-    ensure!(restarting.is_some(), "it did not migrate");
-    prove(
-        &bench.context,
-        "test-little-memory-proof",
-        &disk,
-        &bench.armed,
-    )?;
     Ok(())
 }
 

@@ -1,0 +1,134 @@
+//! Machines that are small, have no clock, are watched, or have a disk that fails.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Bench;
+use crate::expectations::{RESTARTING, VALIDATED, reason, stage};
+use crate::machine::{Disk, End, Machine, Outcome};
+use crate::scenario::{Wishes, arm_as_wished, migrate, part, prove};
+use crate::task::Task;
+
+/// Debian's usual initramfs holds every driver: with 128 MiB the kernel panics while it unpacks it,
+/// before anything of rootshift runs. Who has so little has the drivers of his machine only.
+const FEW_DRIVERS: &str = "echo MODULES=dep > /etc/initramfs-tools/conf.d/few-drivers";
+
+/// What the kernel says of the machine's clock.
+const IN_1970: &str = "setting system clock to 1970-01-01T";
+
+/// 128 MiB of memory in all, and a clock that stands at 1970 at every boot.
+pub(super) fn small_and_without_clock(bench: &Bench) -> Result<()> {
+    let context = &bench.context;
+    let wishes = Wishes {
+        before: FEW_DRIVERS,
+        ..Wishes::default()
+    };
+    let armed = arm_as_wished(context, &context.image, "test-small-armed", wishes)?;
+    let disk = Disk::Raw(armed.disk.clone());
+    let small = |name: &str| -> Machine {
+        let mut machine = context.machine(name, &disk);
+        machine.memory = 128;
+        machine.processors = 1;
+        machine.options = ["-rtc", "base=1970-01-01T00:00:10"]
+            .map(str::to_owned)
+            .into();
+        machine
+    };
+    let migrating = restarts(bench, &small("test-small"))?;
+    ensure!(
+        migrating.line(IN_1970).is_some(),
+        "the clock did not stand at 1970"
+    );
+    let outcome = context.run(small("test-small-trial"), &Task::new(LOOK))?;
+    outcome.expect(&End::PoweredOff)?;
+    let status = part(outcome.task(0)?, "status")?;
+    ensure!(stage(&status)? == VALIDATED, "with 128 MiB: {status}");
+    // What compares the files does not fit into so little.
+    prove(context, "test-small-proof", &disk, &armed)?;
+    Ok(())
+}
+
+/// The initramfs starts a watchdog and pets it no more. A module's options follow its name.
+const WATCHED: &str = r#"
+echo "i6300esb heartbeat=10" >> /etc/initramfs-tools/modules
+cat > /etc/initramfs-tools/scripts/init-premount/watchdog <<'SCRIPT'
+#!/bin/sh
+[ "$1" = prereqs ] && exit 0
+[ -c /dev/watchdog ] && echo 1 > /dev/watchdog && echo "watchdog started" > /dev/console
+exit 0
+SCRIPT
+chmod 755 /etc/initramfs-tools/scripts/init-premount/watchdog
+sed -e 's/"interactive_checkpoints": false/"interactive_checkpoints": true, "checkpoint_seconds": 25/' \
+    /usr/share/rootshift/batches/flat-to-subvolumes.json > /root/asking.json
+grep checkpoint_seconds /root/asking.json
+ln -s /usr/share/rootshift/viscripts /root/viscripts
+"#;
+
+/// Two questions, answered at a terminal.
+const ARM_AND_ANSWER: &str = r#"
+printf 'y\ny\n' | script --quiet --return --command "rootshift arm --batch /root/asking.json" /dev/null
+"#;
+
+/// A checkpoint waits for a key for longer than the hardware's watchdog does.
+pub(super) fn watched(bench: &Bench) -> Result<()> {
+    let context = &bench.context;
+    let wishes = Wishes {
+        before: WATCHED,
+        arm: ARM_AND_ANSWER,
+        ..Wishes::default()
+    };
+    let armed = arm_as_wished(context, &context.image, "test-watched-armed", wishes)?;
+    let disk = Disk::Raw(armed.disk.clone());
+    let mut machine = context.machine("test-watched", &disk);
+    machine.processors = 1;
+    machine.options = ["-device", "i6300esb"].map(str::to_owned).into();
+    restarts(bench, &machine)?;
+    // In the boot of the proof there is none.
+    prove(context, "test-watched-proof", &disk, &armed)?;
+    Ok(())
+}
+
+/// The first flush of the boot fails, once: the record that the migration begins is not durable.
+const FAILING_FLUSH: &str = "inject-error.0.event=none,inject-error.0.iotype=flush,\
+    inject-error.0.errno=5,inject-error.0.once=on";
+
+const LOOK: &str = r#"
+echo "@@ layout"
+findmnt --noheadings --list --types btrfs --output TARGET,FSROOT
+echo "@@ status"
+rootshift status --json
+echo "@@ end"
+"#;
+
+/// The old system boots and says why; the next boot migrates.
+pub(super) fn failing_flush(bench: &Bench) -> Result<()> {
+    let context = &bench.context;
+    let disk = bench.armed.fork(context, "test-failing-flush")?;
+    let mut machine = context.machine("test-failing-flush", &disk);
+    machine.processors = 1;
+    machine.disk_fault = Some(FAILING_FLUSH.to_owned());
+    let outcome = context.run(machine, &Task::new(LOOK))?;
+    outcome.expect(&End::PoweredOff)?;
+    let said = outcome.task(0)?;
+    let layout = part(said, "layout")?;
+    ensure!(
+        layout.split_whitespace().eq(["/", "/"]),
+        "not the old system:\n{layout}"
+    );
+    let told = reason(&part(said, "status")?)?;
+    ensure!(!told.is_empty(), "`status` has no reason");
+    println!("     a failing flush is told as: {told}");
+    migrate(context, "test-failing-flush-again", &disk, 1)?;
+    prove(context, "test-failing-flush-proof", &disk, &bench.armed)?;
+    Ok(())
+}
+
+/// It migrates, and ends with a restart of its own.
+fn restarts(bench: &Bench, machine: &Machine) -> Result<Outcome> {
+    let outcome = bench.context.power_on(machine)?;
+    outcome.expect(&End::Reset)?;
+    let name = &machine.name;
+    outcome
+        .line(RESTARTING)
+        .with_context(|| format!("{name}: the console never said \"{RESTARTING}\""))?;
+    Ok(outcome)
+}
