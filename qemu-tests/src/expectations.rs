@@ -94,6 +94,13 @@ pub fn ensure_plan_was_carried_out(plan: &str, log: &str) -> Result<usize> {
     Ok(done.len())
 }
 
+/// What `findmnt --output TARGET,FSROOT` lists is a flat root, and nothing else.
+pub fn ensure_old_layout(layout: &str) -> Result<()> {
+    let is_flat = layout.split_whitespace().eq(["/", "/"]);
+    ensure!(is_flat, "not the old system:\n{layout}");
+    Ok(())
+}
+
 /// The records of one kind.
 fn records(log: &str, kind: &str) -> Result<Vec<Value>> {
     let log: Value = serde_json::from_str(log).context("`log --json` is not JSON")?;

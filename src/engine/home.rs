@@ -89,7 +89,11 @@ impl Migration {
             let remedy = "rootshift disarm --discard-journal";
             return Err(Error::Stale { reason, remedy });
         }
-        Ok(Some(Self {
+        Ok(Some(Self::new(frozen, journal, state)))
+    }
+
+    fn new(frozen: FrozenPlan, journal: Journal, state: State) -> Self {
+        Self {
             frozen,
             others: Arc::default(),
             unnoted: None,
@@ -97,7 +101,7 @@ impl Migration {
             journal,
             state,
             progress: Progress::hidden(),
-        }))
+        }
     }
 
     /// Freezes a plan and begins its journal. Durable when it returns. An ended migration's
@@ -124,15 +128,7 @@ impl Migration {
         top.sync_filesystem()?;
         let state = State::after([&started])
             .ok_or_else(|| Error::NotNow("the journal could not be begun".into()))?;
-        Ok(Self {
-            frozen,
-            others: Arc::default(),
-            unnoted: None,
-            naming: None,
-            journal,
-            state,
-            progress: Progress::hidden(),
-        })
+        Ok(Self::new(frozen, journal, state))
     }
 
     /// The frozen plan.

@@ -7,20 +7,25 @@ use anyhow::{Context as _, Result};
 
 use super::{Armed, Context};
 use crate::expectations::{RESTARTING, step_line};
-use crate::machine::{Disk, End, Kill, Outcome};
+use crate::machine::{Disk, End, Kill, Machine, Outcome};
 use crate::power_cut::{PowerCut, cut};
 
 /// Boots an armed disk until it restarts into the new system.
 pub fn migrate(context: &Context, name: &str, disk: &Disk, processors: u32) -> Result<Outcome> {
     let mut machine = context.machine(name, disk);
     machine.processors = processors;
-    let outcome = context.power_on(&machine)?;
+    migrate_on(context, &machine)
+}
+
+/// The same on a machine that is not the usual one.
+pub fn migrate_on(context: &Context, machine: &Machine) -> Result<Outcome> {
+    let outcome = context.power_on(machine)?;
     outcome
         .expect(&End::Reset)
         .context("the migration and its restart")?;
     outcome
         .line(RESTARTING)
-        .with_context(|| format!("the console never said \"{RESTARTING}\""))?;
+        .with_context(|| format!("{}: the console never said \"{RESTARTING}\"", machine.name))?;
     Ok(outcome)
 }
 

@@ -10,7 +10,7 @@ mod said;
 
 pub use arm::{Armed, Wishes, arm, arm_as_wished, arm_copy_of};
 pub use context::Context;
-pub use migrate::{cut_at_step, migrate};
+pub use migrate::{cut_at_step, migrate, migrate_on};
 pub use prove::{Proof, prove, told};
 pub use rollback::{prove_rolled_back, request_rollback};
 pub use said::part;

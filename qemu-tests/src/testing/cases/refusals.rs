@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::Bench;
+use crate::expectations::ensure_old_layout;
 use crate::image::{self, AttachedDisk};
 use crate::machine::{Disk, End};
 use crate::scenario::part;
@@ -95,11 +96,7 @@ fn refused(
     let outcome = bench.context.run(machine, &Task::new(LOOK))?;
     outcome.expect(&End::PoweredOff)?;
     let said = outcome.task(0)?;
-    let layout = part(said, "layout")?;
-    ensure!(
-        layout.split_whitespace().eq(["/", "/"]),
-        "not the old system:\n{layout}"
-    );
+    ensure_old_layout(&part(said, "layout")?)?;
     let check = part(said, "check")?;
     let line = check
         .lines()
