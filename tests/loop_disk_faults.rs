@@ -12,9 +12,7 @@ use std::path::Path;
 use common::{Disk, Kind, WOULD_REBOOT, assert_same};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
-use rootshift::engine::home::Migration;
 use rootshift::journal::Record;
-use rootshift::sys::Root;
 
 /// A root that the journal names, and the mount options that stand for it.
 const NEW: Option<&str> = Some("subvol=@");
@@ -22,13 +20,6 @@ const FLAT: Option<&str> = Some("subvol=/");
 
 fn journal(disk: &Disk) -> Vec<u8> {
     disk.mounted(|top| fs::read(top.join(".rootshift/journal")).unwrap())
-}
-
-fn record(disk: &Disk, record: Record) {
-    disk.mounted(|top| {
-        let migration = Migration::open(&Root::open(top).unwrap()).unwrap();
-        migration.unwrap().record(record).unwrap();
-    });
 }
 
 fn flags(disk: &Disk) -> Option<String> {
@@ -44,7 +35,7 @@ fn go_on(disk: &Disk) -> Option<&'static str> {
         }
         _ => {
             let reason = "a test".into();
-            record(disk, Record::RollbackRequested { reason });
+            disk.record([Record::RollbackRequested { reason }]);
             assert_eq!(disk.boot(), 0);
             FLAT
         }
@@ -142,14 +133,7 @@ fn with_a_spoilt_plan_in_the_image_nothing_is_done_and_status_says_why() {
             let foreign = ways[5].1[0].clone();
             put_into_image(&disk, &[foreign, whole.clone()]);
             assert_eq!(disk.boot(), WOULD_REBOOT);
-            record(
-                &disk,
-                Record::Validated {
-                    passed: 1,
-                    failed: 0,
-                    at: None,
-                },
-            );
+            disk.record([common::validated()]);
         }
     }
 }
@@ -223,7 +207,7 @@ fn a_clock_at_1970_orders_nothing() {
         disk.boot();
         for at in [Some(0), Some(-1), Some(i64::MIN), None] {
             let (passed, failed) = (1, 0);
-            record(&disk, Record::Validated { passed, failed, at });
+            disk.record([Record::Validated { passed, failed, at }]);
             assert_eq!(disk.stage(), Stage::Validated);
             for command in ["status", "log", "report --json"] {
                 let ran = disk.run_in_new_system(command);
@@ -231,7 +215,7 @@ fn a_clock_at_1970_orders_nothing() {
             }
         }
         let reason = "a test".into();
-        record(&disk, Record::RollbackRequested { reason });
+        disk.record([Record::RollbackRequested { reason }]);
         assert_eq!(disk.boot(), 0);
         assert_eq!(disk.stage(), Stage::RolledBack);
     }

@@ -18,9 +18,7 @@ use std::path::Path;
 use common::{Disk, Kind, assert_same, assert_same_but_for_properties};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
-use rootshift::engine::home::Migration;
 use rootshift::fault::POINTS;
-use rootshift::journal::Record;
 use rootshift::sys::Root;
 use rootshift::tree::manifest::Manifest;
 
@@ -224,15 +222,7 @@ fn cut_the_rollback_everywhere(mut disk: Disk, kept: usize) {
     disk.arm(After::Reboot);
     disk.boot();
     disk.boot();
-    disk.mounted(|top| {
-        let top = Root::open(top).unwrap();
-        let mut migration = Migration::open(&top).unwrap().unwrap();
-        migration
-            .record(Record::RollbackRequested {
-                reason: "test".into(),
-            })
-            .unwrap();
-    });
+    disk.record([common::rollback_requested()]);
     let requested = disk.keep_copy("requested.img");
     let mut cuts = 0;
     for point in POINTS.iter().filter(|point| common::is_of_rollback(point)) {

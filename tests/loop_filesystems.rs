@@ -27,22 +27,6 @@ fn both(disk: &Disk) -> (Manifest, Manifest) {
     (disk.old_manifest(), disk.other().old_manifest())
 }
 
-fn record(disk: &Disk, records: &[Record]) {
-    disk.mounted(|top| {
-        let top = Root::open(top).unwrap();
-        let mut migration = Migration::open(&top).unwrap().unwrap();
-        for one in records {
-            migration.record(one.clone()).unwrap();
-        }
-    });
-}
-
-fn requested() -> Record {
-    Record::RollbackRequested {
-        reason: "test".into(),
-    }
-}
-
 #[test]
 fn both_file_systems_become_subvolumes_with_every_file() {
     for kind in Kind::ALL {
@@ -142,7 +126,7 @@ fn a_rollback_brings_both_back_and_keeps_what_was_changed() {
     disk.boot();
     let other = disk.other();
     other.mounted(|top| fs::write(top.join("@models/trained"), "kept").unwrap());
-    record(&disk, &[requested()]);
+    disk.record([common::rollback_requested()]);
     assert_eq!(disk.boot(), 0);
     assert_eq!(disk.stage(), Stage::RolledBack);
     assert_same(&old, &disk.old_manifest());
@@ -166,7 +150,7 @@ fn a_rollback_of_the_root_does_not_wait_for_a_dead_disk() {
     let (old, old_ml) = both(&disk);
     disk.arm(After::Reboot);
     disk.boot();
-    record(&disk, &[requested()]);
+    disk.record([common::rollback_requested()]);
     disk.detach_other();
     assert_eq!(disk.boot(), 0);
     assert_eq!(disk.root_flags().as_deref(), Some("subvol=/"));
@@ -195,15 +179,12 @@ fn a_change_on_the_other_file_system_makes_prepared_work_stale() {
     let mut disk = Disk::with_two_filesystems(Kind::Flat);
     disk.arm(After::Reboot);
     // Without faults compiled in there is no cut to be had: a subvolume that was prepared.
-    record(
-        &disk,
-        &[
-            Record::Attempt { number: 1 },
-            Record::Begun {
-                step: "btrfs_subvolume_creation/snapshot[/ml:@ml]".into(),
-            },
-        ],
-    );
+    disk.record([
+        Record::Attempt { number: 1 },
+        Record::Begun {
+            step: "btrfs_subvolume_creation/snapshot[/ml:@ml]".into(),
+        },
+    ]);
     disk.other().mounted(|top| {
         let path = |inside: &str| top.join(inside).to_str().unwrap().to_owned();
         run("btrfs", &["-q", "subvolume", "create", &path(".rootshift")]);
@@ -233,12 +214,7 @@ fn finalize_deletes_the_old_trees_of_both() {
     let plan = disk.arm(After::Reboot);
     disk.boot();
     let new_ml = disk.new_other_manifest();
-    let validated = Record::Validated {
-        passed: 1,
-        failed: 0,
-        at: None,
-    };
-    record(&disk, &[validated, Record::Disarmed]);
+    disk.record([common::validated(), Record::Disarmed]);
     let run_it = |disk: &Disk| {
         let base = disk.folder.join("final");
         let system = Root::open(Path::new("/")).unwrap();

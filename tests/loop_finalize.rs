@@ -24,7 +24,6 @@ use common::{Disk, Kind, assert_same, install, is_expected, is_ours, run, unmoun
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 use rootshift::engine::finalize::pending::MARK;
-use rootshift::engine::home::Migration;
 use rootshift::fault::FINALIZE_POINTS;
 use rootshift::journal::Record;
 use rootshift::sys::Root;
@@ -38,27 +37,12 @@ fn text(path: impl AsRef<Path>) -> String {
     path.as_ref().to_str().unwrap().to_owned()
 }
 
-fn record(disk: &Disk, records: Vec<Record>) {
-    disk.mounted(|top| {
-        let top = Root::open(top).unwrap();
-        let mut migration = Migration::open(&top).unwrap().unwrap();
-        for record in records {
-            migration.record(record).unwrap();
-        }
-    });
-}
-
 /// Moves the system, and leaves it as `validate` does, with ordinary images.
 fn move_it(disk: &Disk) {
     disk.arm(After::Reboot);
     disk.boot();
     disk.boot();
-    let validated = Record::Validated {
-        passed: 1,
-        failed: 0,
-        at: None,
-    };
-    record(disk, vec![validated, Record::Disarmed]);
+    disk.record([common::validated(), Record::Disarmed]);
     disk.mounted(|top| {
         // As the package and arming leave it.
         fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap();
@@ -348,8 +332,7 @@ fn what_is_mounted_of_another_file_system_is_a_doubt_as_well() {
 fn a_rollback_that_was_asked_for_comes_first() {
     let disk = moved(Kind::Rootfs);
     let old = disk.old_manifest();
-    let requested = Record::RollbackRequested { reason: "t".into() };
-    record(&disk, vec![requested]);
+    disk.record([common::rollback_requested()]);
     for command in ["finalize --yes", "finalize --yes --background"] {
         let ran = disk.run_in_new_system(command);
         assert_eq!(ran.code, 4, "{ran:?}");

@@ -176,14 +176,7 @@ fn a_worker_killed_anywhere_in_a_rollback_leaves_the_old_root_and_a_reason() {
     let old = disk.old_manifest();
     disk.arm(After::Reboot);
     assert_eq!(disk.boot(), WOULD_REBOOT);
-    disk.mounted(|top| {
-        let top = Root::open(top).unwrap();
-        let mut migration = Migration::open(&top).unwrap().unwrap();
-        let reason = "test".into();
-        migration
-            .record(Record::RollbackRequested { reason })
-            .unwrap();
-    });
+    disk.record([common::rollback_requested()]);
     let requested = disk.keep_copy("requested.img");
     for point in POINTS.iter().filter(|point| common::is_of_rollback(point)) {
         for at in (1..20)

@@ -36,25 +36,10 @@ fn on_trial(kind: Kind) -> (Disk, Manifest) {
     (disk, old)
 }
 
-fn validated(kind: Kind) -> (Disk, Manifest) {
+fn past_validation(kind: Kind) -> (Disk, Manifest) {
     let (disk, old) = on_trial(kind);
-    record(
-        &disk,
-        Record::Validated {
-            passed: 1,
-            failed: 0,
-            at: None,
-        },
-    );
+    disk.record([common::validated()]);
     (disk, old)
-}
-
-fn record(disk: &Disk, record: Record) {
-    disk.mounted(|top| {
-        let top = rootshift::sys::Root::open(top).unwrap();
-        let migration = rootshift::engine::home::Migration::open(&top).unwrap();
-        migration.unwrap().record(record).unwrap();
-    });
 }
 
 fn without_init(top: &Path) {
@@ -131,7 +116,7 @@ fn a_new_root_that_was_renamed_gives_way_to_the_old_one_and_stays_where_it_is() 
 #[test]
 fn a_new_root_that_was_deleted_gives_way_to_the_old_one_even_when_it_was_validated() {
     for kind in Kind::ALL {
-        let (disk, old) = validated(kind);
+        let (disk, old) = past_validation(kind);
         disk.mounted(|top| {
             let nested = top.join("@/var/lib/portables");
             for gone in [nested, top.join("@")] {
@@ -147,7 +132,7 @@ fn a_new_root_that_was_deleted_gives_way_to_the_old_one_even_when_it_was_validat
 
 #[test]
 fn nothing_is_tried_that_changes_the_new_system() {
-    let (disk, _) = validated(Kind::Flat);
+    let (disk, _) = past_validation(Kind::Flat);
     let seen = |disk: &Disk| disk.mounted(common::manifest_of_new);
     let (before, generation) = (seen(&disk), generation(&disk));
     disk.boot();
@@ -172,7 +157,7 @@ fn generation(disk: &Disk) -> String {
 #[test]
 fn options_that_the_kernel_refuses_are_left_out_and_told() {
     for kind in Kind::ALL {
-        let (disk, _) = validated(kind);
+        let (disk, _) = past_validation(kind);
         let flags = [("ROOTFLAGS", "-o subvol=@,no-such-option")];
         assert_eq!(boot_with(&disk, &flags).code, 0);
         assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
@@ -201,7 +186,7 @@ fn an_old_root_is_booted_without_options_that_the_kernel_refuses() {
 
 #[test]
 fn when_neither_root_can_be_booted_the_journal_decides_and_nothing_is_changed() {
-    let (disk, _) = validated(Kind::Flat);
+    let (disk, _) = past_validation(Kind::Flat);
     disk.mounted(|top| {
         without_init(top);
         fs::remove_file(top.join("usr/sbin/init")).unwrap();
@@ -220,7 +205,7 @@ fn when_neither_root_can_be_booted_the_journal_decides_and_nothing_is_changed() 
 
 #[test]
 fn an_init_of_the_command_line_is_looked_for_first() {
-    let (disk, _) = validated(Kind::Flat);
+    let (disk, _) = past_validation(Kind::Flat);
     disk.mounted(|top| fs::rename(top.join("@/usr/sbin/init"), top.join("@/usr/sbin/my")).unwrap());
     boot_with(&disk, &[("init", "/sbin/my")]);
     assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
@@ -285,7 +270,7 @@ fn an_emergency_needs_no_more_than_a_read_only_root() {
 
 #[test]
 fn an_emergency_of_a_system_that_is_not_on_trial_is_only_told() {
-    let (disk, _) = validated(Kind::Flat);
+    let (disk, _) = past_validation(Kind::Flat);
     with_systemctl(&disk, "/usr/bin/touch");
     let records = disk.records();
     let ran = disk.run_in_new_system(EMERGENCY);

@@ -115,7 +115,7 @@ fn rolled_back(kind: Kind) {
         assert_same(&old, &disk.old_manifest());
     }
     disk.mounted(|top| fs::write(top.join("@home/user/new-work"), "kept").unwrap());
-    request_rollback(&disk);
+    disk.record([common::rollback_requested()]);
     assert_eq!(disk.boot(), 0);
     assert_eq!(disk.root_flags().as_deref(), Some(kind.root_flags()));
     assert_eq!(disk.stage(), Stage::RolledBack);
@@ -135,20 +135,6 @@ fn rolled_back(kind: Kind) {
             "@var_log.rolled-back-1"
         ]
     );
-}
-
-fn request_rollback(disk: &Disk) {
-    disk.mounted(|top| {
-        let top = rootshift::sys::Root::open(top).unwrap();
-        let mut migration = rootshift::engine::home::Migration::open(&top)
-            .unwrap()
-            .unwrap();
-        migration
-            .record(Record::RollbackRequested {
-                reason: "test".into(),
-            })
-            .unwrap();
-    });
 }
 
 #[test]
@@ -388,12 +374,7 @@ fn finalize(disk: &Disk) -> Result<u64, String> {
             .unwrap()
             .unwrap();
         if migration.state().stage == Stage::Committed {
-            let validated = Record::Validated {
-                passed: 1,
-                failed: 0,
-                at: None,
-            };
-            migration.record(validated).unwrap();
+            migration.record(common::validated()).unwrap();
             migration.record(Record::Disarmed).unwrap();
         }
         rootshift::engine::finalize::finalize(&top, &top, &mut migration, &mut Progress::hidden())

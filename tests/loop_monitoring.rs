@@ -290,12 +290,7 @@ fn finalize_knows_beforehand_how_much_it_deletes() {
         let entries = disk.mounted(|top| {
             let top = Root::open(top).unwrap();
             let mut migration = Migration::open(&top).unwrap().unwrap();
-            let validated = Record::Validated {
-                passed: 1,
-                failed: 0,
-                at: None,
-            };
-            for record in [validated, Record::Disarmed] {
+            for record in [common::validated(), Record::Disarmed] {
                 migration.record(record).unwrap();
             }
             let mut progress = Progress::new(finalize::weights(), sinks);

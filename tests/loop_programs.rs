@@ -13,7 +13,6 @@ use common::{Disk, WOULD_REBOOT, install};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 use rootshift::engine::home::Migration;
-use rootshift::journal::Record;
 use rootshift::sys::Root;
 
 /// Says that all is done.
@@ -127,12 +126,7 @@ fn finalize_with_a_broken_program_deletes_nothing() {
     programs(&disk, "", Some(WORKS), Some(LISTS));
     disk.arm(After::Reboot);
     assert_eq!(disk.boot(), WOULD_REBOOT);
-    disk.mounted(|top| {
-        let migration = Migration::open(&Root::open(top).unwrap()).unwrap();
-        let (passed, failed, at) = (1, 0, None);
-        let validated = Record::Validated { passed, failed, at };
-        migration.unwrap().record(validated).unwrap();
-    });
+    disk.record([common::validated()]);
     let old = disk.old_manifest();
     for (update, list) in [
         (Some("exit 1"), Some(LISTS)),

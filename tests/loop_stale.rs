@@ -19,7 +19,6 @@ use common::{Disk, Kind, WOULD_REBOOT, assert_same, install, run};
 use rootshift::checks::hibernated_device;
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
-use rootshift::engine::home::Migration;
 use rootshift::journal::Record;
 use rootshift::sys::Root;
 use rootshift::tree::manifest::Manifest;
@@ -481,30 +480,6 @@ fn whichever_kernel_is_picked_goes_on_with_the_migration() {
     }
 }
 
-fn with_migration<T>(disk: &Disk, work: impl FnOnce(&Root, &mut Migration) -> T) -> T {
-    disk.mounted(|top| {
-        let top = Root::open(top).unwrap();
-        let mut migration = Migration::open(&top).unwrap().unwrap();
-        work(&top, &mut migration)
-    })
-}
-
-fn record(disk: &Disk, records: Vec<Record>) {
-    with_migration(disk, |_, migration| {
-        records
-            .into_iter()
-            .for_each(|record| migration.record(record).unwrap());
-    });
-}
-
-fn validated() -> Record {
-    Record::Validated {
-        passed: 1,
-        failed: 0,
-        at: None,
-    }
-}
-
 #[test]
 fn an_image_that_was_never_made_ordinary_still_leads_to_the_new_system() {
     for kind in Kind::ALL {
@@ -521,11 +496,11 @@ fn an_image_that_was_never_made_ordinary_still_leads_to_the_new_system() {
             assert_eq!(disk.records(), records, "{what}");
             assert_same(&new, &disk.new_manifest());
         };
-        record(&disk, vec![validated()]);
+        disk.record([common::validated()]);
         leads("validated");
-        record(&disk, vec![Record::Disarmed]);
+        disk.record([Record::Disarmed]);
         leads("the other images are ordinary");
-        with_migration(&disk, |top, migration| {
+        disk.with_migration(|top, migration| {
             let progress = &mut rootshift::report::progress::Progress::hidden();
             rootshift::engine::finalize::finalize(top, top, migration, progress).unwrap();
         });
@@ -547,7 +522,7 @@ fn a_disk_put_back_goes_on_from_what_its_own_journal_says() {
         assert!(disk.cut_at("subvolume-renames:5"));
         let cut = disk.keep_copy("cut.img");
         assert_migrates(&disk, &old, "first");
-        record(&disk, vec![validated()]);
+        disk.record([common::validated()]);
         for (image, attempts) in [(&armed, 1), (&cut, 2)] {
             disk.restore(image);
             assert_migrates(&disk, &old, "put back");
@@ -569,7 +544,7 @@ fn assert_ordinary_but_for_a_mount(disk: &Disk, old: &Manifest) {
 
 /// The same batch, armed a second time a little later.
 fn armed_again(disk: &Disk) {
-    record(disk, vec![Record::Disarmed]);
+    disk.record([Record::Disarmed]);
     disk.in_old(|old| write(old, "home/user/files/1", "changed between\n"));
     disk.mounted(|top| {
         let top = Root::open(top).unwrap();
@@ -667,7 +642,7 @@ fn a_newer_journal_beside_an_older_tree_boots_the_tree_that_is_there() {
             let armed = disk.keep_copy("armed.img");
             assert_eq!(disk.boot(), WOULD_REBOOT);
             if finished {
-                record(&disk, vec![validated()]);
+                disk.record([common::validated()]);
             }
             let journal = journal_of(&disk);
             disk.restore(&armed);

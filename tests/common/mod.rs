@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rootshift::documents::Plan;
 use rootshift::documents::plan::{After, FilesystemIdentity, JOURNAL, OtherFilesystem};
+use rootshift::engine::home::Migration;
 use rootshift::engine::survey::old_system;
 use rootshift::engine::{Stage, State};
 use rootshift::journal::{Journal, Record};
@@ -451,6 +452,23 @@ impl Disk {
             .expect("the binary was killed by a signal")
     }
 
+    /// Works on the journal, as the engine does.
+    pub fn with_migration<T>(&self, work: impl FnOnce(&Root, &mut Migration) -> T) -> T {
+        self.mounted(|top| {
+            let top = Root::open(top).unwrap();
+            let mut migration = Migration::open(&top).unwrap().unwrap();
+            work(&top, &mut migration)
+        })
+    }
+
+    /// Records what a command of the running system would.
+    pub fn record(&self, records: impl IntoIterator<Item = Record>) {
+        self.with_migration(|_, migration| {
+            let record = |record| migration.record(record).unwrap();
+            records.into_iter().for_each(record);
+        });
+    }
+
     /// Boots until the journal says that the new system is on trial.
     pub fn boot_to_the_end(&self, at: &str) {
         for _ in 0..3 {
@@ -676,6 +694,22 @@ fn in_memory() -> PathBuf {
         memory.to_path_buf()
     } else {
         std::env::temp_dir()
+    }
+}
+
+/// What `validate` records.
+pub fn validated() -> Record {
+    Record::Validated {
+        passed: 1,
+        failed: 0,
+        at: None,
+    }
+}
+
+/// What `rollback` records.
+pub fn rollback_requested() -> Record {
+    Record::RollbackRequested {
+        reason: "a test".into(),
     }
 }
 
