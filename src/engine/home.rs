@@ -85,9 +85,7 @@ impl Migration {
         let bytes = top.read(Path::new(PLAN))?;
         let frozen = FrozenPlan::from_bytes(PLAN, &bytes)?;
         if frozen.digest != state.plan || frozen.tag != journal.tag() {
-            let reason = format!("{PLAN} is not the plan that the journal belongs to");
-            let remedy = "rootshift disarm --discard-journal";
-            return Err(Error::Stale { reason, remedy });
+            return Err(foreign_plan());
         }
         Ok(Some(Self::new(frozen, journal, state)))
     }
@@ -225,6 +223,13 @@ impl Migration {
         }
         self.record(refused)
     }
+}
+
+/// The plan beside the journal is not the journal's.
+pub(super) fn foreign_plan() -> Error {
+    let reason = format!("{PLAN} is not the plan that the journal belongs to");
+    let remedy = "rootshift disarm --discard-journal";
+    Error::Stale { reason, remedy }
 }
 
 /// Whether another system is root from this record on.

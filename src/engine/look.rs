@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::home::FrozenPlan;
+use super::home::{FrozenPlan, foreign_plan};
 use super::{Error, State};
 use crate::documents::plan::{JOURNAL, PLAN};
 use crate::journal::{Entry, Glance, Journal, Record};
@@ -49,9 +49,7 @@ impl Look {
         let journal_trouble = problem.map(Error::from);
         let (plan, plan_trouble) = match (plan, &state) {
             (Ok(plan), Some(state)) if plan.digest != state.plan => {
-                let reason = format!("{PLAN} is not the plan that the journal belongs to");
-                let remedy = "rootshift disarm --discard-journal";
-                (Some(plan), Some(Error::Stale { reason, remedy }))
+                (Some(plan), Some(foreign_plan()))
             }
             (Err(cause), Some(_)) => (None, Some(cause)),
             (plan, _) => (plan.ok(), None),
