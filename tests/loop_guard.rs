@@ -91,8 +91,6 @@ fn assert_told(disk: &Disk, at: &str, how: &str) -> State {
     state
 }
 
-/// Exit status of `boot --no-reboot` where a machine would restart.
-const WOULD_RESTART: i32 = 10;
 const KILLED: &str = "rootshift was killed by signal 9 ";
 
 /// The first passage of each and every sixteenth; `cargo xtask test --thorough` takes all.
@@ -417,7 +415,7 @@ fn a_second_worker_that_hangs_too_is_ended_and_the_named_root_stays() {
         ("step-applied:2,noting", None, 0),
         ("committed,noting", Some("subvol=@"), 0),
         // Which root the journal names nobody knows: the machine restarts.
-        ("deciding,noting", None, WOULD_RESTART),
+        ("deciding,noting", None, WOULD_REBOOT),
     ] {
         disk.restore(&armed);
         let begun = Instant::now();

@@ -1,0 +1,112 @@
+//! Passes through the initramfs, and power cuts in them.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::running::VIEW;
+use super::{Disk, unmount};
+
+impl Disk {
+    pub fn boot_command(&self, binary: &str) -> Command {
+        let mut command = match &self.view {
+            None => Command::new(binary),
+            Some(view) => {
+                let mut command = Command::new("unshare");
+                command
+                    .args(["--mount", "--propagation", "private", "sh", "-c"])
+                    .arg(format!("{VIEW} exec \"$@\""))
+                    .args(["sh", binary])
+                    .env("VIEW", view);
+                command
+            }
+        };
+        command
+            .args(["boot", "--no-reboot", "--device", &self.device])
+            .args(["--plans", self.folder.join("plans").to_str().unwrap()])
+            .args(["--param-conf", self.param_conf().to_str().unwrap()])
+            .args(["--mount-at", self.folder.join("boot").to_str().unwrap()])
+            .arg("--console")
+            .arg(self.console.as_deref().unwrap_or(Path::new("/nonexistent")))
+            .env("ROOTFLAGS", "")
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn param_conf(&self) -> PathBuf {
+        self.folder.join("param.conf")
+    }
+
+    /// One pass through the initramfs. Returns the exit status.
+    pub fn boot(&self) -> i32 {
+        let _ = fs::remove_file(self.param_conf());
+        let output = self
+            .boot_command(env!("CARGO_BIN_EXE_rootshift"))
+            .output()
+            .unwrap();
+        output
+            .status
+            .code()
+            .expect("the binary was killed by a signal")
+    }
+
+    /// Boots until the journal says that the new system is on trial.
+    pub fn boot_to_the_end(&self, at: &str) {
+        for _ in 0..3 {
+            self.boot();
+            if self.state().trials > 0 {
+                assert_eq!(self.root_flags().as_deref(), Some("subvol=@"), "{at}");
+                return;
+            }
+        }
+        panic!("{at}: {:#?}", self.state());
+    }
+
+    /// A pass through the initramfs that is to stand still at a fault point.
+    pub fn boot_until(&self, fault: &str) -> Child {
+        let _ = fs::remove_file(self.param_conf());
+        let mut command = self.boot_command(env!("CARGO_BIN_EXE_rootshift"));
+        command.env("ROOTSHIFT_FAULT", fault).spawn().unwrap()
+    }
+
+    /// Runs a boot that stands still at a fault point, and cuts the power there: the disk is what
+    /// had been written to the device. False when the boot ended without getting there.
+    pub fn cut_at(&mut self, fault: &str) -> bool {
+        let mut child = self.boot_until(fault);
+        let stderr = child.stderr.take().unwrap();
+        let mut said = BufReader::new(stderr).lines().map_while(Result::ok);
+        let reached = said.any(|line| line.contains("fault point"));
+        if reached {
+            let cut = self.keep_copy("cut.img");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            said.for_each(drop); // the worker dies with the process that watches over it
+            unmount(&self.folder.join("boot"));
+            self.settle();
+            if let Some(other) = &self.other {
+                // Not mounted where a boot does nothing to it.
+                let _ = Command::new("umount")
+                    .arg(self.folder.join("boot.1"))
+                    .output();
+                other.settle();
+            }
+            self.restore(&cut);
+        } else {
+            assert!(
+                child.wait().unwrap().code().is_some(),
+                "{fault}: killed by a signal"
+            );
+        }
+        reached
+    }
+
+    /// What a boot told the initramfs to mount root with.
+    pub fn root_flags(&self) -> Option<String> {
+        let text = fs::read_to_string(self.param_conf()).ok()?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("ROOTFLAGS='-o "))?;
+        line.strip_suffix('\'').map(str::to_owned)
+    }
+}

@@ -1,0 +1,170 @@
+//! Commands of the binary in a running system.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::{Disk, repository};
+
+/// Begins a mount namespace, with the block devices and the command line of a [`Disk::view`]: a
+/// device of this machine would be seen by the tests beside this one.
+pub(super) const VIEW: &str = r#"
+    set -e
+    # The disks of the tests beside this one came along; they must not stay mounted here.
+    awk '$5 ~ /\/rootshift-loop-/ { print $5 }' /proc/self/mountinfo |
+        while read -r place; do umount --lazy "$place" 2>/dev/null || true; done
+    if [ -n "$VIEW" ]; then
+        # The test's own folder may lie below what is hidden here.
+        exec 9< "${VIEW%/*}"
+        mount -t tmpfs shm /dev/shm
+        mkdir -p "${VIEW%/*}"
+        mount --no-canonicalize --bind /proc/self/fd/9 "${VIEW%/*}"
+        exec 9<&-
+        mount -t tmpfs block /sys/class/block
+        for file in "$VIEW"/*; do
+            name=${file##*/}
+            if [ "$name" = cmdline ]; then mount --bind "$file" /proc/cmdline; continue; fi
+            mkdir "/sys/class/block/shm!$name"
+            echo 2048 > "/sys/class/block/shm!$name/size"
+            cp --sparse=always "$file" "/dev/shm/$name"
+        done
+    fi
+"#;
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Whether a page for a console says this, wherever its lines break; a sentence begins with a
+    /// capital there.
+    pub fn says(&self, wanted: &str) -> bool {
+        let plain = |text: &str| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            words.join(" ").to_lowercase()
+        };
+        plain(&self.stdout).contains(&plain(wanted))
+    }
+
+    /// The one line with which a check failed: exit code 1, and nothing else is wrong.
+    pub fn only_failure(&self) -> &str {
+        assert_eq!(self.code, 1, "{self:?}");
+        let failed = self.stdout.lines().filter(|line| line.starts_with("FAIL"));
+        let failed: Vec<&str> = failed.collect();
+        let [line] = failed.as_slice() else {
+            panic!("one line, not {failed:#?}")
+        };
+        line
+    }
+
+    /// That all it said on stderr is one line with these parts.
+    pub fn assert_one_line(&self, wanted: &[&str]) {
+        assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
+        for part in wanted {
+            assert!(
+                self.stderr.contains(part),
+                "{part} is missing in: {}",
+                self.stderr
+            );
+        }
+    }
+}
+
+impl Disk {
+    /// Runs a command of the binary as the machine itself would: with this disk as its root, seen
+    /// from inside. The binary and its libraries are on a tmpfs at /run.
+    pub fn run_inside(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], self.root(), arguments)
+    }
+
+    /// The same with the new system as its root.
+    pub fn run_in_new_system(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], "@", arguments)
+    }
+
+    /// The same where it is mounted read-only.
+    pub fn run_in_read_only_new_system(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount"], "@,ro", arguments)
+    }
+
+    /// The same for at most so many seconds; then it is asked to end, and the exit status is 124.
+    pub fn run_in_new_system_for(&self, seconds: &str, arguments: &str) -> Ran {
+        let limit = ["--mount", "timeout", seconds, "unshare", "--mount"];
+        self.run_in(&limit, "@", arguments)
+    }
+
+    /// The same in a network namespace of its own, which has no routes.
+    pub fn run_without_network(&self, arguments: &str) -> Ran {
+        self.run_in(&["--mount", "--net"], self.root(), arguments)
+    }
+
+    /// What is root for commands run inside.
+    fn root(&self) -> &str {
+        self.mounted_as.as_deref().unwrap_or(self.kind.root())
+    }
+
+    fn run_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Ran {
+        let output = self
+            .command_in(namespaces, root, arguments)
+            .output()
+            .unwrap();
+        self.settle();
+        if let Some(other) = &self.other {
+            other.settle();
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+
+    /// What [`Disk::run_in_new_system`] runs, not started yet.
+    pub fn command_in_new_system(&self, arguments: &str) -> Command {
+        self.command_in(&["--mount"], "@", arguments)
+    }
+
+    fn command_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Command {
+        const SCRIPT: &str = r#"
+            mount -o "$OPTIONS" "$DEVICE" "$TOP"
+            mount -t tmpfs run "$TOP/run"
+            [ -z "$OTHER" ] || mount -o subvolid=5 "$OTHER" "$TOP/ml"
+            mount --rbind /proc "$TOP/proc"
+            mount --rbind /dev "$TOP/dev"
+            mount --rbind /sys "$TOP/sys"
+            for library in $(ldd "$BINARY" | grep -o '/[^ ]*'); do cp "$library" "$TOP/run/"; done
+            cp "$BINARY" "$TOP/run/program"
+            [ -z "$BATCH" ] || cp "${BATCH%/*}"/*.json "$TOP/run/"
+            cp -r "$REPOSITORY/viscripts" "$TOP/run/"
+            chmod -R go-w "$TOP"/run/*.json "$TOP/run/viscripts" 2>/dev/null || true
+            exec chroot "$TOP" /run/ld-linux-x86-64.so.2 --library-path /run /run/program $ARGUMENTS
+        "#;
+        let target = self.folder.join("inside");
+        fs::create_dir_all(&target).unwrap();
+        let mut command = Command::new("unshare");
+        command
+            .args(namespaces)
+            .args(["--propagation", "private", "sh", "-c"])
+            .arg(format!("{VIEW}{SCRIPT}"))
+            .env("VIEW", self.view.as_deref().unwrap_or(Path::new("")))
+            .env("OPTIONS", format!("subvol=/{root},noatime"))
+            .env("DEVICE", &self.device)
+            .env("TOP", &target)
+            .env("BINARY", env!("CARGO_BIN_EXE_rootshift"))
+            .env("BATCH", self.batch.as_deref().unwrap_or(Path::new("")))
+            .env(
+                "OTHER",
+                self.other
+                    .as_ref()
+                    .map_or("", |other| other.device.as_str()),
+            )
+            .env("REPOSITORY", repository())
+            .env("ARGUMENTS", arguments);
+        command
+    }
+}
