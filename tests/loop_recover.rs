@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Disk, Ran, WOULD_REBOOT, assert_same, install, make_the_proof_fail, run};
+use common::{Disk, Ran, WOULD_REBOOT, assert_same, install, make_the_proof_fail, names, run};
 use rootshift::documents::plan::{After, JOURNAL, STAGING};
 use rootshift::engine::Stage;
 use rootshift::journal::{Journal, Record, frame};
@@ -304,6 +304,13 @@ fn spoil_journal(disk: &Disk, spoil: impl FnOnce(&mut Vec<u8>, u64)) {
     });
 }
 
+fn add_record_from_the_future(disk: &Disk) {
+    let sequence = u64::try_from(disk.records().len() + 1).unwrap();
+    spoil_journal(disk, |bytes, tag| {
+        bytes.extend(frame::encode(sequence, tag, br#"{"from-the-future":{}}"#).unwrap());
+    });
+}
+
 /// A disk with the new system as root, and its journal's bytes.
 fn committed() -> (Disk, Vec<u8>) {
     let disk = with_programs();
@@ -317,10 +324,7 @@ fn committed() -> (Disk, Vec<u8>) {
 fn a_journal_of_another_version_and_a_plan_that_is_not_its_own_are_told() {
     let (disk, whole) = committed();
     let records = disk.records().len();
-    spoil_journal(&disk, |bytes, tag| {
-        let sequence = u64::try_from(records + 1).unwrap();
-        bytes.extend(frame::encode(sequence, tag, br#"{"from-the-future":{}}"#).unwrap());
-    });
+    add_record_from_the_future(&disk);
     let ran = disk.run_in_new_system("status");
     let read = format!("What can be read of it (records: {records})");
     let wanted = [NEW, "by another version", &read, "Rebooting"];
@@ -341,6 +345,19 @@ fn a_journal_of_another_version_and_a_plan_that_is_not_its_own_are_told() {
     ];
     assert_says(&ran, 2, &wanted);
     assert_offers(&ran, &["rootshift disarm --discard-journal"]);
+}
+
+/// rootshift was updated after arming and has written to the journal: the images hold the old one.
+#[test]
+fn a_boot_with_a_journal_of_another_version_changes_nothing() {
+    let disk = with_programs();
+    disk.arm(After::Reboot);
+    add_record_from_the_future(&disk);
+    let before = disk.mounted(|top| (names(top), fs::read(top.join(JOURNAL)).unwrap()));
+    assert_eq!(disk.boot(), 0);
+    assert_eq!(disk.root_flags(), None);
+    let after = disk.mounted(|top| (names(top), fs::read(top.join(JOURNAL)).unwrap()));
+    assert!(before == after, "{:?}, then {:?}", before.0, after.0);
 }
 
 #[test]
