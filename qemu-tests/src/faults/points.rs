@@ -17,7 +17,7 @@ use crate::sweep::shown::Shown;
 /// Room that is left on a full disk: blocks, or a few files' metadata each.
 const DATA_LEFT: [usize; 3] = [0, 1, 4];
 const METADATA_LEFT: [usize; 2] = [0, 4];
-/// The disk hangs at one flush in so many: a point takes 15 seconds.
+/// The disk hangs at one flush in so many: a point takes 10 seconds.
 const HANGS: usize = 8;
 
 /// The points of a selection, in the order of a life.
@@ -33,7 +33,7 @@ pub(super) fn chosen(
     let mut groups = Vec::new();
     for phase in PHASES.iter().filter(wanted) {
         let counts = counts(setting, life, *phase)?;
-        groups.extend(of_device(*phase, counts));
+        groups.extend(of_device(*phase, counts, hangs(*phase, selection)));
         groups.extend(of_disk(*phase, life.tape(*phase)?.flushes()));
     }
     if let Some(kind) = &selection.kind {
@@ -67,7 +67,14 @@ fn counts(setting: &Arc<Setting>, life: &Life, phase: Phase) -> Result<Counts> {
     counts
 }
 
-fn of_device(phase: Phase, counts: Counts) -> Vec<Vec<Point>> {
+/// In a sample the disk hangs in one phase only, unless that is what was asked for.
+fn hangs(phase: Phase, selection: &Selection) -> bool {
+    let asked_for = selection.kind.as_deref() == Some(Kind::Hang.name());
+    is_boot(phase) && (selection.points.is_none() || asked_for || phase == Phase::Migrate)
+}
+
+/// `hangs`: whether the disk hangs too.
+fn of_device(phase: Phase, counts: Counts, hangs: bool) -> Vec<Vec<Point>> {
     let of = |kind: &Kind| {
         let kind = *kind;
         let point = |at| Point {
@@ -75,7 +82,7 @@ fn of_device(phase: Phase, counts: Counts) -> Vec<Vec<Point>> {
             trouble: Trouble::Device(Fault { kind, at }),
         };
         match kind {
-            Kind::Hang if !is_boot(phase) => Vec::new(),
+            Kind::Hang if !hangs => Vec::new(),
             Kind::Hang => (1..=counts.of(kind)).step_by(HANGS).map(point).collect(),
             _ => (1..=counts.of(kind)).map(point).collect(),
         }
