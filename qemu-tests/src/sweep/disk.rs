@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use rootshift::sys::holes::next_data;
 
 const PIECE: usize = 16 << 10;
 
@@ -27,21 +27,29 @@ impl Disk {
         }
     }
 
-    /// Reads a raw image.
+    /// Reads a raw image; its holes are not even looked into.
     pub fn load(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+        let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
         let mut disk = Self::empty(file.metadata()?.len());
-        let mut piece = [0; PIECE];
-        for number in 0..disk.size.div_ceil(PIECE as u64) {
-            let left = disk.size - number * PIECE as u64;
-            let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-            piece.fill(0);
-            file.read_exact(&mut piece[..length])?;
-            if piece != [0; PIECE] {
-                disk.pieces.insert(number, Arc::new(piece));
+        let mut from = 0;
+        while let Some(data) = next_data(&file, from, path)? {
+            for number in data.start / PIECE as u64..data.end.div_ceil(PIECE as u64) {
+                disk.load_piece(&file, number)?;
             }
+            from = data.end;
         }
         Ok(disk)
+    }
+
+    fn load_piece(&mut self, file: &File, number: u64) -> Result<()> {
+        let at = number * PIECE as u64;
+        let length = usize::try_from(self.size - at)?.min(PIECE);
+        let mut piece = [0; PIECE];
+        file.read_exact_at(&mut piece[..length], at)?;
+        if piece != [0; PIECE] {
+            self.pieces.insert(number, Arc::new(piece));
+        }
+        Ok(())
     }
 
     /// Makes the file this disk, sparse.
@@ -117,6 +125,9 @@ mod tests {
         disk.store(&out).unwrap();
         assert_eq!(std::fs::read(&out).unwrap(), bytes);
         assert_eq!(disk.read(0, bytes.len()), bytes);
+        let sparse = Disk::load(&out).unwrap();
+        assert_eq!((sparse.pieces.len(), disk.pieces.len()), (1, 1));
+        assert_eq!(sparse.read(0, bytes.len()), bytes);
         changed.store(&out).unwrap();
         bytes[2 * PIECE - 1..2 * PIECE + 2].copy_from_slice(&[1, 2, 3]);
         bytes[3 * PIECE..].fill(9);
