@@ -16,6 +16,7 @@ mod verdict;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -33,6 +34,8 @@ pub use table::Tally;
 pub use trouble::Point;
 use verdict::{Essence, Passed, Victim, essence};
 
+/// Machines for each processor where they wait most of the time.
+const WAITING: usize = 4;
 /// The file system's own check runs at one point in so many.
 const CHECKED: usize = 4;
 
@@ -93,8 +96,11 @@ fn happen(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
     println!("faults: {} points", points.len());
     let ends = ends(setting, &life)?;
     let start = Instant::now();
-    let ended = all(setting, (&life, &ends), &points, &|ended| {
+    let done = AtomicUsize::new(0);
+    let victims = victims(selection);
+    let ended = all(setting, (&life, &ends), &points, victims, &|ended| {
         table::one(ended, selection);
+        table::progress(done.fetch_add(1, Ordering::Relaxed) + 1, start.elapsed());
     })?;
     let tally = Tally::of(&ended, start.elapsed());
     tally.print(selection);
@@ -111,11 +117,18 @@ fn ends(setting: &Arc<Setting>, life: &Life) -> Result<Vec<(Phase, Essence)>> {
     life.tapes.iter().map(end).collect()
 }
 
-/// Shares the points out among as many machines as there are processors.
+/// How many machines there are at once.
+fn victims(selection: &Selection) -> usize {
+    let waiting = points::only_hangs(selection);
+    one_a_processor() * if waiting { WAITING } else { 1 }
+}
+
+/// Shares the points out among so many machines.
 fn all(
     setting: &Arc<Setting>,
     (life, ends): (&Life, &[(Phase, Essence)]),
     points: &[Point],
+    machines: usize,
     tell: &(dyn Fn(&Ended) + Sync),
 ) -> Result<Vec<Ended>> {
     let begin = |number: usize| {
@@ -134,7 +147,7 @@ fn all(
         ended.iter().for_each(tell);
         ended.into_iter().collect()
     };
-    share_out(points.len(), one_a_processor(), &begin, &work)
+    share_out(points.len(), machines, &begin, &work)
 }
 
 /// A panic is red.

@@ -17,7 +17,7 @@ use crate::sweep::shown::Shown;
 /// Room that is left on a full disk: blocks, or a few files' metadata each.
 const DATA_LEFT: [usize; 3] = [0, 1, 4];
 const METADATA_LEFT: [usize; 2] = [0, 4];
-/// The disk hangs at one flush in so many: a point takes 10 seconds.
+/// Beside all else the disk hangs at one flush in so many: a point takes 10 seconds.
 const HANGS: usize = 8;
 
 /// The points of a selection, in the order of a life.
@@ -67,25 +67,33 @@ fn counts(setting: &Arc<Setting>, life: &Life, phase: Phase) -> Result<Counts> {
     counts
 }
 
-/// In a sample the disk hangs in one phase only, unless that is what was asked for.
-fn hangs(phase: Phase, selection: &Selection) -> bool {
-    let asked_for = selection.kind.as_deref() == Some(Kind::Hang.name());
-    is_boot(phase) && (selection.points.is_none() || asked_for || phase == Phase::Migrate)
+/// At one flush in how many the disk hangs; at none in a sample, but for one phase, unless that is
+/// what was asked for.
+fn hangs(phase: Phase, selection: &Selection) -> Option<usize> {
+    let tried = selection.points.is_none() || only_hangs(selection) || phase == Phase::Migrate;
+    let step = if only_hangs(selection) { 1 } else { HANGS };
+    (is_boot(phase) && tried).then_some(step)
 }
 
-/// `hangs`: whether the disk hangs too.
-fn of_device(phase: Phase, counts: Counts, hangs: bool) -> Vec<Vec<Point>> {
+/// Whether a disk that hangs is all that was asked for.
+pub(super) fn only_hangs(selection: &Selection) -> bool {
+    selection.kind.as_deref() == Some(Kind::Hang.name())
+}
+
+/// `hangs`: at one flush in how many the disk hangs, if at all.
+fn of_device(phase: Phase, counts: Counts, hangs: Option<usize>) -> Vec<Vec<Point>> {
     let of = |kind: &Kind| {
         let kind = *kind;
         let point = |at| Point {
             phase,
             trouble: Trouble::Device(Fault { kind, at }),
         };
-        match kind {
-            Kind::Hang if !hangs => Vec::new(),
-            Kind::Hang => (1..=counts.of(kind)).step_by(HANGS).map(point).collect(),
-            _ => (1..=counts.of(kind)).map(point).collect(),
-        }
+        let step = match kind {
+            Kind::Hang => hangs,
+            _ => Some(1),
+        };
+        let points = step.map(|step| (1..=counts.of(kind)).step_by(step).map(point));
+        points.into_iter().flatten().collect()
     };
     Kind::ALL.iter().map(of).collect()
 }

@@ -6,6 +6,9 @@ use super::scene::PHASES;
 use super::trouble::{Full, Kind, Trouble};
 use super::{CHECKED, Ended, Selection};
 
+/// Points from line to line about how far it is.
+const TOLD: usize = 250;
+
 /// What came of a phase.
 #[derive(Debug, Clone, Copy, Default)]
 struct Row {
@@ -130,4 +133,11 @@ pub(super) fn one(ended: &Ended, selection: &Selection) {
         "FAIL {}: {line} [cargo xtask faults --way {} --only {}]",
         ended.point, selection.way, ended.point
     );
+}
+
+/// A line for every so many points.
+pub(super) fn progress(done: usize, took: Duration) {
+    if done.is_multiple_of(TOLD) {
+        println!("faults: {done} points after {:.0} s", took.as_secs_f64());
+    }
 }
