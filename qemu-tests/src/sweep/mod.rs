@@ -16,6 +16,7 @@ mod recorder;
 mod report;
 #[path = "../../../tests/common/sample.rs"]
 mod sample;
+pub(crate) mod served;
 pub(crate) mod shown;
 pub(crate) mod tape;
 mod work;

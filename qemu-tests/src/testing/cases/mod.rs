@@ -4,6 +4,7 @@
 
 mod faults;
 mod finalize;
+mod hanging;
 mod hardware;
 mod harness;
 mod healing;
@@ -92,6 +93,10 @@ const THOROUGH: &[(&str, Case)] = &[
     (
         "a_failing_flush_is_an_ordinary_boot_and_then_a_migration",
         hardware::failing_flush,
+    ),
+    (
+        "a_disk_that_hangs_in_the_commit_restarts_the_machine",
+        hanging::in_the_commit,
     ),
     ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
     (
