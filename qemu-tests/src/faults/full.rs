@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use rootshift::sys::Root;
+use rootshift::sys::room::reserve;
 
 use super::trouble::Full;
 use crate::run::{run, tool};
@@ -67,8 +68,8 @@ fn ballast(top: &Root) -> PathBuf {
 
 /// Room for a file of this size, without its content.
 fn take(path: &Path, size: u64) -> Result<()> {
-    let mut command = tool("fallocate");
-    run(command.arg("--length").arg(size.to_string()).arg(path))
+    let file = File::create(path)?;
+    Ok(reserve(&file, path, size)?)
 }
 
 fn fill_data(top: &Root, folder: &Path) -> Result<()> {

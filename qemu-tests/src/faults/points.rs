@@ -98,7 +98,8 @@ fn of_device(phase: Phase, counts: Counts, hangs: Option<usize>) -> Vec<Vec<Poin
     Kind::ALL.iter().map(of).collect()
 }
 
-/// Before `arm` there is no place for the ballast; it refuses a full disk.
+/// After each flush, the next of the rooms each time: a point takes a second or more. Before `arm`
+/// there is no place for the ballast; it refuses a full disk.
 fn of_disk(phase: Phase, flushes: usize) -> Vec<Vec<Point>> {
     if phase == Phase::Arm {
         return Vec::new();
@@ -109,18 +110,15 @@ fn of_disk(phase: Phase, flushes: usize) -> Vec<Vec<Point>> {
             Full::Data => &DATA_LEFT[..],
             Full::Metadata => &METADATA_LEFT[..],
         };
-        let at = |flush| {
-            let point = move |left: &usize| Point {
-                phase,
-                trouble: Trouble::Disk {
-                    full,
-                    flush,
-                    left: *left,
-                },
-            };
-            room.iter().map(point)
+        let at = |(flush, left): (usize, &usize)| Point {
+            phase,
+            trouble: Trouble::Disk {
+                full,
+                flush,
+                left: *left,
+            },
         };
-        (0..flushes).flat_map(at).collect()
+        (0..flushes).zip(room.iter().cycle()).map(at).collect()
     };
     Full::ALL.iter().map(of).collect()
 }
