@@ -17,7 +17,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Disk, Kind, WOULD_REBOOT, assert_same, run};
-use rootshift::documents::plan::{After, JOURNAL};
+use rootshift::documents::plan::{After, JOURNAL, PLAN};
 use rootshift::engine::boot::{BrokenOff, Found, Next, after_breaking_off};
 use rootshift::engine::home::Migration;
 use rootshift::engine::{Stage, State};
@@ -432,6 +432,26 @@ fn a_second_worker_that_hangs_too_is_ended_and_the_named_root_stays() {
             .arg(disk.folder.join("boot"))
             .output();
         disk.boot_to_the_end(fault);
+    }
+}
+
+#[test]
+fn a_second_worker_that_learns_nothing_decides_nothing() {
+    let mut disk = Disk::with_system();
+    let old = disk.old_manifest();
+    disk.arm(After::Reboot);
+    let armed = disk.keep_copy("armed.img");
+    let aside = Path::new(".rootshift/aside");
+    for (fault, ends) in [("step-applied:2", 0), ("deciding", WOULD_REBOOT)] {
+        disk.restore(&armed);
+        let stopped = Stopped::at(&disk, fault).unwrap();
+        let top = disk.folder.join("boot");
+        fs::rename(top.join(PLAN), top.join(aside)).unwrap();
+        assert_eq!(stopped.kill_worker(), ends, "{fault}");
+        assert_eq!(disk.root_flags(), None, "{fault}");
+        disk.mounted(|top| fs::rename(top.join(aside), top.join(PLAN)).unwrap());
+        disk.boot_to_the_end(fault);
+        assert_same(&old, &disk.new_manifest());
     }
 }
 
