@@ -54,7 +54,7 @@ pub fn serve(device: &File, store: &mut dyn Store) -> Result<()> {
         let mut reader = device;
         let length = match reader.read(&mut buffer) {
             Ok(length) => length,
-            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(()),
+            Err(error) if is_unmounted(&error) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             // A request was taken back before it was read.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -71,6 +71,14 @@ pub fn serve(device: &File, store: &mut dyn Store) -> Result<()> {
             written => written.context("answer a FUSE request")?,
         }
     }
+}
+
+/// The second one where the last request, of the file that is closed, is being read meanwhile.
+fn is_unmounted(error: &std::io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENODEV | libc::ECONNABORTED)
+    )
 }
 
 struct Request<'a>(&'a [u8]);
