@@ -34,8 +34,6 @@ pub use table::Tally;
 pub use trouble::Point;
 use verdict::{Essence, Passed, Victim, essence};
 
-/// Machines for each processor where they wait most of the time.
-const WAITING: usize = 4;
 /// The file system's own check runs at one point in so many.
 const CHECKED: usize = 4;
 
@@ -97,8 +95,7 @@ fn happen(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
     let ends = ends(setting, &life)?;
     let start = Instant::now();
     let done = AtomicUsize::new(0);
-    let victims = victims(selection);
-    let ended = all(setting, (&life, &ends), &points, victims, &|ended| {
+    let ended = all(setting, (&life, &ends), &points, &|ended| {
         table::one(ended, selection);
         table::progress(done.fetch_add(1, Ordering::Relaxed) + 1, start.elapsed());
     })?;
@@ -117,18 +114,12 @@ fn ends(setting: &Arc<Setting>, life: &Life) -> Result<Vec<(Phase, Essence)>> {
     life.tapes.iter().map(end).collect()
 }
 
-/// How many machines there are at once.
-fn victims(selection: &Selection) -> usize {
-    let waiting = points::only_hangs(selection);
-    one_a_processor() * if waiting { WAITING } else { 1 }
-}
-
-/// Shares the points out among so many machines.
+/// Shares the points out among as many machines as there are processors. More of them would not be
+/// faster where disks hang: a mount that waits holds up every other one (fs/btrfs, uuid_mutex).
 fn all(
     setting: &Arc<Setting>,
     (life, ends): (&Life, &[(Phase, Essence)]),
     points: &[Point],
-    machines: usize,
     tell: &(dyn Fn(&Ended) + Sync),
 ) -> Result<Vec<Ended>> {
     let begin = |number: usize| {
@@ -147,7 +138,7 @@ fn all(
         ended.iter().for_each(tell);
         ended.into_iter().collect()
     };
-    share_out(points.len(), machines, &begin, &work)
+    share_out(points.len(), one_a_processor(), &begin, &work)
 }
 
 /// A panic is red.

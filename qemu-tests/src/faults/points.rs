@@ -76,7 +76,7 @@ fn hangs(phase: Phase, selection: &Selection) -> Option<usize> {
 }
 
 /// Whether a disk that hangs is all that was asked for.
-pub(super) fn only_hangs(selection: &Selection) -> bool {
+fn only_hangs(selection: &Selection) -> bool {
     selection.kind.as_deref() == Some(Kind::Hang.name())
 }
 
