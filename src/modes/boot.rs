@@ -20,9 +20,6 @@ use crate::sys::{Root, block, clock, supervise};
 /// Where the exit status says that the machine has to restart.
 pub(super) const RESTART: i32 = 10;
 
-/// Exit status of a second worker that could not learn which root the journal names.
-const UNKNOWN: i32 = 1;
-
 /// Watches over the work, or does it.
 pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
     log_file::to_kernel_log(Path::new("/"));
@@ -38,14 +35,14 @@ fn work(options: &Boot) -> Result<Exit, Error> {
     signs::begin();
     let began = clock::monotonic_milliseconds();
     let decided = decide(options, broken_off(options));
-    let next = decided.or_else(|error| look_again(options, error));
-    let next = next.unwrap_or_else(|error| {
-        log::error!("{error}; the boot goes on as it would without rootshift");
-        if options.ended.is_some() {
-            std::process::exit(UNKNOWN);
+    let next = match decided.or_else(|error| look_again(options, error)) {
+        Ok(next) => next,
+        // Which root the journal names is not known; who watches sees to what follows.
+        Err(error) => {
+            signs::give(Sign::Failed(&error.to_string()));
+            return Ok(Exit::Failure);
         }
-        Next::Ordinary
-    });
+    };
     let took = clock::monotonic_milliseconds().saturating_sub(began);
     log::info!("pre-boot work took {}.{:03} s", took / 1000, took % 1000);
     match next {

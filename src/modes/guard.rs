@@ -28,6 +28,7 @@ pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
         before: None,
         root: None,
         undecided: false,
+        failure: None,
         place: None,
     };
     let (first, second) = deadlines(&options.deadlines);
@@ -45,11 +46,13 @@ pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
     if ended == Ok(RESTART) {
         restart(options, power::reboot);
     } else if ended.is_err() && guard.undecided {
-        // The disk hung in the very record that another root follows from. Whether it is on the
+        // The disk failed in the very record that another root follows from. Whether it is on the
         // disk shows when it answers again; a power cut is what everything here is made for. A
-        // disk that hangs for good does so before this record in the next boot, which goes on.
+        // disk that fails for good does so before this record in the next boot, which goes on.
         log::error!("it is not known which system is root: the machine is restarted");
         restart(options, power::reboot_at_once);
+    } else if ended.is_err() {
+        log::error!("the boot goes on");
     }
     Ok(Exit::Success)
 }
@@ -80,6 +83,8 @@ struct Guard<'a> {
     root: Option<String>,
     /// Whether the worker was about to change which root the journal names.
     undecided: bool,
+    /// Why the worker could not learn that.
+    failure: Option<String>,
     /// Where the worker was when it last said so.
     place: Option<String>,
 }
@@ -96,14 +101,17 @@ impl Guard<'_> {
         let ended = self.listen(&mut worker, seconds, renews);
         let how = match ended {
             Ok(End::Status(status @ (0 | RESTART))) => return Ok(status),
-            Ok(End::Status(status)) => format!("rootshift ended with status {status}"),
+            Ok(End::Status(status)) => match self.failure.take() {
+                Some(why) => format!("{why},"),
+                None => format!("rootshift ended with status {status}"),
+            },
             Ok(End::Signal(signal)) => format!("rootshift was killed by signal {signal}"),
             Err(why) if worker.kill() => format!("{why}: rootshift was ended"),
             Err(why) => format!("{why}, and rootshift can't be ended"),
         };
         let place = self.place.as_deref().unwrap_or("before the first step");
         let how = format!("{how} {place}");
-        log::error!("{how}; the boot goes on");
+        log::error!("{how}");
         Err(how)
     }
 
@@ -135,6 +143,7 @@ impl Guard<'_> {
             Sign::Alive => {}
             Sign::At(place) => self.place = Some(place.to_owned()),
             Sign::Undecided => self.undecided = true,
+            Sign::Failed(why) => self.failure = Some(why.to_owned()),
             Sign::Root(flags) => {
                 self.undecided = false;
                 self.name_root(flags);

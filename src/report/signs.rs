@@ -18,6 +18,8 @@ pub enum Sign<'a> {
     /// It writes the record that another root follows from: until the next sign of a root nobody
     /// knows which one the journal names.
     Undecided,
+    /// It ends, and does not know which root the journal names: why, in words.
+    Failed(&'a str),
     /// Mount options of the root that the journal names now.
     Root(&'a str),
 }
@@ -39,6 +41,7 @@ fn line(sign: Sign) -> String {
         Sign::Alive => ("alive", ""),
         Sign::Undecided => ("undecided", ""),
         Sign::At(place) => ("at", place),
+        Sign::Failed(why) => ("failed", why),
         Sign::Root(flags) => ("root", flags),
         Sign::Waiting(seconds) => return format!("waiting {seconds}\n"),
     };
@@ -51,6 +54,7 @@ fn line(sign: Sign) -> String {
 pub fn read(line: &str) -> Sign<'_> {
     match line.split_once(' ') {
         Some(("at", place)) => Sign::At(place),
+        Some(("failed", why)) => Sign::Failed(why),
         Some(("root", flags)) => Sign::Root(flags),
         Some(("waiting", seconds)) => seconds.parse().map_or(Sign::Alive, Sign::Waiting),
         None if line == "undecided" => Sign::Undecided,
@@ -69,6 +73,7 @@ mod tests {
             Sign::At("in step snapshots/make @"),
             Sign::Waiting(30),
             Sign::Undecided,
+            Sign::Failed("mount /dev/vda2: Input/output error"),
             Sign::Root("subvol=@,compress=zstd:1"),
         ] {
             let line = line(sign);

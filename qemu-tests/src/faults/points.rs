@@ -19,6 +19,13 @@ const DATA_LEFT: [usize; 3] = [0, 1, 4];
 const METADATA_LEFT: [usize; 2] = [0, 4];
 /// Beside all else the disk hangs at one flush in so many: a point takes 10 seconds.
 const HANGS: usize = 8;
+/// The flushes of the record that another root follows from. Red once, so in every sample; where a
+/// new step moves the one of the commit, all flushes of `--phase migrate` show where it is.
+const DECIDING: [(Phase, usize); 3] = [
+    (Phase::Migrate, 116),
+    (Phase::RollBack, 2),
+    (Phase::GiveUpNew, 2),
+];
 
 /// The points of a selection, in the order of a life.
 pub(super) fn chosen(
@@ -47,10 +54,26 @@ pub(super) fn chosen(
     let number = selection.points.unwrap_or(total);
     let mut chance = Chance::of(selection.seed, "faults");
     let share = |group: &Vec<Point>| (group.len() * number).div_ceil(total.max(1));
-    Ok(groups
+    let mut picked: Vec<Point> = groups
         .iter()
         .flat_map(|group| chance.pick(group, share(group)))
-        .collect())
+        .collect();
+    for point in groups.iter().flatten().filter(|point| decides(point)) {
+        if !picked.contains(point) {
+            picked.push(*point);
+        }
+    }
+    Ok(picked)
+}
+
+/// Whether a flush fails, or all from it on, that decides which system is root.
+fn decides(point: &Point) -> bool {
+    match point.trouble {
+        Trouble::Device(Fault { kind, at }) => {
+            matches!(kind, Kind::Flush | Kind::Outage) && DECIDING.contains(&(point.phase, at))
+        }
+        Trouble::Disk { .. } => false,
+    }
 }
 
 fn counts(setting: &Arc<Setting>, life: &Life, phase: Phase) -> Result<Counts> {
@@ -90,6 +113,7 @@ fn of_device(phase: Phase, counts: Counts, hangs: Option<usize>) -> Vec<Vec<Poin
         };
         let step = match kind {
             Kind::Hang => hangs,
+            Kind::Outage => is_boot(phase).then_some(1),
             _ => Some(1),
         };
         let points = step.map(|step| (1..=counts.of(kind)).step_by(step).map(point));

@@ -39,7 +39,7 @@ impl Counts {
         match kind {
             Kind::Read | Kind::Reads => self.reads,
             Kind::Write | Kind::Writes => self.writes,
-            Kind::Flush | Kind::Flushes | Kind::Hang => self.flushes,
+            Kind::Flush | Kind::Flushes | Kind::Outage | Kind::Hang => self.flushes,
             Kind::Gone => self.reads + self.writes + self.flushes,
         }
     }
@@ -185,6 +185,7 @@ mod tests {
         assert_eq!(failing(Kind::Flushes, 2), [NO, NO, NO, NO, NO, YES]);
         assert_eq!(failing(Kind::Gone, 3), [NO, NO, YES, YES, YES, YES]);
         assert_eq!(failing(Kind::Flush, 3), [NO; 6]);
+        assert_eq!(failing(Kind::Outage, 1), [NO, NO, YES, YES, YES, YES]);
     }
 
     #[test]

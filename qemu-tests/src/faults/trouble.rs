@@ -25,13 +25,15 @@ pub enum Kind {
     Flushes,
     /// Everything from one operation on: the cable was pulled.
     Gone,
+    /// Everything from one flush on until the boot has gone on: a loose cable.
+    Outage,
     /// Nothing fails, but from one flush on nothing is answered until the boot has gone on.
     Hang,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Read,
         Self::Reads,
         Self::Write,
@@ -39,6 +41,7 @@ impl Kind {
         Self::Flush,
         Self::Flushes,
         Self::Gone,
+        Self::Outage,
         Self::Hang,
     ];
 
@@ -52,6 +55,7 @@ impl Kind {
             Self::Flush => "flush",
             Self::Flushes => "flushes",
             Self::Gone => "gone",
+            Self::Outage => "outage",
             Self::Hang => "hang",
         }
     }
@@ -60,8 +64,13 @@ impl Kind {
     pub fn lasts(self) -> bool {
         matches!(
             self,
-            Self::Reads | Self::Writes | Self::Flushes | Self::Gone | Self::Hang
+            Self::Reads | Self::Writes | Self::Flushes | Self::Gone | Self::Outage | Self::Hang
         )
+    }
+
+    /// Whether the device is well again as soon as the boot has gone on.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Outage | Self::Hang)
     }
 
     /// Whether operations like this fail.
@@ -70,7 +79,7 @@ impl Kind {
             Self::Read | Self::Reads => operation == Operation::Read,
             Self::Write | Self::Writes => operation == Operation::Write,
             Self::Flush | Self::Flushes => operation == Operation::Flush,
-            Self::Gone | Self::Hang => true,
+            Self::Gone | Self::Outage | Self::Hang => true,
         }
     }
 }

@@ -11,7 +11,7 @@ use rootshift::sys::{Root, mount};
 use super::full;
 use super::scene::{act, begin, disk, is_boot};
 use super::store::{Faulty, Switch};
-use super::trouble::{Fault, Full, Kind, Point, Trouble};
+use super::trouble::{Fault, Full, Point, Trouble};
 use crate::sweep::Phase;
 use crate::sweep::disk::Disk;
 use crate::sweep::host::{Host, Setting, System};
@@ -101,7 +101,7 @@ impl Victim<'_> {
         let shown = Shown::start(self.setting, &format!("faulty-{}", self.number), store)?;
         switch.arm(Some(fault));
         let booted = match fault.kind {
-            Kind::Hang => self.boot_hanging(point, &shown.host, &switch),
+            kind if kind.passes() => self.boot_until_it_passes(point, &shown.host, &switch),
             _ => self.boot(point, &shown.host),
         };
         let was_hit = switch.was_hit();
@@ -109,14 +109,14 @@ impl Victim<'_> {
         let disk = shown.finish()?.disk;
         let boot = booted?;
         let took = boot.took;
-        let may_restart = fault.kind == Kind::Hang && boot.restarts;
+        let may_restart = fault.kind.passes() && boot.restarts;
         let counts = was_hit && is_boot(point.phase) && !may_restart;
         if let Some(seen) = seen.as_ref().filter(|_| counts) {
             named_right(&boot, grub, seen.state.as_ref())?;
         }
         let came_through = !was_hit || self.came_through(point, &disk)?;
-        // What a disk that hangs did not take is in the log of that boot, in /run.
-        let writable = seen.is_some_and(|seen| seen.writable) && fault.kind != Kind::Hang;
+        // What such a disk did not take is in the log of that boot, in /run.
+        let writable = seen.is_some_and(|seen| seen.writable) && !fault.kind.passes();
         if !came_through && is_boot(point.phase) && writable {
             self.has_a_reason(&boot.said)?;
         }
@@ -181,7 +181,7 @@ impl Victim<'_> {
     }
 
     /// The disk answers again when the boot has gone on; what it held up ends then.
-    fn boot_hanging(&self, point: Point, host: &Host, switch: &Switch) -> Result<Boot> {
+    fn boot_until_it_passes(&self, point: Point, host: &Host, switch: &Switch) -> Result<Boot> {
         let begun = Instant::now();
         let origin = self.life.origin(point.phase);
         let acted = act(point.phase, host, origin, Some(DEADLINES));

@@ -50,16 +50,7 @@ const FALLOCATE: u32 = 43;
 /// Answers requests until the file is unmounted.
 pub fn serve(device: &File, store: &mut dyn Store) -> Result<()> {
     let mut buffer = vec![0; MAX_WRITE + 4096];
-    loop {
-        let mut reader = device;
-        let length = match reader.read(&mut buffer) {
-            Ok(length) => length,
-            Err(error) if is_unmounted(&error) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            // A request was taken back before it was read.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(error).context("read a FUSE request"),
-        };
+    while let Some(length) = next_request(device, &mut buffer)? {
         let request = Request(buffer.get(..length).unwrap_or_default());
         let Some(answer) = answer(&request, store)? else {
             continue;
@@ -71,14 +62,27 @@ pub fn serve(device: &File, store: &mut dyn Store) -> Result<()> {
             written => written.context("answer a FUSE request")?,
         }
     }
+    Ok(())
 }
 
-/// The second one where the last request, of the file that is closed, is being read meanwhile.
-fn is_unmounted(error: &std::io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ENODEV | libc::ECONNABORTED)
-    )
+/// Reads a request; none when the file is unmounted.
+fn next_request(mut device: &File, buffer: &mut [u8]) -> Result<Option<usize>> {
+    let mut met_the_end = false;
+    loop {
+        match device.read(buffer) {
+            Ok(length) => return Ok(Some(length)),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // A request was taken back before it was read.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // The unmount met a request that was being read (fs/fuse/dev.c, fuse_dev_do_read); after
+            // an abort by hand this is all that is ever read.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted && !met_the_end => {
+                met_the_end = true;
+            }
+            Err(error) => return Err(error).context("read a FUSE request"),
+        }
+    }
 }
 
 struct Request<'a>(&'a [u8]);

@@ -163,6 +163,10 @@ fn is_superblock(data: &[u8]) -> bool {
     data.get(0x40..0x48) == Some(b"_BHRfS_M")
 }
 
+fn errno(error: std::io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}
+
 impl Store for Hanging {
     fn size(&self) -> u64 {
         self.size
@@ -171,10 +175,9 @@ impl Store for Hanging {
     fn read(&mut self, offset: u64, length: usize) -> Answer<Vec<u8>> {
         let mut data = vec![0; length];
         // A request may end behind the file's end.
-        let mut done = 0;
-        while let Ok(count @ 1..) = self.file.read_at(&mut data[done..], offset + done as u64) {
-            done += count;
-        }
+        let there = self.size.saturating_sub(offset).min(length as u64);
+        let (there, _) = data.split_at_mut(usize::try_from(there).unwrap_or(length));
+        self.file.read_exact_at(there, offset).map_err(errno)?;
         Ok(data)
     }
 
@@ -184,7 +187,7 @@ impl Store for Hanging {
         if self.has_commit && is_superblock(data) {
             self.hold.wait();
         }
-        written.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+        written.map_err(errno)
     }
 
     /// What the host holds is safe from a guest that restarts.
