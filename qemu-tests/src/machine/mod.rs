@@ -89,7 +89,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// 1 GiB, two processors, a reboot ends the run, five minutes.
+    /// 1 GiB, two processors, a reboot ends the run, ten minutes: an image made beside other work takes five.
     pub fn new(name: &str, disk: Disk, accelerator: Accelerator) -> Self {
         Self {
             name: name.to_owned(),
@@ -105,7 +105,7 @@ impl Machine {
             direct: None,
             reboots: false,
             kill: None,
-            limit: Duration::from_secs(300),
+            limit: Duration::from_secs(600),
             accelerator,
         }
     }
