@@ -95,8 +95,14 @@ pub(super) fn watched(bench: &Bench) -> Result<()> {
 }
 
 /// The first flush of the boot fails, once: the record that the migration begins is not durable.
-const FAILING_FLUSH: &str = "inject-error.0.event=none,inject-error.0.iotype=flush,\
-    inject-error.0.errno=5,inject-error.0.once=on";
+pub(super) fn failing_flush(bench: &Bench) -> Result<()> {
+    failing(bench, "flush")
+}
+
+/// The first write of the boot fails, once: it is of the same record.
+pub(super) fn failing_write(bench: &Bench) -> Result<()> {
+    failing(bench, "write")
+}
 
 const LOOK: &str = r#"
 echo "@@ layout"
@@ -107,20 +113,24 @@ echo "@@ end"
 "#;
 
 /// The old system boots and says why; the next boot migrates.
-pub(super) fn failing_flush(bench: &Bench) -> Result<()> {
+fn failing(bench: &Bench, operation: &str) -> Result<()> {
     let context = &bench.context;
-    let disk = bench.armed.fork(context, "test-failing-flush")?;
-    let mut machine = context.machine("test-failing-flush", &disk);
+    let name = format!("test-failing-{operation}");
+    let disk = bench.armed.fork(context, &name)?;
+    let mut machine = context.machine(&name, &disk);
     machine.processors = 1;
-    machine.disk_fault = Some(FAILING_FLUSH.to_owned());
+    machine.disk_fault = Some(format!(
+        "inject-error.0.event=none,inject-error.0.iotype={operation},inject-error.0.errno=5,\
+         inject-error.0.once=on"
+    ));
     let outcome = context.run(machine, &Task::new(LOOK))?;
     outcome.expect(&End::PoweredOff)?;
     let said = outcome.task(0)?;
     ensure_old_layout(&part(said, "layout")?)?;
     let told = reason(&part(said, "status")?)?;
     ensure!(told.contains("I/O error"), "`status` says: {told}");
-    println!("     a failing flush is told as: {told}");
-    migrate(context, "test-failing-flush-again", &disk, 1)?;
-    prove(context, "test-failing-flush-proof", &disk, &bench.armed)?;
+    println!("     a failing {operation} is told as: {told}");
+    migrate(context, &format!("{name}-again"), &disk, 1)?;
+    prove(context, &format!("{name}-proof"), &disk, &bench.armed)?;
     Ok(())
 }

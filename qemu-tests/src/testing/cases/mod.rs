@@ -95,6 +95,10 @@ const THOROUGH: &[(&str, Case)] = &[
         hardware::failing_flush,
     ),
     (
+        "a_failing_write_is_an_ordinary_boot_and_then_a_migration",
+        hardware::failing_write,
+    ),
+    (
         "a_disk_that_hangs_in_the_commit_restarts_the_machine",
         hanging::in_the_commit,
     ),
