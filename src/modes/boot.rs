@@ -1,8 +1,9 @@
 //! `rootshift boot`: only in the initramfs.
 //!
 //! Two processes: the first watches over the second (see `guard`), which does the work that is
-//! written down here. Whatever fails, the boot goes on: the exit status is 0, and nothing is written
-//! to param.conf that was not asked for by a readable journal.
+//! written down here. Whatever fails, the boot goes on, or the machine restarts where nobody can know
+//! which root the journal names: the exit status of the first is 0, and nothing is written to
+//! param.conf that was not asked for by a readable journal.
 
 use std::path::Path;
 
