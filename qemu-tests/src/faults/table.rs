@@ -18,6 +18,8 @@ struct Row {
     disk: [usize; Full::ALL.len()],
     /// The fault was never come to, or mended by the file system: nothing to be seen.
     came_through: usize,
+    /// The kernel left a name half deleted.
+    half_deleted: usize,
     failed: usize,
     longest: Duration,
 }
@@ -35,6 +37,7 @@ impl Row {
         match &one.ended {
             Ok(passed) => {
                 self.came_through += usize::from(passed.came_through);
+                self.half_deleted += usize::from(passed.half_deleted);
                 self.longest = self.longest.max(passed.took);
             }
             Err(_) => self.failed += 1,
@@ -49,6 +52,7 @@ impl Row {
             *sum += more;
         }
         self.came_through += other.came_through;
+        self.half_deleted += other.half_deleted;
         self.failed += other.failed;
         self.longest = self.longest.max(other.longest);
     }
@@ -61,10 +65,11 @@ impl Row {
         let counts = self.device.iter().chain(&self.disk);
         let counts: Vec<String> = counts.map(usize::to_string).collect();
         println!(
-            "| {name} | {} | {} | {} | {} | {:.1} s |",
+            "| {name} | {} | {} | {} | {} | {} | {:.1} s |",
             counts.join(" | "),
             self.points(),
             self.came_through,
+            self.half_deleted,
             self.failed,
             self.longest.as_secs_f64()
         );
@@ -102,10 +107,10 @@ impl Tally {
     pub(super) fn print(&self, selection: &Selection) {
         let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
         println!(
-            "| phase | {} | data full | metadata full | points | came through | failures | longest |",
+            "| phase | {} | data full | metadata full | points | came through | half deleted | failures | longest |",
             kinds.join(" | ")
         );
-        println!("|---{}|", "|---".repeat(kinds.len() + 6));
+        println!("|---{}|", "|---".repeat(kinds.len() + 7));
         let tried = |(_, row): &&(&str, Row)| row.points() > 0;
         for (name, row) in self.rows.iter().filter(tried) {
             row.print(name);

@@ -11,12 +11,12 @@ use rootshift::sys::{Root, mount};
 use super::full;
 use super::scene::{act, begin, disk, is_boot};
 use super::store::{Faulty, Switch};
-use super::trouble::{Fault, Full, Point, Trouble};
+use super::trouble::{Fault, Full, Kind, Point, Trouble};
 use crate::sweep::Phase;
 use crate::sweep::disk::Disk;
 use crate::sweep::host::{Host, Setting, System};
 use crate::sweep::judge::Judge;
-use crate::sweep::life::Life;
+use crate::sweep::life::{Life, finalized};
 use crate::sweep::shown::Shown;
 
 /// A pass through the initramfs with a fault may take so long.
@@ -31,6 +31,8 @@ pub struct Passed {
     pub was_hit: bool,
     /// Whether the phase ended as without a fault.
     pub came_through: bool,
+    /// Whether the kernel left a name half deleted, and `finalize` refuses.
+    pub half_deleted: bool,
     /// How long the phase took.
     pub took: Duration,
 }
@@ -120,12 +122,16 @@ impl Victim<'_> {
         if !came_through && is_boot(point.phase) && writable {
             self.has_a_reason(&boot.said)?;
         }
-        if was_hit {
-            self.judge(point, checks)?;
+        let half_deleted = was_hit && self.is_half_deleted(point, fault.kind);
+        match half_deleted {
+            true => self.only_finalize_suffers(point)?,
+            false if was_hit => self.judge(point, checks)?,
+            false => {}
         }
         Ok(Passed {
             was_hit,
             came_through,
+            half_deleted,
             took,
         })
     }
@@ -161,6 +167,7 @@ impl Victim<'_> {
         Ok(Passed {
             was_hit: true,
             came_through,
+            half_deleted: false,
             took,
         })
     }
@@ -217,6 +224,25 @@ impl Victim<'_> {
             "at {:?}, and `status` has no reason; it said:\n{said}",
             state.stage
         );
+        Ok(())
+    }
+
+    /// Where a name is deleted and the leaf beside its own can't be read, btrfs returns that error and
+    /// does not abort the transaction (fs/btrfs/ctree.c, btrfs_del_items: push_leaf_left): where
+    /// nothing can be read and everything written, half of an entry of a directory is left for ever.
+    fn is_half_deleted(&self, point: Point, kind: Kind) -> bool {
+        (point.phase, kind) == (Phase::Finalize, Kind::Reads) && self.host.check().is_err()
+    }
+
+    /// The new system is whole, and boots; what is left of the old one can't be deleted.
+    fn only_finalize_suffers(&self, point: Point) -> Result<()> {
+        let system = self.judged(point, false).goes_on()?;
+        ensure!(system == System::New, "it booted the old system");
+        let Err(error) = finalized(self.host) else {
+            bail!("finalize came to its end, and `btrfs check` was red before");
+        };
+        let told = format!("{error:#}");
+        ensure!(told.contains("Directory not empty"), "finalize says {told}");
         Ok(())
     }
 

@@ -38,6 +38,16 @@ impl Judge<'_> {
         if self.checks {
             self.host.check().context("right after the cut")?;
         }
+        let system = self.goes_on()?;
+        self.to_the_end(system).context("to the end")?;
+        if self.checks {
+            self.host.check().context("at the end")?;
+        }
+        Ok(())
+    }
+
+    /// Boots until it is at rest, in the system that the journal calls for, and every file is there.
+    pub fn goes_on(&self) -> Result<System> {
         let seen = self.host.as_grub(|top| self.what_grub_boots(top));
         let seen = seen.context("GRUB's view right after the cut")?;
         let state = self.host.mounted(|top| self.cut_state(top, seen));
@@ -53,11 +63,7 @@ impl Judge<'_> {
             );
         }
         self.at_rest(system).context("at rest")?;
-        self.to_the_end(system).context("to the end")?;
-        if self.checks {
-            self.host.check().context("at the end")?;
-        }
-        Ok(())
+        Ok(system)
     }
 
     fn kind(&self) -> Kind {
