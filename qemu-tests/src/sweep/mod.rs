@@ -49,6 +49,8 @@ pub struct Selection {
     pub points: Option<usize>,
     /// Subsets of the writes that were not flushed, at each flush.
     pub reorder: usize,
+    /// Only torn writes: the last one after each flush, at each of its sectors.
+    pub torn: bool,
     /// Decides all that is left to chance.
     pub seed: u64,
     /// Only this phase.
@@ -69,6 +71,7 @@ impl Default for Selection {
             way: "a".to_owned(),
             points: None,
             reorder: 4,
+            torn: false,
             seed: 1,
             phase: None,
             only: None,
@@ -140,6 +143,7 @@ fn sweep(setting: &Arc<Setting>, selection: &Selection) -> Result<Tally> {
     let extent = Extent {
         points: selection.points,
         reorder: selection.reorder,
+        torn: selection.torn,
         phase: selection.phase,
         seed: selection.seed,
     };

@@ -58,6 +58,8 @@ pub struct Extent {
     pub points: Option<usize>,
     /// Subsets of what was not flushed, at each flush.
     pub reorder: usize,
+    /// Only the last write after each flush, torn at each of its sectors.
+    pub torn: bool,
     /// Only this phase.
     pub phase: Option<Phase>,
     /// Decides which subsets, which torn sectors, and which points.
@@ -69,7 +71,10 @@ pub fn once(life: &Life, extent: Extent) -> Vec<Point> {
     let mut all = Vec::new();
     let wanted = |phase: Phase| extent.phase.is_none_or(|only| only == phase);
     for (phase, tape) in life.tapes.iter().filter(|(phase, _)| wanted(*phase)) {
-        let instants = tape.instants(extent.reorder, extent.seed, phase.name());
+        let instants = match extent.torn {
+            true => tape.torn_everywhere(),
+            false => tape.instants(extent.reorder, extent.seed, phase.name()),
+        };
         let point = |cut| Point {
             phase: *phase,
             cut,

@@ -24,7 +24,8 @@ pub enum Left {
     Nothing,
     /// The subset of this number.
     Subset(usize),
-    /// All, the one that was under way only in part; the number decides which and how much.
+    /// All, the one that was under way only in part: 0 is one that chance chooses, any other number
+    /// is the sectors that there are of the last one.
     Torn(usize),
 }
 
@@ -156,6 +157,27 @@ impl Tape {
         instants
     }
 
+    /// After each flush the last write, torn at each of its sectors.
+    pub fn torn_everywhere(&self) -> Vec<Instant> {
+        let each = |(flush, _)| {
+            let sectors = self.last_long(flush).map_or(1, |(_, sectors)| sectors);
+            let at = move |number| Instant {
+                flush,
+                left: Left::Torn(number),
+            };
+            (1..sectors).map(at)
+        };
+        self.writes.iter().enumerate().flat_map(each).collect()
+    }
+
+    /// The last write after a flush that has more than one sector, and how many.
+    fn last_long(&self, flush: usize) -> Option<(usize, usize)> {
+        let sectors = self.writes[flush]
+            .iter()
+            .map(|write| write.data.len() / SECTOR);
+        sectors.enumerate().rfind(|(_, count)| *count > 1)
+    }
+
     /// Which of the writes after a flush are kept: any with even odds, few, most, one, all but one.
     fn chosen(&self, flush: usize, number: usize, seed: u64, name: &str) -> Vec<bool> {
         let count = self.writes[flush].len();
@@ -202,6 +224,10 @@ impl Tape {
 
     /// Which write is torn, and after how many bytes.
     fn torn(&self, flush: usize, number: usize, seed: u64, name: &str) -> Option<(usize, usize)> {
+        if number > 0 {
+            let (index, sectors) = self.last_long(flush)?;
+            return (number < sectors).then_some((index, number * SECTOR));
+        }
         let mut chance = Chance::of(seed, &format!("{name}:{flush}:t{number}"));
         let long = self.writes[flush]
             .iter()
@@ -291,5 +317,10 @@ mod tests {
         assert_eq!(found[..2], [3, 3], "what was flushed is there");
         assert_eq!(found[16..18], [4, 0], "half of the write");
         assert_eq!(sectors(&tape.end())[16..18], [4, 4]);
+        let all = tape.torn_everywhere();
+        assert!(all.contains(&"2:t1".parse().unwrap()), "{all:?}");
+        assert!(!all.contains(&"2:t2".parse().unwrap()), "that is all of it");
+        assert_eq!(tape.torn(2, 1, 1, "x"), Some((0, 512)));
+        assert_eq!(tape.torn(2, 2, 1, "x"), None);
     }
 }

@@ -111,6 +111,9 @@ struct CutSweep {
     /// subsets of the writes that were not flushed, at each flush (4)
     #[argh(option, default = "4")]
     reorder: usize,
+    /// only torn writes: the last one after each flush, cut at each of its 512-byte sectors
+    #[argh(switch)]
+    torn: bool,
     /// decides all that is left to chance (1)
     #[argh(option, default = "1")]
     seed: u64,
@@ -231,6 +234,7 @@ fn cut_sweep(workspace: &Workspace, options: CutSweep) -> Result<()> {
         way: options.way,
         points,
         reorder: options.reorder,
+        torn: options.torn,
         seed: options.seed,
         phase: options.phase.map(|phase| phase.parse()).transpose()?,
         only: options.only.map(|point| point.parse()).transpose()?,
