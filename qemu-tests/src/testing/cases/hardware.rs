@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::Bench;
 use crate::expectations::{VALIDATED, ensure_old_layout, reason, stage};
-use crate::machine::{Disk, End, Machine};
+use crate::machine::{Disk, End, Machine, Outcome};
 use crate::scenario::{Wishes, arm_as_wished, migrate, migrate_on, part, prove};
 use crate::task::Task;
 
@@ -104,7 +104,8 @@ pub(super) fn failing_write(bench: &Bench) -> Result<()> {
     failing(bench, "write")
 }
 
-const LOOK: &str = r#"
+/// What the system that booted says of its layout and of rootshift.
+pub(super) const LOOK: &str = r#"
 echo "@@ layout"
 findmnt --noheadings --list --types btrfs --output TARGET,FSROOT
 echo "@@ status"
@@ -125,12 +126,18 @@ fn failing(bench: &Bench, operation: &str) -> Result<()> {
     ));
     let outcome = context.run(machine, &Task::new(LOOK))?;
     outcome.expect(&End::PoweredOff)?;
+    ensure_told(&outcome, operation)?;
+    migrate(context, &format!("{name}-again"), &disk, 1)?;
+    prove(context, &format!("{name}-proof"), &disk, &bench.armed)?;
+    Ok(())
+}
+
+/// The old system looked, and `status` has the reason.
+pub(super) fn ensure_told(outcome: &Outcome, operation: &str) -> Result<()> {
     let said = outcome.task(0)?;
     ensure_old_layout(&part(said, "layout")?)?;
     let told = reason(&part(said, "status")?)?;
     ensure!(told.contains("I/O error"), "`status` says: {told}");
     println!("     a failing {operation} is told as: {told}");
-    migrate(context, &format!("{name}-again"), &disk, 1)?;
-    prove(context, &format!("{name}-proof"), &disk, &bench.armed)?;
     Ok(())
 }

@@ -14,6 +14,8 @@ mod language;
 mod power_cut;
 mod refusals;
 mod rootfs;
+mod shown_disk;
+mod unreadable;
 mod way_a;
 
 use anyhow::{Context as _, Result};
@@ -97,6 +99,10 @@ const THOROUGH: &[(&str, Case)] = &[
     (
         "a_failing_write_is_an_ordinary_boot_and_then_a_migration",
         hardware::failing_write,
+    ),
+    (
+        "a_failing_read_is_an_ordinary_boot_and_then_a_migration",
+        unreadable::failing_read,
     ),
     (
         "a_disk_that_hangs_in_the_commit_restarts_the_machine",
