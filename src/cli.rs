@@ -163,6 +163,9 @@ pub struct Boot {
     /// where a person is asked at a checkpoint (/dev/console)
     #[argh(option, default = "String::from(\"/dev/console\")")]
     pub console: String,
+    /// file that keeps what this boot says (/run/initramfs/rootshift.log)
+    #[argh(option, default = "String::from(\"/run/initramfs/rootshift.log\")")]
+    pub log: String,
     /// exit with 10 where a machine would restart
     #[argh(switch)]
     pub no_reboot: bool,

@@ -448,6 +448,13 @@ fn a_second_worker_that_learns_nothing_decides_nothing() {
         let top = disk.folder.join("boot");
         fs::rename(top.join(PLAN), top.join(aside)).unwrap();
         assert_eq!(stopped.kill_worker(), ends, "{fault}");
+        if ends == 0 {
+            // What the journal could not take is the boot's last word, which `status` shows.
+            let said = disk.boot_log();
+            let last = said.lines().last().unwrap_or_default();
+            assert!(last.contains(KILLED), "{said}");
+            assert!(last.ends_with("; the boot goes on"), "{said}");
+        }
         assert_eq!(disk.root_flags(), None, "{fault}");
         disk.mounted(|top| fs::rename(top.join(aside), top.join(PLAN)).unwrap());
         disk.boot_to_the_end(fault);

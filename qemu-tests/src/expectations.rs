@@ -83,6 +83,14 @@ pub fn reason(status: &str) -> Result<String> {
     text(&status["reason"])
 }
 
+/// The same with what is told besides, as the last warning of this boot.
+pub fn why(status: &str) -> Result<String> {
+    let status: Value = serde_json::from_str(status).context("`status --json` is not JSON")?;
+    let told = status["why"].as_array().context("`why` is no list")?;
+    let told: Vec<_> = told.iter().map(text).collect::<Result<_>>()?;
+    Ok(told.join(" "))
+}
+
 /// The plan and the journal agree step by step.
 pub fn ensure_plan_was_carried_out(plan: &str, log: &str) -> Result<usize> {
     let (planned, done) = (planned_steps(plan)?, done_steps(log)?);

@@ -20,6 +20,16 @@ pub enum Error {
     /// Deleting the old system failed.
     #[error("cannot delete the old system: {0}")]
     Tree(Box<tree::Error>),
+    /// A directory of the old system was emptied and can't be removed.
+    #[error(
+        "{cause}, though all in it was deleted: run `rootshift finalize` again. If it says the \
+         same, the disk failed once while a name was deleted: the new system is whole, and \
+         `btrfs check --readonly`, run from another system, tells what is left there"
+    )]
+    Leftover {
+        /// What the kernel said.
+        cause: Box<Error>,
+    },
     /// A step failed.
     #[error("step {step}: {cause}")]
     Step {

@@ -23,7 +23,7 @@ pub(super) const RESTART: i32 = 10;
 
 /// Watches over the work, or does it.
 pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
-    log_file::to_kernel_log(Path::new("/"));
+    log_file::to_kernel_log(Path::new(&options.log));
     if options.worker {
         work(options)
     } else {
@@ -73,7 +73,10 @@ fn look_again(options: &Boot, error: Error) -> Result<Next, Error> {
         reason: &reason,
         counted: true,
     };
-    decide(options, Some(broken_off))
+    decide(options, Some(broken_off)).map_err(|second| Error::Twice {
+        first: Box::new(error),
+        second: Box::new(second),
+    })
 }
 
 fn broken_off(options: &Boot) -> Option<BrokenOff<'_>> {

@@ -29,6 +29,14 @@ pub enum Error {
         /// The swap device.
         device: PathBuf,
     },
+    /// Something went wrong at boot, and then the journal could not be read either.
+    #[error("{first}; and when looking once more: {second}")]
+    Twice {
+        /// What went wrong.
+        first: Box<Error>,
+        /// Why it is not known which root the journal names.
+        second: Box<Error>,
+    },
     /// Something went wrong at boot, and the journal could not be told.
     #[error("{0}")]
     Unnoted(String),
@@ -63,9 +71,11 @@ impl Error {
             Self::Usage(_) | Self::Document(_) => Exit::Usage,
             Self::NothingArmed => Exit::NotNow,
             Self::NotBtrfs => Exit::NotWell,
-            Self::NotRoot | Self::Hibernated { .. } | Self::Unnoted(_) | Self::System(_) => {
-                Exit::Failure
-            }
+            Self::NotRoot
+            | Self::Hibernated { .. }
+            | Self::Twice { .. }
+            | Self::Unnoted(_)
+            | Self::System(_) => Exit::Failure,
             Self::Engine(cause) => exit_of_engine(cause),
         }
     }

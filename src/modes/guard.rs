@@ -51,8 +51,9 @@ pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
         // disk that fails for good does so before this record in the next boot, which goes on.
         log::error!("it is not known which system is root: the machine is restarted");
         restart(options, power::reboot_at_once);
-    } else if ended.is_err() {
-        log::error!("the boot goes on");
+    } else if let Err(how) = &ended {
+        // The last warning of this boot: `status` shows it where the journal could not take it.
+        log::error!("{how}; the boot goes on");
     }
     Ok(Exit::Success)
 }

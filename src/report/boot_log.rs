@@ -47,11 +47,10 @@ fn said() -> MutexGuard<'static, Said> {
     SAID.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on lines go to the file below `system` too, where it can be opened. What an earlier
-/// run in the same boot wrote there stays.
-pub fn open(system: &Path) {
+/// From now on lines go to this file too, where it can be opened. What an earlier run in the same
+/// boot wrote there stays.
+pub fn open(path: &Path) {
     let mut options = File::options();
-    let path = system.join(BOOT_LOG);
     said().file = options.create(true).append(true).open(path).ok();
 }
 
@@ -161,7 +160,9 @@ pub struct BootLog {
 }
 
 impl BootLog {
-    fn read(number: Option<u32>, text: &str) -> Self {
+    /// Reads a copy of this number, or the log of a boot that still goes on.
+    #[must_use]
+    pub fn read(number: Option<u32>, text: &str) -> Self {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let head = lines.first().and_then(|line| line.strip_prefix(HEAD));
         let (boot, at) = match head.and_then(|head| head.split_once(' ')) {

@@ -19,11 +19,11 @@ pub fn to_terminal(verbose: bool) {
     install(vec![lines(level, |_, line| print::error(line))]);
 }
 
-/// In the initramfs: to the kernel log (and so to the journal and the console), and to the log of
+/// In the initramfs: to the kernel log (and so to the journal and the console), and to the file of
 /// this boot. Without a word from the batch (see [`set_level`]) everything but what developers want.
-pub fn to_kernel_log(system: &Path) {
+pub fn to_kernel_log(file: &Path) {
     const WARNING: u8 = 4;
-    boot_log::open(system);
+    boot_log::open(file);
     let say = |level, line: &str| {
         kernel_message(WARNING, line);
         boot_log::say(level, line);

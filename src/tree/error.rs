@@ -50,6 +50,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// A directory was to be empty and is not.
+    #[must_use]
+    pub fn is_not_empty(&self) -> bool {
+        matches!(self, Self::Sys(cause) if cause.is_not_empty())
+    }
+
     /// The file system (or the quota) is full.
     #[must_use]
     pub fn is_no_space(&self) -> bool {

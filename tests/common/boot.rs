@@ -29,9 +29,16 @@ impl Disk {
             .args(["--mount-at", self.folder.join("boot").to_str().unwrap()])
             .arg("--console")
             .arg(self.console.as_deref().unwrap_or(Path::new("/nonexistent")))
+            .arg("--log")
+            .arg(self.folder.join("boot.log"))
             .env("ROOTFLAGS", "")
             .stderr(Stdio::piped());
         command
+    }
+
+    /// What all boots said.
+    pub fn boot_log(&self) -> String {
+        fs::read_to_string(self.folder.join("boot.log")).unwrap()
     }
 
     pub fn param_conf(&self) -> PathBuf {

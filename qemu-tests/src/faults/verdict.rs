@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use rootshift::engine::home::Migration;
 use rootshift::engine::{Stage, State};
+use rootshift::report::boot_log::BootLog;
 use rootshift::sys::{Root, mount};
 
 use super::full;
@@ -23,6 +24,14 @@ use crate::sweep::shown::Shown;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Seconds without a sign of life until a worker is ended, and for the second one in all.
 const DEADLINES: &str = "2,1";
+
+/// What a warning says where the disk is the reason.
+const WHYS: [&str; 4] = [
+    "I/O error",
+    "Input/output error",
+    "Read-only file system",
+    "no progress",
+];
 
 /// How a point ended that is not red.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +128,11 @@ impl Victim<'_> {
         let came_through = !was_hit || self.came_through(point, &disk)?;
         // What such a disk did not take is in the log of that boot, in /run.
         let writable = seen.is_some_and(|seen| seen.writable) && !fault.kind.passes();
-        if !came_through && is_boot(point.phase) && writable {
-            self.has_a_reason(&boot.said)?;
+        if !came_through && is_boot(point.phase) {
+            match writable {
+                true => self.has_a_reason(&boot.said)?,
+                false => says_why(&boot)?,
+            }
         }
         let half_deleted = was_hit && self.is_half_deleted(point, fault.kind);
         match half_deleted {
@@ -246,7 +258,9 @@ impl Victim<'_> {
             bail!("finalize came to its end, and `btrfs check` was red before");
         };
         let told = format!("{error:#}");
-        ensure!(told.contains("Directory not empty"), "finalize says {told}");
+        for word in ["Directory not empty", "btrfs check"] {
+            ensure!(told.contains(word), "finalize says {told}");
+        }
         Ok(())
     }
 
@@ -280,6 +294,19 @@ fn booted(point: Point, host: &Host, acted: Result<bool>, took: Duration) -> Res
         took,
         said: host.said(),
     })
+}
+
+/// What the journal could not take: `status` shows the last warning of this boot, which is in /run.
+fn says_why(boot: &Boot) -> Result<()> {
+    let log = BootLog::read(None, &boot.said);
+    let last = log.last_problem().unwrap_or_default();
+    let is_why = WHYS.iter().any(|why| last.contains(why));
+    ensure!(
+        boot.restarts || is_why,
+        "the last warning is no reason; it said:\n{}",
+        boot.said
+    );
+    Ok(())
 }
 
 /// The initramfs has to mount the root that the journal names, as the kernel would read it now.

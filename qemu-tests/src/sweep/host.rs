@@ -193,6 +193,7 @@ impl Host {
     pub fn boot_within(&self, plans: &Path, deadlines: Option<&str>) -> Result<bool> {
         let param_conf = self.folder.join("param.conf");
         _ = fs::remove_file(&param_conf);
+        _ = fs::remove_file(self.folder.join("log"));
         let said = fs::File::create(self.folder.join("said"))?;
         let status = tool("timeout")
             .args(["--signal=KILL", BOOT_LIMIT])
@@ -205,6 +206,8 @@ impl Host {
             .arg("--mount-at")
             .arg(self.folder.join("boot"))
             .args(["--console", "/nonexistent"])
+            .arg("--log")
+            .arg(self.folder.join("log"))
             .args(deadlines.iter().flat_map(|given| ["--deadlines", given]))
             .env("ROOTFLAGS", "")
             .stdout(Stdio::null())
@@ -217,9 +220,10 @@ impl Host {
         }
     }
 
-    /// The end of what the last boot said.
+    /// The end of what the last boot said: its log, then what is no part of it, as of a panic.
     pub fn said(&self) -> String {
-        let said = fs::read(self.folder.join("said")).unwrap_or_default();
+        let read = |file| fs::read(self.folder.join(file)).unwrap_or_default();
+        let said = [read("log"), read("said")].concat();
         tail(&String::from_utf8_lossy(&said), 12)
     }
 

@@ -20,6 +20,26 @@ use crate::tree::remove::{remove_tree, remove_what_takes_no_room};
 /// # Errors
 /// The first act that failed; a second call goes on.
 pub(super) fn remove(doomed: &Doomed, on_progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
+    remove_all(doomed, on_progress).map_err(explain)
+}
+
+/// A directory was emptied and is not empty: somebody wrote into it meanwhile, or half of a name is
+/// left since the disk failed (docs/faults.md), which no second attempt takes away.
+fn explain(error: Error) -> Error {
+    let is_not_empty = match &error {
+        Error::System(cause) => cause.is_not_empty(),
+        Error::Tree(cause) => cause.is_not_empty(),
+        _ => false,
+    };
+    if !is_not_empty {
+        return error;
+    }
+    Error::Leftover {
+        cause: Box::new(error),
+    }
+}
+
+fn remove_all(doomed: &Doomed, on_progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
     let (removed, before) = (Cell::new(0), Cell::new(0));
     let tell = &mut |count: u64| {
         removed.set(before.get() + count);
@@ -138,4 +158,34 @@ fn remove_trash(top: &Root, trash: &Path) -> Result<(), Error> {
         attributes::set_times(top, holder, status.accessed, status.modified)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// What the kernel says of a directory that holds something.
+    fn not_empty() -> crate::sys::Error {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("trash/left")).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        root.remove_directory(Path::new("trash")).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_left_in_an_emptied_directory_has_a_remedy() {
+        let trees = [
+            Error::System(not_empty()),
+            tree::Error::Sys(not_empty()).into(),
+        ];
+        for error in trees {
+            let said = explain(error).to_string();
+            assert!(said.contains("trash: Directory not empty"), "{said}");
+            assert!(said.contains("run `rootshift finalize` again"), "{said}");
+            assert!(said.contains("btrfs check --readonly"), "{said}");
+        }
+        let other = explain(tree::Error::Stopped.into()).to_string();
+        assert!(!other.contains("btrfs check"), "{other}");
+    }
 }

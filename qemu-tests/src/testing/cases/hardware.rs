@@ -133,7 +133,7 @@ fn failing(bench: &Bench, operation: &str) -> Result<()> {
 }
 
 /// The old system looked, and `status` has the reason.
-pub(super) fn ensure_told(outcome: &Outcome, operation: &str) -> Result<()> {
+fn ensure_told(outcome: &Outcome, operation: &str) -> Result<()> {
     let said = outcome.task(0)?;
     ensure_old_layout(&part(said, "layout")?)?;
     let told = reason(&part(said, "status")?)?;

@@ -7,16 +7,17 @@ use anyhow::{Result, ensure};
 use rootshift::journal::Record;
 
 use super::Bench;
-use super::hardware::{LOOK, ensure_told};
+use super::hardware::LOOK;
 use super::shown_disk::{RawImage, boot_on, records};
+use crate::expectations::{ensure_old_layout, why};
 use crate::image;
 use crate::machine::{Disk, End};
-use crate::scenario::{migrate, prove};
+use crate::scenario::{migrate, part, prove};
 use crate::sweep::fuse::{Answer, Store};
 use crate::task::Task;
 
-/// So ends what rootshift says of a failure of the disk; the kernel's own lines do not.
-const TOLD: &str = "(os error 5)";
+/// In what rootshift says of a failure of the disk; the kernel does not say it so.
+const TOLD: &str = "I/O error, in step";
 
 /// The old system boots and says why; the next boot migrates.
 pub(super) fn failing_read(bench: &Bench) -> Result<()> {
@@ -40,7 +41,11 @@ pub(super) fn failing_read(bench: &Bench) -> Result<()> {
     );
     println!("     {failed} reads failed");
     outcome.expect(&End::PoweredOff)?;
-    ensure_told(&outcome, "read")?;
+    let said = outcome.task(0)?;
+    ensure_old_layout(&part(said, "layout")?)?;
+    let told = why(&part(said, "status")?)?;
+    ensure!(told.contains("I/O error"), "`status` says: {told}");
+    println!("     failing reads are told as: {told}");
     migrate(context, &format!("{name}-again"), &disk, 1)?;
     prove(context, &format!("{name}-proof"), &disk, &bench.armed)?;
     Ok(())
