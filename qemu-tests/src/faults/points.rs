@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::Selection;
 use super::scene::{PHASES, begin, count, disk, is_boot};
@@ -19,13 +19,8 @@ const DATA_LEFT: [usize; 3] = [0, 1, 4];
 const METADATA_LEFT: [usize; 2] = [0, 4];
 /// Beside all else the disk hangs at one flush in so many: a point takes 10 seconds.
 const HANGS: usize = 8;
-/// The flushes of the record that another root follows from. Red once, so in every sample; where a
-/// new step moves the one of the commit, all flushes of `--phase migrate` show where it is.
-const DECIDING: [(Phase, usize); 3] = [
-    (Phase::Migrate, 116),
-    (Phase::RollBack, 2),
-    (Phase::GiveUpNew, 2),
-];
+/// Where a record is written that another root follows from: its flush is in every sample.
+const DECIDING: [Phase; 3] = [Phase::Migrate, Phase::RollBack, Phase::GiveUpNew];
 
 /// The points of a selection, in the order of a life.
 pub(super) fn chosen(
@@ -38,8 +33,12 @@ pub(super) fn chosen(
     }
     let wanted = |phase: &&Phase| selection.phase.is_none_or(|only| only == **phase);
     let mut groups = Vec::new();
+    let mut deciding = Vec::new();
     for phase in PHASES.iter().filter(wanted) {
         let counts = counts(setting, life, *phase)?;
+        deciding.extend(counts.deciding().map(|flush| (*phase, flush)));
+        let decides = !DECIDING.contains(phase) || counts.deciding().is_some();
+        ensure!(decides, "{phase}: no record of another root was written");
         groups.extend(of_device(*phase, counts, hangs(*phase, selection)));
         groups.extend(of_disk(*phase, life.tape(*phase)?.flushes()));
     }
@@ -58,7 +57,11 @@ pub(super) fn chosen(
         .iter()
         .flat_map(|group| chance.pick(group, share(group)))
         .collect();
-    for point in groups.iter().flatten().filter(|point| decides(point)) {
+    for point in groups
+        .iter()
+        .flatten()
+        .filter(|point| decides(point, &deciding))
+    {
         if !picked.contains(point) {
             picked.push(*point);
         }
@@ -67,10 +70,10 @@ pub(super) fn chosen(
 }
 
 /// Whether a flush fails, or all from it on, that decides which system is root.
-fn decides(point: &Point) -> bool {
+fn decides(point: &Point, deciding: &[(Phase, usize)]) -> bool {
     match point.trouble {
         Trouble::Device(Fault { kind, at }) => {
-            matches!(kind, Kind::Flush | Kind::Outage) && DECIDING.contains(&(point.phase, at))
+            matches!(kind, Kind::Flush | Kind::Outage) && deciding.contains(&(point.phase, at))
         }
         Trouble::Disk { .. } => false,
     }

@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use rootshift::journal::Record;
+
 use super::trouble::{Fault, Kind};
 use crate::sweep::disk::Disk;
 use crate::sweep::fuse::{Answer, Store};
+use crate::sweep::records::records;
 
 /// What a device is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,7 @@ pub struct Counts {
     reads: usize,
     writes: usize,
     flushes: usize,
+    deciding: Option<usize>,
 }
 
 impl Counts {
@@ -31,6 +35,21 @@ impl Counts {
             Operation::Read => self.reads += 1,
             Operation::Write => self.writes += 1,
             Operation::Flush => self.flushes += 1,
+        }
+    }
+
+    /// The flush after the superblock by which a record that names another root becomes durable:
+    /// the second one after the record, the first one is for the blocks it points at.
+    pub fn deciding(self) -> Option<usize> {
+        self.deciding
+    }
+
+    /// The last record is the new one: a block is written again with each that comes into it.
+    fn see(&mut self, data: &[u8]) {
+        let last = records(data).last();
+        let decides = matches!(last, Some(Record::Committed | Record::RollbackBegun { .. }));
+        if self.deciding.is_none() && decides {
+            self.deciding = Some(self.flushes + 2);
         }
     }
 
@@ -144,6 +163,7 @@ impl Store for Faulty {
     }
 
     fn write(&mut self, offset: u64, data: &[u8]) -> Answer<()> {
+        self.switch.state().counts.see(data);
         self.switch.ask(Operation::Write)?;
         self.disk.write(offset, data);
         Ok(())
@@ -157,6 +177,7 @@ impl Store for Faulty {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rootshift::journal::frame;
 
     /// Which of six operations fail: write, read, flush, write, read, flush.
     fn failing(kind: Kind, at: usize) -> Vec<bool> {
@@ -186,6 +207,25 @@ mod tests {
         assert_eq!(failing(Kind::Gone, 3), [NO, NO, YES, YES, YES, YES]);
         assert_eq!(failing(Kind::Flush, 3), [NO; 6]);
         assert_eq!(failing(Kind::Outage, 1), [NO, NO, YES, YES, YES, YES]);
+    }
+
+    #[test]
+    fn the_flush_that_decides_is_the_second_one_after_the_record() {
+        let payload = serde_json::to_vec(&Record::Committed).unwrap();
+        let mut commit = vec![0; 512];
+        commit.extend(frame::encode(1, 1, &payload).unwrap());
+        let mut store = Faulty {
+            disk: Disk::empty(4096),
+            switch: Switch::default(),
+        };
+        store.write(0, &[1]).unwrap();
+        store.flush().unwrap();
+        assert_eq!(store.switch.counts().deciding(), None);
+        for _ in 0..2 {
+            store.write(0, &commit).unwrap();
+            store.flush().unwrap();
+        }
+        assert_eq!(store.switch.counts().deciding(), Some(3));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) mod judge;
 pub(crate) mod life;
 mod point;
 mod recorder;
+pub(crate) mod records;
 mod report;
 #[path = "../../../tests/common/sample.rs"]
 mod sample;

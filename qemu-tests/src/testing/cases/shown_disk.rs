@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rootshift::journal::{Record, frame};
 
 use super::Bench;
 use crate::machine::{Disk, Machine, Outcome};
@@ -53,13 +52,6 @@ fn when_told<T>(
         is_over.store(true, Ordering::SeqCst);
         done
     })
-}
-
-/// The records of a journal that a write brings.
-pub(super) fn records(data: &[u8]) -> impl Iterator<Item = Record> {
-    let sectors = (0..data.len()).step_by(frame::SECTOR);
-    let frames = sectors.filter_map(|at| frame::decode(data.get(at..)?).ok());
-    frames.filter_map(|frame| serde_json::from_slice(frame.payload).ok())
 }
 
 /// A disk that never fails.

@@ -8,12 +8,13 @@ use rootshift::journal::Record;
 
 use super::Bench;
 use super::hardware::LOOK;
-use super::shown_disk::{RawImage, boot_on, records};
+use super::shown_disk::{RawImage, boot_on};
 use crate::expectations::{ensure_old_layout, why};
 use crate::image;
 use crate::machine::{Disk, End};
 use crate::scenario::{migrate, part, prove};
 use crate::sweep::fuse::{Answer, Store};
+use crate::sweep::records::records;
 use crate::task::Task;
 
 /// In what rootshift says of a failure of the disk; the kernel does not say it so.
