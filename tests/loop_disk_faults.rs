@@ -207,7 +207,12 @@ fn a_clock_at_1970_orders_nothing() {
         disk.boot();
         for at in [Some(0), Some(-1), Some(i64::MIN), None] {
             let (passed, failed) = (1, 0);
-            disk.record([Record::Validated { passed, failed, at }]);
+            disk.record([Record::Validated {
+                passed,
+                failed,
+                at,
+                loader_named_root: None,
+            }]);
             assert_eq!(disk.stage(), Stage::Validated);
             for command in ["status", "log", "report --json"] {
                 let ran = disk.run_in_new_system(command);

@@ -164,6 +164,7 @@ fn through_the_trial(disk: &Disk) {
         passed: 5,
         failed: 0,
         at: None,
+        loader_named_root: None,
     };
     append(disk, validated);
     let ran = disk.run_in_new_system("status");

@@ -175,7 +175,7 @@ fn act(
         }
         Stage::RollingBack => roll_back(top, migration, "a rollback was cut off"),
         Stage::Failed if migration.plan().rollback_enabled => discard(top, migration),
-        Stage::Validated => complete_commit(top, migration),
+        Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => complete_commit(top, migration),
         _ => Ok(()),
     }
 }
@@ -197,7 +197,7 @@ fn on_trial(top: &Root, migration: &mut Migration) -> Result<(), Error> {
 fn next(top: &Root, migration: &Migration, root_flags: &str) -> Next {
     let (state, plan) = (migration.state(), migration.plan());
     match root_now(top, state, plan) {
-        Some(new) if matches!(state.stage, Stage::Committed | Stage::Validated) => {
+        Some(new) if state.stage == Stage::Committed || state.stage.is_validated() => {
             Next::NewRoot(Roots {
                 given: root_flags.to_owned(),
                 new,

@@ -129,7 +129,7 @@ fn count(all: &[Doomed], progress: &mut Progress) -> Option<u64> {
 pub fn may_finalize(system: &Root, top: &Root, migration: &Migration) -> Result<(), Error> {
     let refuse = |why: &str| Err(Error::NotNow(why.to_owned()));
     match migration.state().stage {
-        Stage::Validated | Stage::Finalizing => {}
+        Stage::Validated | Stage::Rehearsing | Stage::Rehearsed | Stage::Finalizing => {}
         Stage::Committed => {
             return refuse(
                 "the new system has not passed its validation; see `rootshift validate`",

@@ -111,11 +111,12 @@ fn end_time(entries: &[Entry]) -> Option<String> {
 }
 
 fn ended(stage: Stage) -> bool {
-    use Stage::{Disarmed, Failed, Finalized, Finalizing, RolledBack, Validated};
-    matches!(
-        stage,
-        Validated | Finalizing | Finalized | Failed | RolledBack | Disarmed
-    )
+    use Stage::{Disarmed, Failed, Finalized, Finalizing, RolledBack};
+    stage.is_validated()
+        || matches!(
+            stage,
+            Finalizing | Finalized | Failed | RolledBack | Disarmed
+        )
 }
 
 fn duration(milliseconds: u64) -> String {
@@ -144,6 +145,7 @@ fn errors(entries: &[Entry]) -> Vec<Failure> {
                 (step.as_str(), std::slice::from_ref(error))
             }
             Record::NotValidated { problems } => ("validation", problems.as_slice()),
+            Record::RehearsalFailed { reason } => ("rehearsal", std::slice::from_ref(reason)),
             Record::Refused { reason } => ("boot", std::slice::from_ref(reason)),
             Record::RollbackBegun { reason } => ("rollback", std::slice::from_ref(reason)),
             _ => continue,

@@ -21,6 +21,10 @@ pub enum Stage {
     Committed,
     /// The new system is root and proved itself.
     Validated,
+    /// The same, in a boot in which the initramfs only looks on.
+    Rehearsing,
+    /// The same, and the boot loader by itself boots it.
+    Rehearsed,
     /// The new system is root; the next boot goes back.
     RollbackRequested,
     /// The old system is root; the boot path is being pointed back.
@@ -41,11 +45,15 @@ impl Stage {
     /// Whether the new system is root.
     #[must_use]
     pub fn new_system_is_root(self) -> bool {
-        use Stage::{Committed, Finalized, Finalizing, RollbackRequested, Validated};
-        matches!(
-            self,
-            Committed | Validated | RollbackRequested | Finalizing | Finalized
-        )
+        use Stage::{Committed, Finalized, Finalizing, RollbackRequested};
+        self.is_validated()
+            || matches!(self, Committed | RollbackRequested | Finalizing | Finalized)
+    }
+
+    /// Whether the new system is root and proved itself, and the old one is whole.
+    #[must_use]
+    pub fn is_validated(self) -> bool {
+        matches!(self, Self::Validated | Self::Rehearsing | Self::Rehearsed)
     }
 }
 
@@ -71,6 +79,8 @@ pub struct State {
     pub attempts: u32,
     /// Boots of the new system that have not passed its validation.
     pub trials: u32,
+    /// Rehearsals since the last validation that counted.
+    pub rehearsals: u32,
     /// Why it stands where it stands, where that needs saying.
     pub reason: Option<String>,
     /// Names under which rolled-back subvolumes are kept.
@@ -81,6 +91,15 @@ pub struct State {
     /// The files that the plan was made from when it was last renewed; none when it never was.
     #[serde(skip)]
     pub fingerprints: Vec<Fingerprint>,
+    /// Whether the loader itself named the new root in the boot that was validated.
+    #[serde(skip)]
+    pub loader_named_root: Option<bool>,
+    /// The kernel's id of the boot that is, or was, the last rehearsal.
+    #[serde(skip)]
+    pub rehearsal_boot: Option<String>,
+    /// What the loader read in the last rehearsal that passed.
+    #[serde(skip)]
+    pub chain: Vec<Fingerprint>,
     /// Whether the images still hold the plan.
     pub armed: bool,
 }
@@ -111,10 +130,14 @@ impl State {
             tolerated: Vec::new(),
             attempts: 0,
             trials: 0,
+            rehearsals: 0,
             reason: None,
             kept: Vec::new(),
             images: Vec::new(),
             fingerprints: Vec::new(),
+            loader_named_root: None,
+            rehearsal_boot: None,
+            chain: Vec::new(),
             armed: false,
         }
     }
@@ -175,11 +198,27 @@ impl State {
                 self.reason = None;
             }
             Record::Trial { number } => self.trials = *number,
-            Record::Validated { .. } => {
+            Record::Validated {
+                loader_named_root, ..
+            } => {
                 self.stage = Stage::Validated;
                 self.trials = 0;
+                self.rehearsals = 0;
                 self.reason = None;
+                self.loader_named_root = *loader_named_root;
             }
+            Record::RehearsalBegun { number, boot } => {
+                self.stage = Stage::Rehearsing;
+                self.rehearsals = *number;
+                self.rehearsal_boot.clone_from(boot);
+            }
+            Record::Rehearsed { chain } => {
+                self.stage = Stage::Rehearsed;
+                self.rehearsals = 0;
+                self.reason = None;
+                self.chain.clone_from(chain);
+            }
+            Record::RehearsalFailed { reason } => self.move_to(Stage::Validated, reason),
             Record::NotValidated { problems } => self.reason = Some(problems.join("; ")),
             Record::RollbackRequested { reason } => self.move_to(Stage::RollbackRequested, reason),
             Record::RollbackBegun { reason } => self.move_to(Stage::RollingBack, reason),
@@ -353,6 +392,7 @@ mod tests {
                         passed: 1,
                         failed: 0,
                         at: None,
+                        loader_named_root: None,
                     },
                 ],
                 Stage::Validated,
@@ -421,8 +461,48 @@ mod tests {
                 passed: 3,
                 failed: 0,
                 at: None,
+                loader_named_root: None,
             },
         ]);
         assert_eq!(state.trials, 0);
+    }
+
+    #[test]
+    fn a_rehearsal_counts_until_one_passes() {
+        let validated = Record::Validated {
+            passed: 3,
+            failed: 0,
+            at: None,
+            loader_named_root: Some(true),
+        };
+        let begun = |number, boot: &str| Record::RehearsalBegun {
+            number,
+            boot: Some(boot.into()),
+        };
+        let failed = Record::RehearsalFailed { reason: "r".into() };
+        let chain = vec![Fingerprint {
+            path: "/boot/grub/grub.cfg".into(),
+            hash: None,
+        }];
+        let mut records = vec![Record::Committed, validated, begun(1, "x")];
+        let state = after(&records);
+        assert_eq!(
+            (state.stage, state.rehearsals, state.rehearsal_boot),
+            (Stage::Rehearsing, 1, Some("x".into()))
+        );
+        records.push(failed);
+        let state = after(&records);
+        assert_eq!((state.stage, state.rehearsals), (Stage::Validated, 1));
+        assert_eq!(state.reason.as_deref(), Some("r"));
+        records.extend([
+            begun(2, "y"),
+            Record::Rehearsed {
+                chain: chain.clone(),
+            },
+        ]);
+        let state = after(&records);
+        assert_eq!((state.stage, state.rehearsals), (Stage::Rehearsed, 0));
+        assert_eq!((state.reason, state.chain), (None, chain));
+        assert!(state.stage.new_system_is_root() && state.stage.is_validated());
     }
 }

@@ -121,5 +121,11 @@ pub fn conclude(migration: &mut Migration, validation: &Validation) -> Result<()
     };
     let (passed, failed) = (count(Verdict::Pass), count(Verdict::Fail));
     let at = Some(clock::unix_seconds());
-    migration.record(Record::Validated { passed, failed, at })
+    let loader_named_root = None;
+    migration.record(Record::Validated {
+        passed,
+        failed,
+        at,
+        loader_named_root,
+    })
 }

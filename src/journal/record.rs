@@ -120,6 +120,29 @@ pub enum Record {
         /// 0.1.0. Told after the boot only: in an initramfs the clock is often wrong.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<i64>,
+        /// Whether the boot loader itself named the new root, without the image's help; `None`
+        /// in older journals, and where it can't be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        loader_named_root: Option<bool>,
+    },
+    /// A dress rehearsal: the kernel command line names the new root, and the initramfs leaves it
+    /// at that.
+    RehearsalBegun {
+        /// 1 for the first since the validation.
+        number: u32,
+        /// The kernel's id of this boot; `None` where it can't be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boot: Option<String>,
+    },
+    /// The rehearsal passed its validation: the boot loader by itself boots the new system.
+    Rehearsed {
+        /// What the loader read, and what it was; a change asks for another rehearsal.
+        chain: Vec<Fingerprint>,
+    },
+    /// A rehearsal did not pass a validation, or what it proved has changed since.
+    RehearsalFailed {
+        /// Why.
+        reason: String,
     },
     /// A validation ran and did not pass.
     NotValidated {

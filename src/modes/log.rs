@@ -175,6 +175,11 @@ fn later_in_words(record: &Record) -> String {
         Record::Validated { passed, failed, .. } => {
             format!("VALIDATED: {passed} checks passed, {failed} not required ones failed")
         }
+        Record::RehearsalBegun { number, .. } => {
+            format!("boot: rehearsal {number}, the boot loader alone names the new system")
+        }
+        Record::Rehearsed { .. } => "REHEARSED: the boot loader boots the new system".to_owned(),
+        Record::RehearsalFailed { reason } => format!("rehearsal failed: {reason}"),
         Record::NotValidated { problems } => format!("not validated: {}", problems.join("; ")),
         Record::RollbackRequested { reason } => format!("rollback requested: {reason}"),
         Record::RollbackBegun { reason } => format!("ROLLING BACK: {reason}"),

@@ -25,7 +25,7 @@ pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
         return Ok(Exit::Success);
     }
     match migration.state().stage {
-        Stage::Committed | Stage::Validated => {}
+        Stage::Committed | Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => {}
         Stage::RollbackRequested => {
             say(
                 options,

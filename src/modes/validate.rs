@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{Error, check, session};
 use crate::checks::CheckContext;
 use crate::cli::{Exit, Validate};
+use crate::engine;
 use crate::engine::validate::{conclude, look_around};
-use crate::engine::{self, Stage};
 use crate::report::print;
 
 pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
@@ -28,7 +28,7 @@ pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
     let found = look_around(&plan, &context);
     conclude(&mut migration, &found)?;
     let well = found.is_good();
-    let validated = migration.state().stage == Stage::Validated;
+    let validated = migration.state().stage.is_validated();
     if options.json {
         let stage = migration.state().stage;
         let stage = session::json(&stage)?;

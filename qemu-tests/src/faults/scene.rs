@@ -44,7 +44,7 @@ pub fn disk(life: &Life, phase: Phase, flush: usize) -> Result<Disk> {
 pub fn begin(host: &Host, phase: Phase, disk: &Disk) -> Result<()> {
     host.insert(disk)?;
     let stage = host.state()?.map(|state| state.stage);
-    if phase == Phase::RollBack && stage == Some(Stage::Validated) {
+    if phase == Phase::RollBack && stage.is_some_and(Stage::is_validated) {
         let reason = "the faults".into();
         host.record(vec![Record::RollbackRequested { reason }])?;
     }

@@ -245,6 +245,7 @@ pub fn validated() -> Record {
         passed: 1,
         failed: 0,
         at: None,
+        loader_named_root: None,
     }
 }
 

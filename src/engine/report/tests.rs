@@ -89,6 +89,7 @@ fn whole_run() -> Vec<Record> {
             passed: 2,
             failed: 0,
             at: Some(1_702_910_000),
+            loader_named_root: None,
         },
     ]
 }

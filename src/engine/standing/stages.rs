@@ -49,9 +49,12 @@ pub(super) fn of_stage(stage: Stage, refused: bool) -> Words {
             of_the_old_system(stage, refused)
         }
         Stage::RollbackRequested | Stage::RollingBack | Stage::RolledBack => on_the_way_back(stage),
-        Stage::Committed | Stage::Validated | Stage::Finalizing | Stage::Finalized => {
-            of_the_new_system(stage)
-        }
+        Stage::Committed
+        | Stage::Validated
+        | Stage::Rehearsing
+        | Stage::Rehearsed
+        | Stage::Finalizing
+        | Stage::Finalized => of_the_new_system(stage),
     }
 }
 
@@ -154,7 +157,7 @@ fn of_the_new_system(stage: Stage) -> Words {
             BY_HAND,
             &[VALIDATE, BACK, LOG],
         ),
-        Stage::Validated => (
+        Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => (
             "The new system has passed its validation. The old one is whole.",
             None,
             BOTH_ARE_WHOLE,

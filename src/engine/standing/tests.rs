@@ -132,6 +132,7 @@ fn validated() -> Record {
         passed: 5,
         failed: 0,
         at: None,
+        loader_named_root: None,
     }
 }
 

@@ -113,7 +113,7 @@ pub(super) fn tell_contradiction(
     let what = "See whether the image of this kernel holds rootshift (one line is yes):";
     standing.next(commands, what, &[image]);
     standing.next(commands, &format!("Go to the {named} system:"), &["reboot"]);
-    let on_trial = matches!(state.stage, Stage::Committed | Stage::Validated);
+    let on_trial = state.stage == Stage::Committed || state.stage.is_validated();
     if facts.seen == Seen::Old && on_trial {
         let what = "Or stay with the old system for good:";
         standing.next(commands, what, &["rootshift rollback", "reboot"]);
