@@ -66,7 +66,9 @@ fn swap_file_pages(system: &Root) -> Result<Vec<u64>, Error> {
     }
     let mut pages = Vec::new();
     for file in files {
-        if system.exists(&file)? {
+        // A folder or a link that leads nowhere is no file that a script reads.
+        let there = system.resolved_status(&file)?;
+        if there.is_some_and(|there| there.is_file()) {
             let bytes = system.read(&file)?;
             pages.extend(pages_named_in(&String::from_utf8_lossy(&bytes)));
         }

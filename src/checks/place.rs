@@ -7,6 +7,7 @@ use super::{CheckContext, Error, Looker, Outcome};
 use crate::bootcfg::fstab::Entry;
 use crate::sys::Root;
 use crate::sys::mount::Mount;
+use crate::sys::status::FileKind;
 
 /// A file system to look at, or the outcome that takes its place.
 pub(super) enum Place {
@@ -115,6 +116,13 @@ fn device_name(system: &Root, spelled: &str) -> Result<String, Error> {
         return Ok(spelled.to_owned());
     }
     let path = Path::new(path);
+    // By number: /dev/mapper/x, /dev/dm-0 and LABEL=x are three names of one device.
+    match system.resolved_status(path) {
+        Ok(Some(led)) if led.kind == FileKind::BlockDevice => {
+            return Ok(format!("device {:#x}", led.special_device));
+        }
+        Ok(_) | Err(_) => {}
+    }
     let name = match system.read_link(path) {
         Ok(target) => target.file_name().map(ToOwned::to_owned),
         Err(error) if error.is_not_found() && tagged.is_some() => return Ok(spelled.to_owned()),

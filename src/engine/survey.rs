@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
+use super::device_names::device_names;
 use crate::checks::{CheckContext, MountedFilesystem};
 use crate::documents::Layout;
 use crate::documents::plan::{FilesystemIdentity, Fingerprint, HOME, OldSystem, digest};
@@ -40,12 +41,13 @@ impl Survey {
     /// When the mount table can't be read or does not name the root.
     pub fn of(path: &Path) -> Result<Self, Error> {
         let system = Root::open(path)?;
-        let text = Root::open(Path::new("/"))?.read_text(Path::new("proc/self/mountinfo"))?;
+        let machine = Root::open(Path::new("/"))?;
+        let text = machine.read(Path::new("proc/self/mountinfo"))?;
         let mounts = mounts_inside(path, parse_mountinfo(&text));
         let identity = match root_mount(&mounts) {
             Some(root) if root.fstype == "btrfs" => {
                 let uuid = btrfs::filesystem(&system)?.uuid;
-                let aliases = aliases(&root.source, &uuid)?;
+                let aliases = device_names(&machine, &root.source, &uuid);
                 Some(FilesystemIdentity { uuid, aliases })
             }
             _ => None,
@@ -92,6 +94,7 @@ pub fn mounted_others(
     survey: &Survey,
     layout: &Layout,
 ) -> Result<Vec<(String, PathBuf, FilesystemIdentity)>, Error> {
+    let machine = Root::open(Path::new("/"))?;
     let mut found = Vec::new();
     for other in layout.others() {
         let place = other.mounted_at.as_str();
@@ -110,7 +113,7 @@ pub fn mounted_others(
         {
             continue;
         }
-        let aliases = aliases(&mount.source, &uuid)?;
+        let aliases = device_names(&machine, &mount.source, &uuid);
         let identity = FilesystemIdentity { uuid, aliases };
         found.push((place.to_owned(), PathBuf::from(&mount.source), identity));
     }
@@ -131,37 +134,6 @@ fn mounts_inside(system: &Path, mounts: Vec<Mount>) -> Vec<Mount> {
         Some(mount)
     };
     mounts.into_iter().filter_map(inside).collect()
-}
-
-/// Every spelling by which fstab or a kernel command line may mean this device.
-pub(super) fn aliases(device: &str, uuid: &str) -> Result<Vec<String>, Error> {
-    let mut aliases = vec![device.to_owned(), format!("/dev/disk/by-uuid/{uuid}")];
-    let root = Root::open(Path::new("/"))?;
-    let name = Path::new(device)
-        .file_name()
-        .map(ToOwned::to_owned)
-        .unwrap_or_default();
-    for (folder, tag) in [
-        ("by-partuuid", Some("PARTUUID")),
-        ("by-label", Some("LABEL")),
-        ("by-partlabel", Some("PARTLABEL")),
-        ("by-id", None),
-        ("by-path", None),
-    ] {
-        let folder = Path::new("dev/disk").join(folder);
-        if !root.exists(&folder)? {
-            continue;
-        }
-        for link in root.list(&folder)? {
-            let path = folder.join(&link);
-            if root.read_link(&path)?.file_name() != Some(&name) {
-                continue;
-            }
-            aliases.push(format!("/{}", path.display()));
-            aliases.extend(tag.map(|tag| format!("{tag}={}", link.to_string_lossy())));
-        }
-    }
-    Ok(aliases)
 }
 
 /// What the old system consists of whose root is this subvolume; none is the top level.

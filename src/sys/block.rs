@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::{Error, Result, Root};
 
 /// Where the primary btrfs superblock lies, and how large it is (linux/btrfs_tree.h).
@@ -164,7 +166,7 @@ fn holds_something(root: &Root, directory: &Path, name: &OsStr) -> Result<bool> 
             .parse::<u64>()
             .is_ok_and(|sectors| sectors > 0)),
         // Pulled out since it was listed.
-        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) if error.is_not_found() || error.errno() == Some(Errno::NODEV) => Ok(false),
         Err(error) => Err(error),
     }
 }

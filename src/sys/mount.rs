@@ -40,40 +40,41 @@ pub struct Mount {
 }
 
 /// Reads mountinfo, in its order (later mounts cover earlier ones). Lines that do not follow the
-/// grammar are left out.
+/// grammar are left out. Anybody can mount with FUSE at a name that is no UTF-8.
 #[must_use]
-pub fn parse_mountinfo(text: &str) -> Vec<Mount> {
-    text.lines().filter_map(parse_line).collect()
+pub fn parse_mountinfo(text: &(impl AsRef<[u8]> + ?Sized)) -> Vec<Mount> {
+    let lines = text.as_ref().split(|byte| *byte == b'\n');
+    lines.filter_map(parse_line).collect()
 }
 
-fn parse_line(line: &str) -> Option<Mount> {
+fn parse_line(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ').map(unescape);
+    let mut next = || fields.next();
+    let word = |field: OsString| field.to_string_lossy().into_owned();
+    let (id, parent_id) = (word(next()?).parse().ok()?, word(next()?).parse().ok()?);
+    let (device, root, mount_point) = (word(next()?), next()?.into(), next()?.into());
+    let options = word(next()?);
     // Any number of optional fields stands before the lone "-".
-    let (left, right) = line.split_once(" - ")?;
-    let mut left = left.split(' ');
-    let mut right = right.split(' ');
+    while next()? != "-" {}
     Some(Mount {
-        id: left.next()?.parse().ok()?,
-        parent_id: left.next()?.parse().ok()?,
-        device: left.next()?.to_owned(),
-        root: unescape(left.next()?).into(),
-        mount_point: unescape(left.next()?).into(),
-        options: left.next()?.to_owned(),
-        fstype: text(right.next()?),
-        source: text(right.next()?),
-        super_options: text(right.next()?),
+        id,
+        parent_id,
+        device,
+        root,
+        mount_point,
+        options,
+        fstype: word(next()?),
+        source: word(next()?),
+        super_options: word(next()?),
     })
-}
-
-fn text(field: &str) -> String {
-    unescape(field).to_string_lossy().into_owned()
 }
 
 /// A name from the kernel, which writes space, tab, newline, backslash and `#` as `\ooo`
 /// (fs/proc_namespace.c).
 #[must_use]
-pub fn unescape(field: &str) -> OsString {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field.as_bytes();
+pub fn unescape(field: &(impl AsRef<[u8]> + ?Sized)) -> OsString {
+    let mut rest = field.as_ref();
+    let mut bytes = Vec::with_capacity(rest.len());
     while let Some((first, after)) = rest.split_first() {
         let escaped = if *first == b'\\' { octal(after) } else { None };
         bytes.push(escaped.unwrap_or(*first));
@@ -198,6 +199,15 @@ mod tests {
         );
         assert_eq!(mount.options, "rw,noatime");
         assert!(mount.super_options.ends_with("subvol=/@home"));
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_nothing() {
+        let text = b"1 0 0:3 / /a\xff rw - fuse x rw\n2 1 0:32 /data /srv rw - btrfs /dev/a rw\n";
+        let mounts = parse_mountinfo(text);
+        let points: Vec<_> = mounts.iter().map(|mount| &mount.mount_point).collect();
+        let odd = PathBuf::from(OsString::from_vec(b"/a\xff".to_vec()));
+        assert_eq!(points, [&odd, &PathBuf::from("/srv")]);
     }
 
     #[test]

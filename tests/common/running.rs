@@ -81,6 +81,14 @@ impl Disk {
         self.run_in(&["--mount"], self.root(), arguments)
     }
 
+    /// The same after a shell script of the test has set the machine up, as root of this one, in
+    /// the mount namespace of the command.
+    pub fn run_after(&self, setup: &str, arguments: &str) -> Ran {
+        let before = format!("set -e\n{setup}\nexec \"$@\"");
+        let words = ["--mount", "sh", "-c", &before, "sh", "unshare", "--mount"];
+        self.run_in(&words, self.root(), arguments)
+    }
+
     /// The same with the new system as its root.
     pub fn run_in_new_system(&self, arguments: &str) -> Ran {
         self.run_in(&["--mount"], "@", arguments)

@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Error;
-use super::survey::{Survey, aliases};
+use super::device_names::device_names;
+use super::survey::Survey;
 use crate::documents::plan::{FilesystemIdentity, HOME, OldSystem};
 use crate::documents::viscript::{RiskLevel, Stage};
 use crate::documents::{Layout, Origin};
+use crate::sys::Root;
 use crate::sys::process::find_program;
 use forecast::Forecast;
 use source::Source;
@@ -104,11 +106,12 @@ fn one(
         None => (&source.superblock.uuid, &source.device),
     };
     // Documents may go on naming it as they do today.
-    let mut names = aliases(&device.to_string_lossy(), uuid)?;
+    let machine = Root::open(Path::new("/"))?;
+    let mut names = device_names(&machine, &device.to_string_lossy(), uuid);
     if target.is_some() {
         let (device, uuid) = (&source.device, &source.superblock.uuid);
         names.push(format!("UUID={uuid}"));
-        names.extend(aliases(&device.to_string_lossy(), uuid)?);
+        names.extend(device_names(&machine, &device.to_string_lossy(), uuid));
     }
     let identity = FilesystemIdentity {
         uuid: uuid.clone(),
