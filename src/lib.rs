@@ -2,10 +2,11 @@
 //! root file system is mounted.
 //!
 //! The rooms, top to bottom; a room imports only rooms below it (held by `tests/rooms.rs`):
-//! `modes`, `engine`, `steps` and `checks`, then `tree`, `bootcfg`, `journal` and `report`, then
+//! `modes`, `engine`, `steps` and `checks`, `bootchain`, then `tree`, `bootcfg`, `journal` and `report`, then
 //! `documents` and `cli`, then `sys`, then `fault`.
 
 pub mod bootcfg;
+pub mod bootchain;
 pub mod checks;
 pub mod cli;
 pub mod documents;

@@ -12,11 +12,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From top to bottom; rooms of one line don't import each other.
-const ROOMS: [&[&str]; 8] = [
+const ROOMS: [&[&str]; 9] = [
     &["main", "bin"],
     &["modes"],
     &["engine"],
     &["steps", "checks"],
+    &["bootchain"],
     &["tree", "bootcfg", "journal", "report"],
     &["documents", "cli"],
     &["sys"],

@@ -1,6 +1,6 @@
 //! Why a check could not look.
 
-use crate::{bootcfg, sys, tree};
+use crate::{bootcfg, bootchain, sys, tree};
 
 /// Could not look: not the same as looked, and it is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum Error {
     /// A configuration file can't be understood.
     #[error(transparent)]
     BootConfiguration(#[from] bootcfg::Error),
+    /// The boot chain could not be followed.
+    #[error(transparent)]
+    BootChain(#[from] bootchain::Error),
     /// The file system could not be walked.
     #[error(transparent)]
     Tree(#[from] tree::Error),

@@ -42,6 +42,7 @@ pub use twins::twin_devices;
 use known::Known;
 use names::Kind;
 
+use crate::bootchain::NewSystem;
 use crate::documents::layout::FilesystemLayout;
 use crate::documents::plan::FilesystemIdentity;
 use crate::documents::{CheckSpec, Layout};
@@ -150,6 +151,16 @@ impl<'a> CheckContext<'a> {
         let mut others = self.others.iter();
         let there = others.find(|other| other.mounted_at == layout.mounted_at)?;
         Some(&there.identity)
+    }
+
+    /// The system that the layout describes, as the boot loader has to find it.
+    fn new_system(&self) -> Result<NewSystem<'a>, Error> {
+        Ok(NewSystem {
+            top: self.top()?,
+            root: self.main(),
+            old_root: self.old_root,
+            identity: self.identity,
+        })
     }
 
     fn top(&self) -> Result<&'a Root, Error> {

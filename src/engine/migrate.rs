@@ -6,13 +6,15 @@
 use super::home::{Migration, make_staging};
 use super::others::{make_homes, sync, top_at};
 use super::phase::{left_out, run_phase};
+use super::preflight::{Finding, look};
 use super::rollback::discard;
 use super::step::{Run, run_step};
 use super::{Error, Stage};
 use crate::checks::CheckContext;
 use crate::documents::layout::FilesystemLayout;
 use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING};
-use crate::documents::viscript;
+use crate::documents::viscript::{self, NamedCheck};
+use crate::documents::{CheckSpec, StepSpec};
 use crate::fault;
 use crate::journal::Record;
 use crate::report::signs::{Sign, give};
@@ -145,7 +147,27 @@ fn prepare(
             checkpoint(&run, phase, console)?;
         }
     }
-    Ok(())
+    prove(context)
+}
+
+/// The engine's own proof, whatever the batch looks at and lets pass: the boot loader will find the
+/// new system. Without it nothing is committed.
+fn prove(context: &CheckContext) -> Result<(), Error> {
+    let own = [
+        (
+            "the subvolumes are in place",
+            CheckSpec::SubvolumesInPlace {},
+        ),
+        ("fstab names the layout", CheckSpec::FstabNamesLayout {}),
+        ("the next boot finds its way", CheckSpec::BootChain {}),
+    ];
+    let findings = own.map(|(name, check)| look(&NamedCheck::required(name, check), None, context));
+    let blocking = findings.iter().filter(|finding| finding.blocks());
+    let problems: Vec<String> = blocking.map(Finding::line).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Checks { problems }),
+    }
 }
 
 /// A durable point to go back to; where the batch wants it, a person may stop here.
@@ -197,13 +219,17 @@ pub fn complete_commit(top: &Root, migration: &mut Migration) -> Result<(), Erro
     let run = Run::new(top, &plan, migration);
     for script in plan.phases.iter().flat_map(|phase| &phase.viscripts) {
         let after = |step: &&PlannedStep| step.action.runs_after_commit();
-        if !left_out.contains(&script.name.as_str()) {
-            script
-                .steps
-                .iter()
-                .filter(after)
-                .try_for_each(|step| run_step(&run, step, Scope::Process))?;
-        }
+        // The switch of the boot path belongs to the commit, whatever else failed beside it.
+        let is_left_out = left_out.contains(&script.name.as_str());
+        let wanted = |step: &&PlannedStep| {
+            !is_left_out || matches!(step.action, StepSpec::SwitchBootPath(_))
+        };
+        script
+            .steps
+            .iter()
+            .filter(after)
+            .filter(wanted)
+            .try_for_each(|step| run_step(&run, step, Scope::Process))?;
     }
     fault::reached("commit-complete");
     Ok(())

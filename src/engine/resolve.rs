@@ -1,6 +1,7 @@
 //! Resolving: a batch and its viScripts held against one machine become a plan.
 
 mod backups;
+mod switch;
 
 use std::path::Path;
 
@@ -47,6 +48,12 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
     let mut phases = Vec::new();
     for phase in &batch.phases {
         phases.push(resolve_phase(bundle, phase, &scopes)?);
+    }
+    let steps = phases
+        .iter()
+        .flat_map(|phase: &PlannedPhase| &phase.viscripts);
+    if let Some(own) = switch::missing(steps, &scopes)? {
+        phases.push(own);
     }
     let time = time(machine.now);
     let wanted = |configuration: &&RollbackConfiguration| configuration.enabled;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{bootcfg, sys};
+use crate::{bootcfg, bootchain, sys};
 
 /// A step's failure. What it changed by then is in the prepared tree only, unless the step runs
 /// after the commit.
@@ -35,6 +35,18 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl From<bootchain::Error> for Error {
+    fn from(cause: bootchain::Error) -> Self {
+        match cause {
+            bootchain::Error::System(cause) => Self::System(cause),
+            bootchain::Error::Configuration { path, cause } => {
+                Self::BootConfiguration { path, cause }
+            }
+            bootchain::Error::InTheWay { path, problem } => Self::InTheWay { path, problem },
+        }
+    }
 }
 
 impl Error {

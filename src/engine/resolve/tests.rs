@@ -134,6 +134,19 @@ fn what_the_boot_loader_reads_is_switched_as_a_whole_for_a_root_in_a_subvolume()
 }
 
 #[test]
+fn a_batch_switches_nothing_but_the_boot_path() {
+    let bundle = bundle("flat-to-subvolumes", |_, text| {
+        text.replace("{boot_path}", "/etc")
+    });
+    let message = refusal(&bundle);
+    assert!(
+        message.contains("btrfs_boot_configuration/boot-path")
+            && message.contains("leave the step out"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_directory_inside_another_split_off_one_is_vacated_there() {
     let bundle = bundle("flat-to-subvolumes", |_, text| {
         text.replace("\"@home\"", "\"@var\"")
