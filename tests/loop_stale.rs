@@ -12,10 +12,10 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use common::{Disk, Kind, WOULD_REBOOT, assert_same, install, run};
+use common::{Disk, Kind, VALIDATE, WOULD_REBOOT, assert_same, install, run};
 use rootshift::checks::hibernated_device;
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
@@ -194,6 +194,81 @@ fn a_swap_file_is_found_wherever_its_place_is_named() {
         write(file, &said);
         let found = hibernated_device(&root).unwrap();
         assert_eq!(found.as_deref(), Some(Path::new(&disk.device)), "{file}");
+    }
+}
+
+// Other boots than that of a person who wants to work.
+
+/// A kernel that was started to save what is left of a crashed one, or to let a person mend
+/// something.
+#[test]
+fn a_kernel_of_another_purpose_does_nothing() {
+    for (what, line) in [
+        (
+            "kdump",
+            "root=x ro elfcorehdr=0x6effffd8 reset_devices nr_cpus=1",
+        ),
+        ("recovery mode", "root=x ro single"),
+        ("rescue", "root=x systemd.unit=rescue.target"),
+        ("a shell in the initramfs", "root=x ro break=mount quiet"),
+    ] {
+        let mut disk = Disk::with_system();
+        let view = view(&mut disk);
+        disk.arm(After::Reboot);
+        fs::write(view.join("cmdline"), format!("{line}\n")).unwrap();
+        let old = disk.old_manifest();
+        if what == "kdump" {
+            assert_ordinary_and_untouched(&disk, what);
+        } else {
+            assert_refused(&disk, &old, &["the next ordinary boot does it"]);
+        }
+        // Memory that is kept for a crash kernel is no crash.
+        fs::write(view.join("cmdline"), "root=x ro crashkernel=512M quiet\n").unwrap();
+        assert_migrates(&disk, &old, what);
+        fs::write(view.join("cmdline"), format!("{line}\n")).unwrap();
+        assert_eq!(disk.boot(), 0);
+        let named = (what != "kdump").then_some("subvol=@");
+        assert_eq!(
+            disk.root_flags().as_deref(),
+            named,
+            "{what}: after the commit"
+        );
+    }
+}
+
+// A package that is gone.
+
+const WANTED: &str = "etc/systemd/system/multi-user.target.wants/rootshift-validate.service";
+
+/// What would have to validate the new system is no part of it: nobody would, and the fourth boot
+/// would take it away.
+#[test]
+fn what_nobody_would_validate_is_not_begun() {
+    type Removal = fn(&Path);
+    let removals: [(&str, Removal); 4] = [
+        ("/usr/sbin/rootshift", |old| {
+            fs::remove_file(old.join("usr/sbin/rootshift")).unwrap();
+        }),
+        ("rootshift-validate.service is missing", |old| {
+            fs::remove_file(old.join("usr/lib/systemd/system").join(VALIDATE)).unwrap();
+        }),
+        ("rootshift-validate.service is disabled", |old| {
+            fs::remove_file(old.join(WANTED)).unwrap();
+        }),
+        ("rootshift-validate.service is masked", |old| {
+            symlink("/dev/null", old.join("etc/systemd/system").join(VALIDATE)).unwrap();
+        }),
+    ];
+    for kind in Kind::ALL {
+        for (wanted, remove) in removals {
+            let disk = Disk::with_system_of(kind);
+            disk.arm(After::Reboot);
+            disk.in_old(remove);
+            let old = disk.old_manifest();
+            assert_refused(&disk, &old, &["rootshift was removed", wanted]);
+            let ran = disk.run_inside("check");
+            assert!(ran.only_failure().contains(wanted), "{ran:?}");
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod hard_links;
 mod hibernation;
 mod immutable;
 mod initramfs_tools;
+mod installed;
 mod known;
 mod layout_mounted;
 mod machine;
@@ -37,6 +38,7 @@ use std::path::{Path, PathBuf};
 pub use error::Error;
 pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
+pub use installed::installed;
 pub use twins::twin_devices;
 
 use known::Known;

@@ -11,7 +11,7 @@ use crate::sys::process::run_within;
 use crate::sys::{self, Root};
 
 /// Where systemd finds units, generated ones too (systemd.unit(5)).
-const UNIT_FOLDERS: [&str; 9] = [
+pub(super) const UNIT_FOLDERS: [&str; 9] = [
     "etc/systemd/system",
     "run/systemd/system",
     "run/systemd/transient",

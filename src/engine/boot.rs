@@ -4,9 +4,10 @@
 //! a readable journal the one that the kernel command line names.
 
 use super::bootable::Roots;
-use super::fits::{look_again, still_fits};
+use super::fits::{look_again, still_fits, still_installed};
 use super::home::Migration;
 use super::migrate::{complete_commit, migrate, none_ended};
+use super::occasion::Occasion;
 use super::others::all_there;
 use super::rollback::{discard, present_root, roll_back};
 use super::{Error, Stage, State};
@@ -42,7 +43,14 @@ pub struct Found<'a> {
     pub root_flags: &'a str,
     /// Where a person is asked at a checkpoint.
     pub console: &'a Path,
+    /// What this boot is for.
+    pub occasion: Occasion,
 }
+
+/// Who asked for it wants to see this system.
+const MENDING: &str = "the kernel command line asks for a shell, or for recovery, rescue or \
+                       emergency mode: nothing is begun nor gone on with; the next ordinary boot \
+                       does it";
 
 /// How the process ended that was to do the work of this boot.
 #[derive(Debug, Clone, Copy)]
@@ -162,8 +170,12 @@ fn act(
         )));
     }
     match stage {
+        Stage::Armed | Stage::Preparing if found.occasion != Occasion::Work => {
+            Err(Error::NotNow(MENDING.into()))
+        }
         Stage::Armed | Stage::Preparing => {
             all_there(migration)?;
+            still_installed(context)?;
             still_fits(top, migration, found.image_plan)?;
             look_again(top, migration, context)?;
             migrate(top, migration, context, found.console)

@@ -3,9 +3,9 @@
 use super::Error;
 use super::home::Migration;
 use super::others::top_at;
-use super::preflight::{Finding, look, own_checks};
+use super::preflight::{Finding, finding, look, own_checks};
 use super::survey::{GRUB_CONFIG, boot_images, fingerprints, old_system};
-use crate::checks::CheckContext;
+use crate::checks::{CheckContext, installed};
 use crate::documents::CheckSpec;
 use crate::documents::plan::{Fingerprint, STAGING};
 use crate::journal::record::BootImage;
@@ -135,6 +135,15 @@ pub(super) fn look_again(
                 | CheckSpec::NothingImmutable {}
         )
     })
+}
+
+/// Nothing is begun nor gone on with where nobody would validate it: the package was removed.
+pub(super) fn still_installed(context: &CheckContext) -> Result<(), Error> {
+    let found = finding("rootshift stays", installed(context));
+    if found.blocks() {
+        return Err(Error::NotNow(found.line()));
+    }
+    Ok(())
 }
 
 /// Looks at those of rootshift's own checks that are wanted.

@@ -14,6 +14,7 @@ pub mod home;
 pub mod initramfs;
 pub mod look;
 pub mod migrate;
+pub mod occasion;
 pub mod others;
 mod phase;
 pub mod preflight;

@@ -14,6 +14,7 @@ use crate::cli::{Boot, Exit};
 use crate::engine::Stage;
 use crate::engine::boot::{BrokenOff, Found, Next, after_breaking_off, boot};
 use crate::engine::home::Migration;
+use crate::engine::occasion::Occasion;
 use crate::report::log_file;
 use crate::report::signs::{self, Sign};
 use crate::sys::{Root, block, clock, supervise};
@@ -24,11 +25,25 @@ pub(super) const RESTART: i32 = 10;
 /// Watches over the work, or does it.
 pub(super) fn run(options: &Boot) -> Result<Exit, Error> {
     log_file::to_kernel_log(Path::new(&options.log));
+    if occasion()? == Occasion::Crash {
+        log::warn!("this kernel saves what is left of a crashed one: nothing is done");
+        return Ok(Exit::Success);
+    }
     if options.worker {
         work(options)
     } else {
         super::guard::run(options)
     }
+}
+
+/// What this boot is for.
+fn occasion() -> Result<Occasion, Error> {
+    let system = Root::open(Path::new("/"))?;
+    let vmcore = system.exists(Path::new("proc/vmcore"))?;
+    let bytes = system.read(Path::new("proc/cmdline"));
+    // Where it can't be read nobody can have asked for anything by it.
+    let line = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+    Ok(Occasion::of(&line, vmcore))
 }
 
 fn work(options: &Boot) -> Result<Exit, Error> {
@@ -132,6 +147,7 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         image_plan: chosen.as_ref().map_or("", |frozen| &frozen.digest),
         root_flags: root_flags.trim_start_matches("-o").trim(),
         console: Path::new(&options.console),
+        occasion: occasion()?,
     };
     let next = site.at_top_level(None, &mut |top, migration, context| match broken_off
         .or(in_the_way(wrong, migration))

@@ -33,7 +33,7 @@ pub use running::Ran;
 use sample::copy_documents;
 #[allow(unused_imports)]
 pub use sample::{
-    BACKUP, Kind, ROLLBACK, arm, batch, compare, install, is_expected, is_ours,
+    BACKUP, Kind, ROLLBACK, VALIDATE, arm, batch, compare, install, is_expected, is_ours,
     make_the_proof_fail, manifest, manifest_of_new, populate, repository, run, write,
 };
 

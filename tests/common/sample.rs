@@ -184,12 +184,24 @@ fn tools(top: &Path) {
         fs::create_dir(top.join(directory)).unwrap();
     }
     write(top, "usr/share/initramfs-tools/scripts/local", "fake");
-    for program in ["update-initramfs", "lsinitramfs", "systemctl"] {
+    for program in ["update-initramfs", "lsinitramfs", "systemctl", "rootshift"] {
         write(top, &format!("usr/sbin/{program}"), "fake");
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(top.join("usr/sbin").join(program), mode).unwrap();
     }
+    write(
+        top,
+        &format!("usr/lib/systemd/system/{VALIDATE}"),
+        "[Unit]\n",
+    );
+    let wanted = top.join("etc/systemd/system/multi-user.target.wants");
+    fs::create_dir_all(&wanted).unwrap();
+    let unit = format!("/usr/lib/systemd/system/{VALIDATE}");
+    symlink(unit, wanted.join(VALIDATE)).unwrap();
 }
+
+/// The unit that the package enables.
+pub const VALIDATE: &str = "rootshift-validate.service";
 
 /// Puts a program of this machine into the system under another name, with its libraries.
 pub fn install(top: &Path, program: &str, name: &str) {
