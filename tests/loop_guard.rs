@@ -20,6 +20,7 @@ use common::{Disk, Kind, WOULD_REBOOT, assert_same, run};
 use rootshift::documents::plan::{After, JOURNAL, PLAN};
 use rootshift::engine::boot::{BrokenOff, Found, Next, after_breaking_off};
 use rootshift::engine::home::Migration;
+use rootshift::engine::occasion::Occasion;
 use rootshift::engine::{Stage, State};
 use rootshift::fault::POINTS;
 use rootshift::journal::Record;
@@ -505,6 +506,7 @@ fn a_boot_that_broke_off_before_it_was_counted_is_counted_all_the_same() {
                 image_plan: "",
                 root_flags: "",
                 console: Path::new("/nonexistent"),
+                occasion: Occasion::Work,
             };
             let reason = "it was hit";
             let broken_off = BrokenOff { reason, counted };
