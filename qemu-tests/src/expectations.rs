@@ -16,6 +16,8 @@ pub const EMERGENCY: &str = "ended in systemd's emergency mode";
 pub const COMMITTED: &str = "committed";
 /// `status --json` says this once the new system has proved itself.
 pub const VALIDATED: &str = "validated";
+/// `status --json` says this once a boot without an override passed its validation.
+pub const REHEARSED: &str = "rehearsed";
 /// `status --json` says this once the old system is root again.
 pub const ROLLED_BACK: &str = "rolled-back";
 /// The unit that validates after the boot.

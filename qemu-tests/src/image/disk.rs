@@ -11,17 +11,39 @@ use crate::run::{output, run, tool};
 /// before 6.7 refuse to mount twice.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// 1 MiB for GRUB's core image, the rest for the root file system.
-const TABLE: &str = "label: gpt\n\
-    size=1MiB, type=21686148-6449-6E6F-744E-656564454649\n\
-    type=0FC63DAF-8483-4772-8E79-3D69D8477DE4\n";
+/// What the first partition is for; the second holds the root file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// 1 MiB for GRUB's core image.
+    CoreImage,
+    /// An ESP with room for a few kernels and initrds.
+    Esp,
+}
+
+impl First {
+    fn table(self) -> &'static str {
+        match self {
+            Self::CoreImage => {
+                "label: gpt\n\
+                size=1MiB, type=21686148-6449-6E6F-744E-656564454649\n\
+                type=0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"
+            }
+            Self::Esp => {
+                "label: gpt\n\
+                size=256MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B\n\
+                type=0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"
+            }
+        }
+    }
+}
 
 /// Makes `disk` anew, sparse, with its partition table.
-pub(super) fn partition(disk: &Path, size: &str) -> Result<()> {
+pub(super) fn partition(disk: &Path, size: &str, first: First) -> Result<()> {
     _ = std::fs::remove_file(disk);
     run(tool("truncate").args(["--size", size]).arg(disk))?;
     let script = "printf '%s' \"$1\" | sfdisk --quiet \"$0\"";
-    run(tool("sh").args(["-c", script]).arg(disk).arg(TABLE)).context("write the partition table")
+    run(tool("sh").args(["-c", script]).arg(disk).arg(first.table()))
+        .context("write the partition table")
 }
 
 /// A raw image behind a loop device with its partitions; detached when dropped.
@@ -62,6 +84,11 @@ impl AttachedDisk {
         self.partition(2)
     }
 
+    /// The partition before it: the ESP, where there is one.
+    pub fn first_partition(&self) -> PathBuf {
+        self.partition(1)
+    }
+
     /// Every device node of this disk.
     pub(super) fn nodes(&self) -> Vec<PathBuf> {
         vec![self.device.clone(), self.partition(1), self.partition(2)]
@@ -69,9 +96,12 @@ impl AttachedDisk {
 
     /// The UUID of the root file system.
     pub fn root_uuid(&self) -> Result<String> {
-        let mut blkid = tool("blkid");
-        blkid.args(["--probe", "--match-tag", "UUID", "--output", "value"]);
-        output(blkid.arg(self.root_partition()))
+        uuid(&self.root_partition())
+    }
+
+    /// The UUID of the file system on the first partition.
+    pub(super) fn first_uuid(&self) -> Result<String> {
+        uuid(&self.first_partition())
     }
 
     /// Mounts the top level (subvolid 5), whatever the default subvolume is.
@@ -93,6 +123,12 @@ impl AttachedDisk {
         name.push(format!("p{number}"));
         PathBuf::from(name)
     }
+}
+
+fn uuid(partition: &Path) -> Result<String> {
+    let mut blkid = tool("blkid");
+    blkid.args(["--probe", "--match-tag", "UUID", "--output", "value"]);
+    output(blkid.arg(partition))
 }
 
 impl Drop for AttachedDisk {

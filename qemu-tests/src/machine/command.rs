@@ -33,6 +33,13 @@ impl Machine {
         if !self.reboots {
             command.arg("-no-reboot");
         }
+        if let Some(vars) = self.disk.as_ref().and_then(Disk::vars) {
+            let (code, _) = qemu.firmware();
+            let (code, vars) = (code.display(), vars.display());
+            let code = format!("if=pflash,unit=0,format=raw,readonly=on,file={code}");
+            let vars = format!("if=pflash,unit=1,format=raw,file={vars}");
+            command.args(["-drive", &code, "-drive", &vars]);
+        }
         if let Some(disk) = &self.disk {
             self.add_disk(&mut command, disk)?;
         }

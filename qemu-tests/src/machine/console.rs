@@ -18,7 +18,7 @@ pub struct Line {
 }
 
 /// A prompt is never followed by a line break; these are taken as lines.
-pub(super) const PROMPTS: &[&str] = &["grub rescue>", "grub>", "(initramfs)"];
+pub(super) const PROMPTS: &[&str] = &["grub rescue>", "grub>", "(initramfs)", "Shell>"];
 
 /// Reads in a thread of its own until the guest is gone; writes `log` as it goes.
 pub(super) fn follow(

@@ -33,6 +33,37 @@ pub enum Disk {
     Overlay(PathBuf),
 }
 
+impl Disk {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Raw(path) | Self::Overlay(path) => path,
+        }
+    }
+
+    /// The firmware's variables beside it: its machine starts by UEFI. None: by BIOS.
+    pub(crate) fn vars(&self) -> Option<PathBuf> {
+        Some(vars_beside(self.path())).filter(|vars| vars.exists())
+    }
+}
+
+/// Where the variables of UEFI firmware lie that belong to this disk.
+pub fn vars_beside(disk: &Path) -> PathBuf {
+    let mut name = disk.to_path_buf().into_os_string();
+    name.push(".vars");
+    PathBuf::from(name)
+}
+
+/// Gives `to` the variables of `from`, or none when it has none.
+pub(crate) fn copy_vars(from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (vars_beside(from), vars_beside(to));
+    _ = fs::remove_file(&to);
+    if from.exists() {
+        fs::copy(&from, &to).with_context(|| format!("copy {}", from.display()))?;
+    }
+    Ok(())
+}
+
 /// A power cut: the process is killed, once, after a line on the console.
 #[derive(Debug, Clone)]
 pub struct Kill {
@@ -131,7 +162,8 @@ impl Machine {
     }
 }
 
-/// A qcow2 fork of a raw image: made in milliseconds, holds only what differs.
+/// A qcow2 fork of a raw image: made in milliseconds, holds only what differs. The firmware's
+/// variables are copied.
 pub fn fork(qemu: &Qemu, image: &Path, overlay: &Path) -> Result<Disk> {
     _ = fs::remove_file(overlay);
     let mut create = qemu.img();
@@ -140,5 +172,6 @@ pub fn fork(qemu: &Qemu, image: &Path, overlay: &Path) -> Result<Disk> {
         .arg(image)
         .arg(overlay);
     crate::run::run(&mut create)?;
+    copy_vars(image, overlay)?;
     Ok(Disk::Overlay(overlay.to_path_buf()))
 }

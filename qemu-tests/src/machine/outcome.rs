@@ -154,7 +154,8 @@ fn end(stop: Stop, facts: &Facts, said: &str) -> End {
 fn task_runs(text: &str) -> Vec<TaskRun> {
     let mut runs: Vec<TaskRun> = Vec::new();
     for line in text.lines().map(|line| line.trim_end_matches('\r')) {
-        if let Some(boot_id) = line.strip_prefix("task-begin: ") {
+        // UEFI firmware speaks on every port, and leaves its line open.
+        if let Some((_, boot_id)) = line.split_once("task-begin: ") {
             runs.push(TaskRun {
                 boot_id: boot_id.to_owned(),
                 ..TaskRun::default()
@@ -179,6 +180,9 @@ mod tests {
         assert_eq!(runs[0].output, "one\ntwo\n");
         assert_eq!((runs[0].exit, runs[1].exit), (Some(100), None));
         assert_eq!(runs[1].boot_id, "b");
+        let after_firmware =
+            task_runs("\u{1b}[2JWelcome to GRUB!\n\u{1b}[40mtask-begin: a\none\ntask-exit: 0");
+        assert_eq!(after_firmware[0].output, "one\n");
     }
 
     #[test]

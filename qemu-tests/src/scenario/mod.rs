@@ -3,6 +3,7 @@
 
 mod arm;
 mod context;
+mod life;
 mod migrate;
 mod prove;
 mod rollback;
@@ -10,6 +11,7 @@ mod said;
 
 pub use arm::{Armed, Wishes, arm, arm_as_wished, arm_copy_of};
 pub use context::Context;
+pub use life::Life;
 pub use migrate::{cut_at_step, migrate, migrate_on};
 pub use prove::{Proof, prove, told};
 pub use rollback::{prove_rolled_back, request_rollback};

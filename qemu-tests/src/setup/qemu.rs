@@ -80,6 +80,13 @@ impl Qemu {
         command
     }
 
+    /// UEFI firmware, and its variables as a new machine has them.
+    pub fn firmware(&self) -> (PathBuf, PathBuf) {
+        let root = self.tree.clone().unwrap_or_else(|| PathBuf::from("/"));
+        let at = root.join("usr/share/OVMF");
+        (at.join("OVMF_CODE_4M.fd"), at.join("OVMF_VARS_4M.fd"))
+    }
+
     fn program(&self, name: &str) -> PathBuf {
         let own = self
             .tree
@@ -110,7 +117,7 @@ impl Qemu {
 fn fall_back(error: &anyhow::Error) -> Result<Qemu> {
     println!("setup: no QEMU of bookworm-backports ({error:#}); using the system's");
     if !exists("qemu-system-x86_64") {
-        packages::install_these(&["qemu-system-x86", "qemu-utils", "seabios"])?;
+        packages::install_these(&["qemu-system-x86", "qemu-utils", "seabios", "ovmf"])?;
     }
     Qemu::ask(None)
 }

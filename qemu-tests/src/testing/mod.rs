@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that can be red, in stages, with one closing line.
 
+mod bench;
 mod cargo;
 mod cases;
 mod pool;
@@ -12,7 +13,7 @@ use crate::scenario::Context;
 use crate::workspace::Workspace;
 use crate::{package, setup};
 
-pub use cases::Bench;
+pub use bench::Bench;
 
 /// A group of stages that need the same things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +102,13 @@ pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
     std::thread::scope(|scope| -> Result<()> {
         // Image, package and cargo-deny are made, and a machine is armed, while the tests are
         // compiled and run.
-        let prepare = || Bench::prepare(Context::with_tools(workspace.clone(), tools)?);
+        let prepare = || {
+            let bench = Bench::new(Context::with_tools(workspace.clone(), tools)?);
+            if selection.case.is_none() {
+                bench.armed()?;
+            }
+            Ok(bench)
+        };
         let bench = wanted(Tier::Machine).then(|| scope.spawn(prepare));
         let deny = wanted(Tier::Unit).then(|| scope.spawn(|| cargo::deny(&workspace)));
         if wanted(Tier::Unit) {

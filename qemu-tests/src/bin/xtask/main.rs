@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use argh::FromArgs;
+use qemu_tests::image::Recipe;
 use qemu_tests::machine::{self, Accelerator, Machine};
 use qemu_tests::task::Task;
 use qemu_tests::testing::{Selection, Tier};
@@ -73,12 +74,19 @@ struct Size {}
 /// build the Debian disk image and print its path
 #[derive(FromArgs)]
 #[argh(subcommand, name = "image")]
-struct Image {}
+struct Image {
+    /// which one: trixie, uefi, systemd-boot, rootfs, with commas between
+    #[argh(option, default = "Recipe::USUAL")]
+    of: Recipe,
+}
 
 /// boot a fork of the Debian image, run a shell script in it, print what it said
 #[derive(FromArgs)]
 #[argh(subcommand, name = "boot")]
 struct Boot {
+    /// which image: trixie, uefi, systemd-boot, rootfs, with commas between
+    #[argh(option, default = "Recipe::USUAL")]
+    of: Recipe,
     /// the script
     #[argh(positional)]
     script: Vec<String>,
@@ -203,13 +211,13 @@ fn dispatch(command: Command) -> Result<()> {
             println!("{} KiB", package::check_size(&workspace)?.div_ceil(1024));
             Ok(())
         }
-        Command::Image(_) => {
+        Command::Image(Image { of }) => {
             let tools = setup::prepare(&workspace)?;
-            println!("{}", image::flat_btrfs(&workspace, &tools)?.display());
+            println!("{}", image::debian(&workspace, &tools, of)?.display());
             Ok(())
         }
         Command::Bench(_) => bench::run(&workspace),
-        Command::Boot(Boot { script }) => boot(&workspace, &script.join(" ")),
+        Command::Boot(Boot { of, script }) => boot(&workspace, of, &script.join(" ")),
         Command::CutSweep(options) => cut_sweep(&workspace, options),
         Command::Faults(options) => let_fail(&workspace, options),
         Command::Schema(Schema { check: true }) => documents::check(workspace.root()),
@@ -282,11 +290,11 @@ fn set_up(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn boot(workspace: &Workspace, script: &str) -> Result<()> {
+fn boot(workspace: &Workspace, of: Recipe, script: &str) -> Result<()> {
     let tools = setup::prepare(workspace)?;
     let accelerator = Accelerator::choose(workspace, &tools)?;
     let home = workspace.machine("boot")?;
-    let image = image::flat_btrfs(workspace, &tools)?;
+    let image = image::debian(workspace, &tools, of)?;
     let disk = machine::fork(&tools.qemu, &image, &home.join("disk.qcow2"))?;
     let mut machine = Machine::new("boot", disk, accelerator);
     machine.task = Some(Task::new(script).write(&home)?);

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Bench;
 use crate::expectations::attempts;
 use crate::image::{self, AttachedDisk};
 use crate::machine::{DirectBoot, Disk, Kill};
@@ -17,6 +16,7 @@ use crate::package;
 use crate::power_cut::cut;
 use crate::run::{run, tool};
 use crate::scenario::{migrate, prove};
+use crate::testing::Bench;
 
 /// Made once, by the first case that needs it.
 static BOOT: Mutex<Option<DirectBoot>> = Mutex::new(None);
@@ -38,7 +38,7 @@ pub(super) fn after_the_commit(bench: &Bench) -> Result<()> {
 
 /// The boot path is exchanged and not flushed.
 pub(super) fn at_the_exchange(bench: &Bench) -> Result<()> {
-    let last = format!("step-applied:{}", bench.armed.steps);
+    let last = format!("step-applied:{}", bench.armed()?.steps);
     cut_and_resume(bench, "test-fault-exchange", &last, true)
 }
 
@@ -46,7 +46,7 @@ fn cut_and_resume(bench: &Bench, name: &str, fault: &str, committed: bool) -> Re
     let context = &bench.context;
     let mut direct = fault_boot(bench)?;
     direct.cmdline = format!("{} ROOTSHIFT_FAULT={fault}", direct.cmdline);
-    let armed = Disk::Raw(bench.armed.disk.clone());
+    let armed = Disk::Raw(bench.armed()?.disk.clone());
     let mut machine = context.machine(&format!("{name}-cut"), &armed);
     machine.direct = Some(direct);
     machine.processors = 1;
@@ -61,7 +61,7 @@ fn cut_and_resume(bench: &Bench, name: &str, fault: &str, committed: bool) -> Re
     let after = context.place(name, "disk.raw")?;
     cut(
         machine,
-        &bench.armed.disk,
+        &bench.armed()?.disk,
         kill,
         &after,
         &context.workspace,
@@ -71,7 +71,12 @@ fn cut_and_resume(bench: &Bench, name: &str, fault: &str, committed: bool) -> Re
     if !committed {
         migrate(context, name, &disk, 1)?;
     }
-    let proof = prove(context, &format!("{name}-proof"), &disk, &bench.armed)?;
+    let proof = prove(
+        context,
+        &format!("{name}-proof"),
+        &disk,
+        bench.armed()?.as_ref(),
+    )?;
     let wanted = if committed { 1 } else { 2 };
     let found = attempts(&proof.log_json)?;
     ensure!(
@@ -95,7 +100,7 @@ fn make_fault_boot(bench: &Bench) -> Result<DirectBoot> {
     let context = &bench.context;
     let binary = package::fault_binary(&context.workspace)?;
     let copy = context.place("test-fault-boot", "disk.raw")?;
-    image::copy(&bench.armed.disk, &copy)?;
+    image::copy(&bench.armed()?.disk, &copy)?;
     let attached = AttachedDisk::new(&copy)?;
     let uuid = attached.root_uuid()?;
     let mounted = attached.mount_top_level()?;

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 
-use super::Bench;
 use crate::expectations::stage;
 use crate::machine::{End, TaskRun};
 use crate::scenario::{migrate, part};
 use crate::task::{REBOOTING, Task};
+use crate::testing::Bench;
 
 const FINALIZE: &str = "
 set -e
@@ -77,7 +77,7 @@ pub(super) fn in_the_background(bench: &Bench) -> Result<()> {
 
 fn finalized_by(bench: &Bench, name: &str, task: &str) -> Result<TaskRun> {
     let context = &bench.context;
-    let disk = bench.armed.fork(context, name)?;
+    let disk = bench.armed()?.fork(context, name)?;
     migrate(context, name, &disk, 1)?;
     let mut machine = context.machine(&format!("{name}-asked"), &disk);
     machine.processors = 1;

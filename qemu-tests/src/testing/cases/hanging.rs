@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use rootshift::journal::Record;
 
-use super::Bench;
 use super::shown_disk::{RawImage, boot_on};
 use crate::expectations::attempts;
 use crate::machine::{Disk, End, Machine, Outcome};
 use crate::scenario::{Wishes, arm_as_wished, prove};
 use crate::sweep::fuse::{Answer, Store};
 use crate::sweep::records::records;
+use crate::testing::Bench;
 
 /// Deadlines of seconds instead of minutes.
 const IMPATIENT: &str = r#"

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 
-use super::Bench;
 use crate::expectations::{VALIDATED, ensure_old_layout, reason, stage};
 use crate::machine::{Disk, End, Machine, Outcome};
 use crate::scenario::{Wishes, arm_as_wished, migrate, migrate_on, part, prove};
 use crate::task::Task;
+use crate::testing::Bench;
 
 /// Debian's usual initramfs holds every driver: with 128 MiB the kernel panics while it unpacks it,
 /// before anything of rootshift runs. Who has so little has the drivers of his machine only.
@@ -117,7 +117,7 @@ echo "@@ end"
 fn failing(bench: &Bench, operation: &str) -> Result<()> {
     let context = &bench.context;
     let name = format!("test-failing-{operation}");
-    let disk = bench.armed.fork(context, &name)?;
+    let disk = bench.armed()?.fork(context, &name)?;
     let mut machine = context.machine(&name, &disk);
     machine.processors = 1;
     machine.disk_fault = Some(format!(
@@ -128,7 +128,12 @@ fn failing(bench: &Bench, operation: &str) -> Result<()> {
     outcome.expect(&End::PoweredOff)?;
     ensure_told(&outcome, operation)?;
     migrate(context, &format!("{name}-again"), &disk, 1)?;
-    prove(context, &format!("{name}-proof"), &disk, &bench.armed)?;
+    prove(
+        context,
+        &format!("{name}-proof"),
+        &disk,
+        bench.armed()?.as_ref(),
+    )?;
     Ok(())
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::Bench;
 use crate::image::AttachedDisk;
 use crate::machine::{Disk, End, Kill, fork};
 use crate::power_cut::cut;
 use crate::scenario::part;
 use crate::task::Task;
+use crate::testing::Bench;
 
 const WRITE: &str = "
 echo kept > /home/user/flushed
@@ -90,7 +90,7 @@ pub(super) fn proof_sees_each_difference(bench: &Bench) -> Result<()> {
     )?;
     let mut machine = context.machine(name, &disk);
     machine.processors = 1;
-    machine.notes = Some(bench.armed.copy_notes(context, name)?);
+    machine.notes = Some(bench.armed()?.copy_notes(context, name)?);
     let outcome = context.run(machine, &Task::new(SPOIL).file(&context.probe))?;
     outcome.expect(&End::PoweredOff)?;
     let said = outcome.task(0)?;

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Bench;
 use crate::expectations::{COMMITTED, EMERGENCY, reason, stage};
 use crate::image::{self, AttachedDisk};
 use crate::machine::{Disk, End};
 use crate::scenario::{migrate, part, prove_rolled_back};
 use crate::task::{REBOOTING, Task};
+use crate::testing::Bench;
 
 /// A disk that never comes, in the new system's fstab: systemd waits for it, and gives up.
 const NEVER_COMES: &str = "UUID=9d3c6a51-0f0e-4a39-8d5e-7b1c2f4e6a80 /srv btrfs \
@@ -89,7 +89,7 @@ fn spoilt_after_commit(
     spoil: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<Disk> {
     let path = bench.context.place(name, "disk.raw")?;
-    image::copy(&bench.armed.disk, &path)?;
+    image::copy(&bench.armed()?.disk, &path)?;
     let disk = Disk::Raw(path.clone());
     migrate(&bench.context, name, &disk, 1)?;
     let attached = AttachedDisk::new(&path)?;
@@ -102,7 +102,7 @@ fn spoilt_after_commit(
 /// The old system is root, every file as it was, and `status` says why.
 fn went_back(bench: &Bench, name: &str, disk: &Disk, why: &str) -> Result<()> {
     let proof = format!("{name}-proof");
-    let (outcome, _) = prove_rolled_back(&bench.context, &proof, disk, &bench.armed)?;
+    let (outcome, _) = prove_rolled_back(&bench.context, &proof, disk, bench.armed()?.as_ref())?;
     let status = part(outcome.task(0)?, "status")?;
     let told = reason(&status)?;
     ensure!(told.contains(why), "`status` says: {told}");

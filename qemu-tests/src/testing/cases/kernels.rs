@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Bench;
 use crate::machine::{Disk, Outcome};
 use crate::scenario::{Wishes, arm_as_wished, migrate, part, prove};
+use crate::testing::Bench;
 
 /// Older than every kernel of the image: only who picks it gets it.
 const OTHER: &str = "5.0.0-1-other";

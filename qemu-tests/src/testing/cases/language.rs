@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::Bench;
 use crate::documents;
 use crate::expectations::{VALIDATED, stage};
 use crate::image;
 use crate::machine::{Disk, End, TaskRun};
 use crate::scenario::{Context, migrate, part};
 use crate::task::{REBOOTING, Task};
+use crate::testing::Bench;
 
 /// The batch wants 50 GB free and 4 GB of memory.
 const DISK_SIZE: &str = "56G";

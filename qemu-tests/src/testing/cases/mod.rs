@@ -2,8 +2,10 @@
 //!
 //! A new case: a function in a file here, and a line in [`CASES`].
 
+mod broken_off;
 mod faults;
 mod finalize;
+mod grub;
 mod hanging;
 mod hardware;
 mod harness;
@@ -11,35 +13,22 @@ mod healing;
 mod kernels;
 #[cfg(feature = "documents")]
 mod language;
+mod loaders;
 mod power_cut;
 mod refusals;
+mod rehearsal;
+mod releases;
 mod rootfs;
+mod settings;
 mod shown_disk;
 mod unreadable;
 mod way_a;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::Tally;
+use super::bench::Bench;
 use super::pool::{self, Job};
-use crate::scenario::{Armed, Context, arm};
-
-/// What every case gets: the tools, and a machine that was armed once for all of them.
-#[derive(Debug)]
-pub struct Bench {
-    /// Tools, image, package.
-    pub context: Context,
-    /// Forked by each case, never written to.
-    pub armed: Armed,
-}
-
-impl Bench {
-    /// Arms the machine that all cases fork.
-    pub(super) fn prepare(context: Context) -> Result<Self> {
-        let armed = arm(&context, "test-armed").context("arm the machine that all cases fork")?;
-        Ok(Self { context, armed })
-    }
-}
 
 type Case = fn(&Bench) -> Result<()>;
 
@@ -108,6 +97,53 @@ const THOROUGH: &[(&str, Case)] = &[
         "a_disk_that_hangs_in_the_commit_restarts_the_machine",
         hanging::in_the_commit,
     ),
+    (
+        "grub_install_in_the_new_system_then_rollback_bios_flat",
+        grub::bios_flat,
+    ),
+    (
+        "grub_install_in_the_new_system_then_rollback_bios_rootfs",
+        grub::bios_rootfs,
+    ),
+    (
+        "grub_install_in_the_new_system_then_rollback_uefi_flat",
+        grub::uefi_flat,
+    ),
+    (
+        "grub_install_in_the_new_system_then_rollback_uefi_rootfs",
+        grub::uefi_rootfs,
+    ),
+    ("systemd_boot_is_refused", loaders::systemd_boot),
+    ("rootflags_in_grub_d", settings::in_grub_d),
+    (
+        "grub_is_installed_at_every_stage_bios_flat",
+        grub::every_stage_bios_flat,
+    ),
+    (
+        "grub_is_installed_at_every_stage_bios_rootfs",
+        grub::every_stage_bios_rootfs,
+    ),
+    (
+        "grub_is_installed_at_every_stage_uefi_flat",
+        grub::every_stage_uefi_flat,
+    ),
+    (
+        "grub_is_installed_at_every_stage_uefi_rootfs",
+        grub::every_stage_uefi_rootfs,
+    ),
+    ("dress_rehearsal_bios", rehearsal::bios),
+    ("dress_rehearsal_uefi", rehearsal::uefi),
+    (
+        "a_boot_chain_that_changed_is_rehearsed_again",
+        rehearsal::chain_changed,
+    ),
+    ("a_rehearsal_that_is_cut_off_is_none", rehearsal::cut_off),
+    (
+        "finalize_broken_off_then_rollback",
+        broken_off::then_rolled_back,
+    ),
+    ("debian_13_whole_life", releases::whole_life),
+    ("debian_12_becomes_13_on_trial", releases::upgraded_on_trial),
     ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
     (
         "a_kernel_installed_after_arming_migrates",

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::Bench;
 use crate::expectations::ensure_old_layout;
 use crate::image::{self, AttachedDisk};
 use crate::machine::{Disk, End};
 use crate::scenario::part;
 use crate::task::Task;
+use crate::testing::Bench;
 
 const LOOK: &str = r#"
 echo "@@ layout"
@@ -74,7 +74,7 @@ pub(super) fn hibernated(bench: &Bench) -> Result<()> {
 
 fn spoilt(bench: &Bench, name: &str, spoil: impl FnOnce(&Path) -> Result<()>) -> Result<Disk> {
     let disk = bench.context.place(name, "disk.raw")?;
-    image::copy(&bench.armed.disk, &disk)?;
+    image::copy(&bench.armed()?.disk, &disk)?;
     let attached = AttachedDisk::new(&disk)?;
     let mounted = attached.mount_top_level()?;
     spoil(mounted.path())?;

@@ -3,17 +3,21 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Bench;
-use crate::image;
+use crate::image::{self, Place, Recipe};
 use crate::machine::Disk;
 use crate::scenario::{
     arm_copy_of, cut_at_step, migrate, prove, prove_rolled_back, request_rollback,
 };
+use crate::testing::Bench;
 
 /// Cut in the middle, resumed, booted through the symlink, every file proved, and rolled back.
 pub(super) fn there_and_back(bench: &Bench) -> Result<()> {
     let context = &bench.context;
-    let image = image::debian_rootfs(&context.workspace, &context.tools)?;
+    let recipe = Recipe {
+        root: Place::Rootfs,
+        ..Recipe::USUAL
+    };
+    let image = image::debian(&context.workspace, &context.tools, recipe)?;
     let armed = arm_copy_of(context, &image, "test-rootfs-armed").context("arm it")?;
     let before = armed.root_line()?;
     ensure!(before == "/ /@rootfs", "the image's root is: {before}");

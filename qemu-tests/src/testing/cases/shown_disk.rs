@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::Bench;
 use crate::machine::{Disk, Machine, Outcome};
 use crate::sweep::fuse::{Answer, Store};
 use crate::sweep::served::Served;
+use crate::testing::Bench;
 
 /// Runs a machine, with one processor, on a disk that is shown by a store. When its console has
 /// the text, and at the latest when it has ended, the act is done, once.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use anyhow::{Result, ensure};
 use rootshift::journal::Record;
 
-use super::Bench;
 use super::hardware::LOOK;
 use super::shown_disk::{RawImage, boot_on};
 use crate::expectations::{ensure_old_layout, why};
@@ -16,6 +15,7 @@ use crate::scenario::{migrate, part, prove};
 use crate::sweep::fuse::{Answer, Store};
 use crate::sweep::records::records;
 use crate::task::Task;
+use crate::testing::Bench;
 
 /// In what rootshift says of a failure of the disk; the kernel does not say it so.
 const TOLD: &str = "I/O error, in step";
@@ -24,7 +24,7 @@ const TOLD: &str = "I/O error, in step";
 pub(super) fn failing_read(bench: &Bench) -> Result<()> {
     let (context, name) = (&bench.context, "test-failing-read");
     let path = context.place(name, "disk.raw")?;
-    image::copy(&bench.armed.disk, &path)?;
+    image::copy(&bench.armed()?.disk, &path)?;
     let disk = Disk::Raw(path.clone());
     let trouble = Arc::new(Trouble::default());
     let store = Unreadable {
@@ -48,7 +48,12 @@ pub(super) fn failing_read(bench: &Bench) -> Result<()> {
     ensure!(told.contains("I/O error"), "`status` says: {told}");
     println!("     failing reads are told as: {told}");
     migrate(context, &format!("{name}-again"), &disk, 1)?;
-    prove(context, &format!("{name}-proof"), &disk, &bench.armed)?;
+    prove(
+        context,
+        &format!("{name}-proof"),
+        &disk,
+        bench.armed()?.as_ref(),
+    )?;
     Ok(())
 }
 

@@ -2,26 +2,36 @@
 
 use anyhow::{Result, ensure};
 
-use super::Bench;
 use crate::expectations::{ROLLED_BACK, stage};
 use crate::machine::{Disk, End};
 use crate::scenario::{migrate, part, prove, prove_rolled_back, request_rollback};
 use crate::task::Task;
+use crate::testing::Bench;
 
 /// Armed, migrated, booted, validated, and every file compared in the guest.
 pub(super) fn uncut(bench: &Bench) -> Result<()> {
-    let disk = bench.armed.fork(&bench.context, "test-uncut")?;
+    let disk = bench.armed()?.fork(&bench.context, "test-uncut")?;
     migrate(&bench.context, "test-uncut", &disk, 1)?;
-    prove(&bench.context, "test-uncut-proof", &disk, &bench.armed)?;
+    prove(
+        &bench.context,
+        "test-uncut-proof",
+        &disk,
+        bench.armed()?.as_ref(),
+    )?;
     Ok(())
 }
 
 /// Asked for in the new system, carried out before root, proved in the old one.
 pub(super) fn rolled_back(bench: &Bench) -> Result<()> {
-    let disk = bench.armed.fork(&bench.context, "test-rollback")?;
+    let disk = bench.armed()?.fork(&bench.context, "test-rollback")?;
     migrate(&bench.context, "test-rollback", &disk, 1)?;
     request_rollback(&bench.context, "test-rollback-asked", &disk)?;
-    prove_rolled_back(&bench.context, "test-rolled-back", &disk, &bench.armed)?;
+    prove_rolled_back(
+        &bench.context,
+        "test-rolled-back",
+        &disk,
+        bench.armed()?.as_ref(),
+    )?;
     disarmed(bench, &disk)
 }
 
