@@ -136,7 +136,7 @@ impl Machine {
             direct: None,
             reboots: false,
             kill: None,
-            limit: Duration::from_secs(600),
+            limit: patience(),
             accelerator,
         }
     }
@@ -160,6 +160,12 @@ impl Machine {
         let facts = events.join().unwrap_or_default();
         Outcome::gather(&self.name, &home, watched, facts)
     }
+}
+
+/// Ten minutes, or as many seconds as `ROOTSHIFT_PATIENCE` says, on a machine that has other work.
+fn patience() -> Duration {
+    let said = std::env::var("ROOTSHIFT_PATIENCE").ok();
+    Duration::from_secs(said.and_then(|text| text.parse().ok()).unwrap_or(600))
 }
 
 /// A qcow2 fork of a raw image: made in milliseconds, holds only what differs. The firmware's
