@@ -79,6 +79,11 @@ fn finalized_by(bench: &Bench, name: &str, task: &str) -> Result<TaskRun> {
     let context = &bench.context;
     let disk = bench.armed()?.fork(context, name)?;
     migrate(context, name, &disk, 1)?;
+    // The first boot validates, the second one is the rehearsal that `finalize` wants.
+    let mut machine = context.machine(&format!("{name}-trial"), &disk);
+    machine.processors = 1;
+    let outcome = context.run(machine, &Task::new("exit 100"))?;
+    outcome.task(REBOOTING)?;
     let mut machine = context.machine(&format!("{name}-asked"), &disk);
     machine.processors = 1;
     let outcome = context.run(machine, &Task::new(task))?;
