@@ -83,6 +83,8 @@ pub enum Command {
     Lint(Lint),
     /// Writes a batch.
     New(New),
+    /// Answers the package's scripts.
+    Package(Package),
     /// Prints the version.
     Version(Version),
 }
@@ -349,6 +351,21 @@ pub struct New {
     /// file to write (standard output); one that is there is never overwritten
     #[argh(option)]
     pub output: Option<String>,
+}
+
+/// what the maintainer scripts of the Debian package ask; one option at a time
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "package")]
+pub struct Package {
+    /// whether it may be removed; disarms where the next boot would migrate
+    #[argh(switch)]
+    pub before_removal: bool,
+    /// give the images the new program while a migration is under way
+    #[argh(switch)]
+    pub after_upgrade: bool,
+    /// delete the journal of a migration that is over
+    #[argh(switch)]
+    pub purge: bool,
 }
 
 /// print the version

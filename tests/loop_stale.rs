@@ -15,7 +15,9 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use common::{Disk, Kind, VALIDATE, WOULD_REBOOT, assert_same, install, run};
+use common::{
+    Disk, Kind, VALIDATE, WOULD_REBOOT, assert_same, install, rollback_requested, run, validated,
+};
 use rootshift::checks::hibernated_device;
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
@@ -332,6 +334,117 @@ fn write(top: &Path, path: &str, text: &str) {
 
 fn read(top: &Path, path: &str) -> String {
     fs::read_to_string(top.join(path)).unwrap()
+}
+
+fn removal(disk: &Disk, code: i32, wanted: &str) {
+    let ran = disk.run_inside("package --before-removal");
+    assert_eq!(ran.code, code, "{wanted}: {ran:?}");
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said.contains(wanted), "{wanted} is not said: {ran:?}");
+}
+
+fn stays(disk: &Disk, wanted: &str) {
+    let before = disk.mounted(|top| fs::read(top.join(".rootshift/journal")).unwrap());
+    let ran = disk.run_in_new_system("package --before-removal");
+    assert_eq!(ran.code, 4, "{wanted}: {ran:?}");
+    ran.assert_one_line(&["this package is not removed", wanted]);
+    let after = disk.mounted(|top| fs::read(top.join(".rootshift/journal")).unwrap());
+    assert_eq!(before, after, "{wanted}");
+}
+
+#[test]
+fn the_package_goes_when_no_boot_needs_it_any_more() {
+    for kind in Kind::ALL {
+        let disk = with_tools(kind);
+        removal(&disk, 0, "");
+        assert!(disk.mounted(|top| !top.join(".rootshift").exists()));
+        let ran = disk.run_inside("arm --yes");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        take_plan(&disk);
+        disk.in_old(|old| {
+            fs::create_dir_all(old.join("usr/lib/rootshift")).unwrap();
+            write(old, "usr/lib/rootshift/rootshift-tools", "the program");
+        });
+        disk.while_held(|| removal(&disk, 4, "this package is not removed"));
+        removal(&disk, 0, "disarmed: the next boot is an ordinary one");
+        assert_eq!(disk.stage(), Stage::Disarmed);
+        disk.in_old(|old| {
+            let image = read(old, &format!("boot/initrd.img-{OLD}"));
+            assert_eq!(image, "scripts/local-premount/rootshift\n");
+            assert_eq!(read(old, "var/lib/rootshift/purge"), "the program");
+        });
+        let old = disk.old_manifest();
+        assert_eq!(disk.boot(), 0);
+        assert_same(&old, &disk.old_manifest());
+        // It may be asked again, and purged.
+        removal(&disk, 0, "");
+        let ran = disk.run_inside("package --purge");
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{ran:?}");
+        assert!(disk.mounted(|top| !top.join(".rootshift").exists()));
+    }
+}
+
+#[test]
+fn the_package_stays_as_long_as_a_boot_needs_it() {
+    for kind in Kind::ALL {
+        let disk = armed(kind);
+        assert_eq!(disk.boot(), WOULD_REBOOT);
+        stays(&disk, "`rootshift validate`");
+        assert_eq!(disk.boot(), 0);
+        stays(&disk, "`rootshift rollback`");
+        disk.record([validated()]);
+        stays(&disk, "`rootshift finalize`");
+        disk.record([rollback_requested()]);
+        stays(&disk, "reboot");
+        assert_eq!(disk.boot(), 0);
+        assert_eq!(disk.stage(), Stage::RolledBack);
+        removal(&disk, 0, "disarmed: the next boot is an ordinary one");
+        assert!(!disk.state().armed);
+        // The journal says what was kept aside.
+        let ran = disk.run_inside("package --purge");
+        assert_eq!(ran.code, 1, "{ran:?}");
+        for part in ["rolled-back", "btrfs subvolume delete", &disk.uuid] {
+            assert!(ran.stdout.contains(part), "{part}: {ran:?}");
+        }
+        assert!(disk.mounted(|top| top.join(".rootshift/journal").exists()));
+    }
+}
+
+#[test]
+fn a_purge_deletes_nothing_that_is_not_surely_its_own() {
+    let disk = armed(Kind::Flat);
+    let kept = |why: &str| {
+        let ran = disk.run_inside("package --purge");
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stdout.contains(why), "{why}: {ran:?}");
+        assert!(
+            disk.mounted(|top| top.join(".rootshift/journal").exists()),
+            "{why}"
+        );
+    };
+    kept("its migration is under way");
+    removal(&disk, 0, "disarmed");
+    let journal = disk.mounted(|top| {
+        fs::write(top.join(".rootshift/thesis.txt"), "mine").unwrap();
+        fs::read(top.join(".rootshift/journal")).unwrap()
+    });
+    kept(".rootshift/thesis.txt is in it");
+    disk.mounted(|top| {
+        fs::remove_file(top.join(".rootshift/thesis.txt")).unwrap();
+        fs::set_permissions(top.join(".rootshift"), fs::Permissions::from_mode(0o777)).unwrap();
+    });
+    kept("it is not as rootshift made it");
+    disk.mounted(|top| {
+        fs::set_permissions(top.join(".rootshift"), fs::Permissions::from_mode(0o700)).unwrap();
+        let mut damaged = journal;
+        damaged[700] ^= 16;
+        fs::write(top.join(".rootshift/journal"), damaged).unwrap();
+    });
+    kept("damaged at byte");
+    // Nor does the package go while nobody knows.
+    let ran = disk.run_inside("package --before-removal");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    ran.assert_one_line(&["is not known", "damaged at byte", "`rootshift status`"]);
 }
 
 /// What a kernel package and its hooks do: kernel, image (armed as the others), grub.cfg.

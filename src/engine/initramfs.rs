@@ -43,6 +43,23 @@ pub fn offer(system: &Root, digest: &str, plan: &[u8]) -> Result<(), Error> {
     Ok(system.write_new_file(&Path::new(ARMED).join(plan_name(digest)), plan, 0o644)?)
 }
 
+/// The digest of the plan that the next images take; none where nothing is armed.
+///
+/// # Errors
+/// When it can't be looked at.
+pub fn offered(system: &Root) -> Result<Option<String>, Error> {
+    let armed = Path::new(ARMED);
+    if !system.exists(armed)? {
+        return Ok(None);
+    }
+    let names = system.list(armed)?;
+    let digest = |name: &std::ffi::OsString| {
+        let rest = name.to_str()?.strip_prefix("plan-")?;
+        rest.strip_suffix(".json").map(str::to_owned)
+    };
+    Ok(names.iter().find_map(digest))
+}
+
 /// The hook contributes nothing from now on.
 ///
 /// # Errors

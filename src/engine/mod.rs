@@ -5,6 +5,7 @@ pub mod boot;
 pub mod bootable;
 mod circumstances;
 pub mod conversions;
+pub mod departure;
 mod device_names;
 mod error;
 pub mod examine;

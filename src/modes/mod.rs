@@ -13,6 +13,7 @@ mod image;
 mod lint;
 mod log;
 mod new;
+mod package;
 mod plan;
 mod recover;
 mod renew;
@@ -77,6 +78,7 @@ pub fn run_tool(options: &Options) -> Result<Exit, Error> {
         Command::Run(options) => run::run(options),
         Command::Lint(options) => lint::run(options),
         Command::New(options) => new::run(options),
+        Command::Package(options) => package::run(options),
         Command::Check(options) => check::run(options),
         Command::Plan(options) => plan::run(options),
         Command::Arm(options) => arm::run(options),

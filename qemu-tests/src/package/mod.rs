@@ -1,13 +1,13 @@
 //! The shipped binary and the Debian package that carries it.
 
+mod debian;
 mod elf;
-mod stage;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::run::{run, show, tool};
+use crate::run::{show, tool};
 use crate::setup::MUSL_TARGET;
 use crate::workspace::Workspace;
 
@@ -53,24 +53,15 @@ pub fn guest_probe(workspace: &Workspace) -> Result<PathBuf> {
     build(workspace, "qemu-tests", "guest-probe", "probe")
 }
 
-/// Builds the binary and the package around it; returns the package.
+/// Builds the programs and the package around them; returns the package.
 pub fn deb(workspace: &Workspace) -> Result<PathBuf> {
-    let binary = binary(workspace)?;
-    let version = env!("CARGO_PKG_VERSION");
+    let programs = [binary(workspace)?, tools(workspace)?];
+    // Where `debian/rules` builds them itself.
+    let place = format!("target/{MUSL_TARGET}/release");
     let staging = workspace.target().join("package");
-    let programs = [
-        (binary, "usr/sbin/rootshift"),
-        (tools(workspace)?, "usr/lib/rootshift/rootshift-tools"),
-    ];
-    stage::tree(workspace.root(), &programs, version, &staging).context("lay out the package")?;
-    let deb = workspace
-        .target()
-        .join(format!("rootshift_{version}_amd64.deb"));
-    run(tool("dpkg-deb")
-        .args(["--root-owner-group", "--build"])
-        .arg(&staging)
-        .arg(&deb))?;
-    Ok(deb)
+    let root = workspace.root();
+    debian::build(root, &programs, &place, &staging, workspace.target())
+        .context("build the package")
 }
 
 /// Builds the binary and holds it against its limits; returns its size in bytes.

@@ -11,6 +11,7 @@ const NEEDED: &[&str] = &[
     "attr",
     "btrfs-progs",
     "cpio",
+    "debhelper",
     "debian-archive-keyring",
     "dosfstools",
     "e2fsprogs",
