@@ -21,6 +21,7 @@ pub mod image;
 #[cfg(feature = "harness")]
 pub mod machine;
 #[cfg(feature = "harness")]
+pub mod machines;
 pub mod package;
 #[cfg(feature = "harness")]
 pub mod power_cut;

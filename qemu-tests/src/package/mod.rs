@@ -29,6 +29,12 @@ pub fn fault_binary(workspace: &Workspace) -> Result<PathBuf> {
     for_tests(workspace, "fault", "fault")
 }
 
+/// Builds the program with one bug on purpose and with its fault points, for generated machines.
+pub fn mutant_with_fault_points(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    let feature = format!("fault,mutate-{}", name.trim_start_matches("mutate-"));
+    for_tests(workspace, &feature, "mutants")
+}
+
 /// Builds the program with one bug on purpose, for the tests of the cut sweep.
 pub fn mutant(workspace: &Workspace, name: &str) -> Result<PathBuf> {
     let feature = format!("mutate-{}", name.trim_start_matches("mutate-"));

@@ -11,7 +11,7 @@ use qemu_tests::machine::{self, Accelerator, Machine};
 use qemu_tests::task::Task;
 use qemu_tests::testing::{Selection, Tier};
 use qemu_tests::workspace::Workspace;
-use qemu_tests::{bench, demo, documents, faults, image, package, setup, sweep, testing};
+use qemu_tests::{bench, demo, documents, faults, image, machines, package, setup, sweep, testing};
 
 /// The project's own commands.
 #[derive(FromArgs)]
@@ -34,6 +34,7 @@ enum Command {
     Schema(Schema),
     CutSweep(CutSweep),
     Faults(Faults),
+    Machines(Machines),
 }
 
 /// install what a fresh Debian machine lacks
@@ -173,6 +174,40 @@ struct Faults {
     binary: Option<PathBuf>,
 }
 
+/// generate machines, live them to the end beside a hostile user, and judge what is left
+#[derive(FromArgs)]
+#[argh(subcommand, name = "machines")]
+struct Machines {
+    /// how many (100)
+    #[argh(option, default = "100")]
+    points: usize,
+    /// decides which (1)
+    #[argh(option, default = "1")]
+    seed: u64,
+    /// only this machine, as 17:rootfs+nested:check,arm,boot
+    #[argh(option)]
+    only: Option<machines::Machine>,
+    /// a program with a bug on purpose: trash-by-name, mounted-is-nested, any-device; or all: each
+    /// of them has to be found
+    #[argh(option)]
+    mutant: Option<String>,
+    /// this program instead, built with `--features fault`
+    #[argh(option)]
+    binary: Option<PathBuf>,
+    /// stop at so many failures (all)
+    #[argh(option, default = "usize::MAX")]
+    stop_after: usize,
+    /// print a machine that fails as it is, not made smaller
+    #[argh(switch)]
+    keep_whole: bool,
+    /// tell what each machine does
+    #[argh(switch, short = 'v')]
+    verbose: bool,
+    /// machines at once (one a processor)
+    #[argh(option)]
+    workers: Option<usize>,
+}
+
 fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
     match dispatch(arguments.command) {
@@ -220,6 +255,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Boot(Boot { of, script }) => boot(&workspace, of, &script.join(" ")),
         Command::CutSweep(options) => cut_sweep(&workspace, options),
         Command::Faults(options) => let_fail(&workspace, options),
+        Command::Machines(options) => live(&workspace, options),
         Command::Schema(Schema { check: true }) => documents::check(workspace.root()),
         Command::Schema(Schema { check: false }) => documents::write(workspace.root()),
     }
@@ -276,6 +312,28 @@ fn let_fail(workspace: &Workspace, options: Faults) -> Result<()> {
     };
     let tally = faults::run(workspace, &selection)?;
     ensure!(tally.failed() == 0, "{} points failed", tally.failed());
+    Ok(())
+}
+
+fn live(workspace: &Workspace, options: Machines) -> Result<()> {
+    let all = options.mutant.as_deref() == Some("all");
+    let selection = machines::Selection {
+        points: options.points,
+        seed: options.seed,
+        only: options.only,
+        mutant: options.mutant,
+        binary: options.binary,
+        stop_after: options.stop_after,
+        keep_whole: options.keep_whole,
+        verbose: options.verbose,
+        workers: options.workers,
+    };
+    if all {
+        return machines::find_mutants(workspace, &selection);
+    }
+    let tally = machines::run(workspace, &selection)?;
+    ensure!(tally.failed() == 0, "{} machines failed", tally.failed());
+    ensure!(tally.passed() > 0, "no machine was lived");
     Ok(())
 }
 

@@ -1,0 +1,72 @@
+//! What the owner and honest packages do.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::chown;
+
+use anyhow::{Context as _, Result};
+
+use super::grub;
+use super::oracle;
+use super::world::{self, World};
+
+/// Where somebody works.
+const PLACES: [&str; 12] = [
+    "home/user",
+    "home/user/Documents",
+    "var/log",
+    "srv/www",
+    "srv/models/family",
+    "root",
+    "opt/tool",
+    "data",
+    "srv/store",
+    "ml/models",
+    "mnt/photos",
+    "etc/ssh",
+];
+
+/// Writes a file in every place, and goes on with one that is there.
+pub fn work(world: &World, number: usize) -> Result<()> {
+    let (system, _) = world.up.as_ref().context("it runs")?;
+    let root = world.root();
+    let mut done = Vec::new();
+    for place in PLACES.iter().filter(|place| root.join(place).is_dir()) {
+        let name = format!("{place}/work-{number}");
+        let path = root.join(&name);
+        // A place may be read-only, or immutable: then nobody works there.
+        let Ok(mut file) = File::create(&path) else {
+            continue;
+        };
+        writeln!(file, "a day's work, {number}, at {place}")?;
+        chown(&path, Some(world::OWNER), None)?;
+        done.push(name);
+    }
+    if let Ok(mut log) = File::options()
+        .append(true)
+        .open(root.join("var/log/syslog"))
+    {
+        writeln!(log, "line {number}")?;
+        done.push("var/log/syslog".into());
+    }
+    let places: Vec<&str> = done.iter().map(String::as_str).collect();
+    oracle::take_over(world, *system, &places)
+}
+
+/// `update-grub` by hand.
+pub fn update_grub(world: &World) -> Result<()> {
+    let (_, subvolume) = world.up.as_ref().context("it runs")?;
+    grub::update(world, &world.root(), subvolume)
+}
+
+/// `grub-install`, as an update of its package runs it: the prefix is where /boot/grub is now.
+pub fn grub_install(world: &mut World) -> Result<()> {
+    let (_, subvolume) = world.up.as_ref().context("it runs")?;
+    world.prefix = format!("/{subvolume}/boot/grub").replace("//", "/");
+    fs::write(
+        world.root().join("boot/grub/i386-pc/core.img"),
+        &world.prefix,
+    )?;
+    let (system, _) = world.up.as_ref().context("it runs")?;
+    oracle::take_over(world, *system, &["boot/grub/i386-pc/core.img"])
+}
