@@ -108,6 +108,7 @@ pub fn populate(root: &Path, repository: &Path) -> Result<()> {
     programs(root)?;
     texts(root)?;
     documents(root, repository)?;
+    package(root, repository)?;
     for (folder, owner) in [("home/user", OWNER), ("home/eve", EVE)] {
         own(&root.join(folder), owner)?;
     }
@@ -165,7 +166,7 @@ pub fn program(root: &Path, name: &str, script: &str) -> Result<()> {
 
 fn texts(root: &Path) -> Result<()> {
     let kernel = format!("boot/vmlinuz-{KERNEL}");
-    let files: [(&str, &str); 26] = [
+    let files: [(&str, &str); 24] = [
         (&kernel, "a kernel"),
         ("boot/config-6.1.0-1-amd64", "CONFIG_BTRFS_FS=y\n"),
         ("boot/grub/i386-pc/normal.mod", "module"),
@@ -185,11 +186,6 @@ fn texts(root: &Path) -> Result<()> {
             "update_initramfs=yes\n",
         ),
         ("usr/share/initramfs-tools/scripts/local", "# local\n"),
-        (
-            "usr/share/initramfs-tools/scripts/local-premount/rootshift",
-            "# rootshift\n",
-        ),
-        ("usr/share/initramfs-tools/hooks/rootshift", "# rootshift\n"),
         ("usr/lib/modules/6.1.0-1-amd64/modules.dep", "\n"),
         (
             "var/lib/dpkg/status",
@@ -214,6 +210,38 @@ fn texts(root: &Path) -> Result<()> {
     }
     let private = fs::Permissions::from_mode(0o600);
     Ok(fs::set_permissions(root.join("root/.ssh/id"), private)?)
+}
+
+/// Units and hooks, as the package installs and enables them.
+fn package(root: &Path, repository: &Path) -> Result<()> {
+    let hooks = repository.join("initramfs-hooks");
+    let units = root.join("usr/lib/systemd/system");
+    for entry in fs::read_dir(hooks.join("systemd"))? {
+        let entry = entry?;
+        fs::write(units.join(entry.file_name()), fs::read(entry.path())?)?;
+    }
+    let enabled = root.join("etc/systemd/system");
+    for (unit, target) in [
+        ("rootshift-validate.service", "multi-user.target"),
+        ("rootshift-emergency.service", "emergency.target"),
+        ("rootshift-finalize.timer", "timers.target"),
+    ] {
+        let wants = enabled.join(format!("{target}.wants"));
+        fs::create_dir_all(&wants)?;
+        symlink(format!("/usr/lib/systemd/system/{unit}"), wants.join(unit))?;
+    }
+    for (from, to) in [
+        ("initramfs-tools/hooks/rootshift", "usr/share/initramfs-tools/hooks/rootshift"),
+        (
+            "initramfs-tools/scripts/local-premount/rootshift",
+            "usr/share/initramfs-tools/scripts/local-premount/rootshift",
+        ),
+        ("kernel/rootshift", "etc/kernel/postinst.d/zzz-rootshift"),
+    ] {
+        let script = fs::read_to_string(hooks.join(from)).with_context(|| format!("read {from}"))?;
+        program(root, to, &script)?;
+    }
+    Ok(())
 }
 
 /// As the package installs them.

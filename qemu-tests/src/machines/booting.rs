@@ -49,7 +49,7 @@ pub fn boot(world: &mut World, cut: Option<&str>) -> Result<System> {
         return come_up(world, &flags);
     }
     let what = format!("it is not at rest after {BOOTS} boots");
-    Err(Violation::new(Kind::Unbootable, what))
+    Err(Violation::error(Kind::Unbootable, what))
 }
 
 enum Passed {
@@ -102,7 +102,7 @@ fn initramfs(world: &World, started: &Started, cut: Option<&str>) -> Result<Pass
         WOULD_RESTART => return Ok(Passed::Again),
         other => {
             let what = format!("the initramfs' rootshift ended with {other}");
-            return Err(Violation::new(Kind::Crashed, what));
+            return Err(Violation::error(Kind::Crashed, what));
         }
     }
     let conf = fs::read_to_string(root.join("conf/param.conf")).unwrap_or_default();
@@ -180,7 +180,7 @@ fn come_up(world: &mut World, flags: &str) -> Result<System> {
     );
     if let Err(error) = mounted {
         let what = format!("root can't be mounted with \"{flags}\": {error:#}");
-        return Err(Violation::new(Kind::Unbootable, what));
+        return Err(Violation::error(Kind::Unbootable, what));
     }
     let subvolume = oracle::mounted_subvolume(&root)?;
     let system = if subvolume == "@" {
@@ -194,13 +194,13 @@ fn come_up(world: &mut World, flags: &str) -> Result<System> {
     world.up = Some((system, subvolume));
     if !root.join("run").is_dir() || !root.join("proc").is_dir() {
         let what = format!("there is no system in root, mounted with \"{flags}\"");
-        return Err(Violation::new(Kind::Unbootable, what));
+        return Err(Violation::error(Kind::Unbootable, what));
     }
     furnish(world)?;
     let words = ["/run/tools/busybox", "test", "-x", "/sbin/init"];
     if Ran::of(shell::inside(&root, &words).output()?).code != 0 {
         let what = format!("no init in root, mounted with \"{flags}\"");
-        return Err(Violation::new(Kind::Unbootable, what));
+        return Err(Violation::error(Kind::Unbootable, what));
     }
     mount_all(world)?;
     Ok(system)
@@ -220,7 +220,7 @@ fn mount_all(world: &mut World) -> Result<()> {
     if world.unmountable {
         return Ok(()); // it was so from the beginning
     }
-    Err(Violation::new(
+    Err(Violation::error(
         Kind::Fstab,
         format!("mount -a ended with {}: {said}", ran.code),
     ))
@@ -239,5 +239,5 @@ pub fn check_filesystem(world: &World) -> Result<()> {
     ensure!(world.up.is_none(), "it is switched off");
     let image = &world.bench.disk.image;
     let checked = run(tool("btrfs").args(["check", "--readonly"]).arg(image));
-    checked.map_err(|error| Violation::new(Kind::Filesystem, format!("{error:#}")))
+    checked.map_err(|error| Violation::error(Kind::Filesystem, format!("{error:#}")))
 }

@@ -34,7 +34,7 @@ pub fn read(world: &World, path: &str) -> Result<Vec<u8>> {
     }
     let said = Ran::of(output).stderr;
     let what = format!("GRUB can't read {path}: {}", said.trim());
-    Err(Violation::new(Kind::Unbootable, what))
+    Err(Violation::error(Kind::Unbootable, what))
 }
 
 /// Follows the configuration as GRUB would from its embedded prefix.
@@ -44,7 +44,7 @@ pub fn start(world: &World) -> Result<Started> {
     let line = |word: &str| {
         let lines = config.lines().map(str::trim_start);
         let mut found = lines.filter_map(|line| line.strip_prefix(word));
-        let none = || Violation::new(Kind::Unbootable, format!("grub.cfg has no{word}line"));
+        let none = || Violation::error(Kind::Unbootable, format!("grub.cfg has no{word}line"));
         found
             .next()
             .map(str::trim)
@@ -56,7 +56,7 @@ pub fn start(world: &World) -> Result<Started> {
     let (kernel, words) = linux.split_once(' ').unwrap_or((&linux, ""));
     if read(world, kernel)?.is_empty() {
         let what = format!("the kernel {kernel} is empty");
-        return Err(Violation::new(Kind::Unbootable, what));
+        return Err(Violation::error(Kind::Unbootable, what));
     }
     Ok(Started {
         cmdline: format!("BOOT_IMAGE={kernel} {words}"),

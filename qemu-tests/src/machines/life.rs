@@ -85,7 +85,7 @@ pub fn live(bench: &Bench, machine: &Machine) -> Result<End> {
                 .cloned()
                 .collect::<Vec<_>>();
             let what = format!("{} [story: {}]", violation.what, story.join(" | "));
-            Violation::new(violation.kind, what)
+            Violation::error(violation.kind, what)
         }
         Err(other) => other,
     })
@@ -161,13 +161,16 @@ impl Life<'_> {
         let ran = self.world.program_with_batch(&["arm", "--yes"])?;
         if ran.code == 0 {
             let what = "check found a blocker, and arm found none";
-            return Err(Violation::new(Kind::FalsePromise, what));
+            return Err(Violation::error(Kind::FalsePromise, what));
         }
         oracle::same(
             &before,
             &oracle::listing(&self.world)?,
             "an arm that refused",
         )?;
+        if self.world.machine.features.is_empty() {
+            anyhow::bail!("a plain machine is refused: {}", ran.said());
+        }
         booting::down(&mut self.world)?;
         Ok(End::Blocked)
     }

@@ -195,7 +195,7 @@ pub fn files(world: &World, system: System) -> Result<()> {
             wrong.len(),
             some.join(" / ")
         );
-        return Err(Violation::new(Kind::Files, what));
+        return Err(Violation::error(Kind::Files, what));
     }
     same_flags(world)
 }
@@ -225,7 +225,7 @@ fn same_flags(world: &World) -> Result<()> {
         return Ok(());
     }
     let what = format!("flags were {} and are {now}", world.flags);
-    Err(Violation::new(Kind::Files, what))
+    Err(Violation::error(Kind::Files, what))
 }
 
 /// What `findmnt --verify` calls an error.
@@ -260,7 +260,7 @@ pub fn table(world: &mut World) -> Result<()> {
     if new.is_empty() {
         return Ok(());
     }
-    Err(Violation::new(
+    Err(Violation::error(
         Kind::Fstab,
         format!("findmnt --verify: {new:?}"),
     ))
@@ -275,14 +275,14 @@ pub fn on_demand(world: &World) -> Result<()> {
     let mounted = Ran::of(shell::inside(&root, &["/run/tools/mount", "/mnt/backup"]).output()?);
     if mounted.code != 0 {
         let what = format!("mount /mnt/backup: {}", mounted.stderr.trim());
-        return Err(Violation::new(Kind::Fstab, what));
+        return Err(Violation::error(Kind::Fstab, what));
     }
     let text = fs::read_to_string(root.join("mnt/backup/last")).unwrap_or_default();
     unmount(&root.join("mnt/backup"))?;
     if text == "a backup\n" {
         return Ok(());
     }
-    Err(Violation::new(
+    Err(Violation::error(
         Kind::Files,
         "what /mnt/backup mounts is another subvolume",
     ))
@@ -315,7 +315,7 @@ pub fn same(before: &str, after: &str, what: &str) -> Result<()> {
     let gone: Vec<&String> = before.difference(&after).take(4).collect();
     let new: Vec<&String> = after.difference(&before).take(4).collect();
     let what = format!("{what} changed the disk: {gone:?} became {new:?}");
-    Err(Violation::new(Kind::Changed, what))
+    Err(Violation::error(Kind::Changed, what))
 }
 
 /// What is rootshift's own belongs to root, and nobody else can change it.
@@ -335,7 +335,7 @@ pub fn own_places(world: &World) -> Result<()> {
                 data.mode(),
                 data.uid()
             );
-            return Err(Violation::new(Kind::Privilege, what));
+            return Err(Violation::error(Kind::Privilege, what));
         }
         Ok(())
     })

@@ -98,7 +98,7 @@ pub fn program(root: &Path, words: &[&str], mask: bool) -> Result<Ran> {
             ran.code,
             ran.said()
         );
-        return Err(Violation::new(Kind::Crashed, what));
+        return Err(Violation::error(Kind::Crashed, what));
     }
     Ok(ran)
 }

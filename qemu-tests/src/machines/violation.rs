@@ -59,7 +59,7 @@ pub struct Violation {
 
 impl Violation {
     /// An error that is one.
-    pub fn new(kind: Kind, what: impl Into<String>) -> anyhow::Error {
+    pub fn error(kind: Kind, what: impl Into<String>) -> anyhow::Error {
         let what = what.into();
         anyhow::Error::new(Self { kind, what })
     }

@@ -16,6 +16,9 @@ const SMALL_SWEEP: [&str; 5] = ["cut-sweep", "--points", "120", "--reorder", "1"
 /// One or two of each kind in each phase; the whole of it is a command of its own.
 const FEW_FAULTS: [&str; 3] = ["faults", "--points", "40"];
 
+/// Half a minute of generated machines; more of them are a command of its own.
+const FEW_MACHINES: [&str; 3] = ["machines", "--points", "30"];
+
 /// Tests of this name need root and loop devices.
 const ON_LOOP_DEVICES: &str = "loop_";
 
@@ -64,6 +67,11 @@ pub(super) fn cut_sweep(workspace: &Workspace) -> Result<Tally> {
 /// A few faults of the disk, likewise.
 pub(super) fn faults(workspace: &Workspace) -> Result<Tally> {
     itself(workspace, &FEW_FAULTS)
+}
+
+/// A few generated machines, likewise.
+pub(super) fn machines(workspace: &Workspace) -> Result<Tally> {
+    itself(workspace, &FEW_MACHINES)
 }
 
 /// Runs one of this program's own commands.

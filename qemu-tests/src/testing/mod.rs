@@ -118,6 +118,7 @@ pub fn run(workspace: Workspace, selection: &Selection) -> Result<()> {
             tally.add(cargo::on_loop_devices(&workspace, selection.thorough)?);
             tally.add(cargo::cut_sweep(&workspace)?);
             tally.add(cargo::faults(&workspace)?);
+            tally.add(cargo::machines(&workspace)?);
         }
         if let Some(deny) = deny {
             tally.add(ended(deny)?);

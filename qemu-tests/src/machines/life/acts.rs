@@ -24,7 +24,7 @@ impl Life<'_> {
         self.ready = ran.code == 0 && ran.stdout.contains("Ready.");
         if ran.code == 3 {
             let what = format!("check can't look: {}", ran.said());
-            return Err(Violation::new(Kind::Crashed, what));
+            return Err(Violation::error(Kind::Crashed, what));
         }
         Ok(!self.moved && self.system() == Some(System::Old) && !self.ready)
     }
@@ -52,7 +52,7 @@ impl Life<'_> {
                 ran.code,
                 ran.said()
             );
-            return Err(Violation::new(Kind::NotCommitted, what));
+            return Err(Violation::error(Kind::NotCommitted, what));
         }
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Life<'_> {
                 "nothing changed since Ready and arm, and it did not move: {}",
                 why.line()
             );
-            return Err(Violation::new(Kind::NotCommitted, what));
+            return Err(Violation::error(Kind::NotCommitted, what));
         }
         oracle::files(&self.world, system)?;
         oracle::table(&mut self.world)?;
@@ -179,7 +179,7 @@ impl Life<'_> {
         match validated {
             Some(ran) if fresh && ran.code != 0 => {
                 let what = format!("it moved, and does not pass its validation: {}", ran.said());
-                Err(Violation::new(Kind::NotCommitted, what))
+                Err(Violation::error(Kind::NotCommitted, what))
             }
             _ => Ok(()),
         }
@@ -191,7 +191,7 @@ impl Life<'_> {
             return Ok(());
         }
         let what = format!("{promised:?} was promised for this boot, and it is {system:?}");
-        Err(Violation::new(Kind::FalsePromise, what))
+        Err(Violation::error(Kind::FalsePromise, what))
     }
 }
 

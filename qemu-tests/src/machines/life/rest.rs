@@ -60,7 +60,7 @@ impl Life<'_> {
         if !self.finalized {
             if self.is_given_up()? {
                 let what = format!("finalize began and does not end: {said}");
-                return Err(Violation::new(Kind::DeadEnd, what));
+                return Err(Violation::error(Kind::DeadEnd, what));
             }
             self.world.tell(format!("finalize refuses: {said}"));
             return self.go_back(End::Refused);
@@ -75,7 +75,7 @@ impl Life<'_> {
     fn nothing_left(&self) -> Result<()> {
         if self.world.root().join("var/lib/rootshift/armed").exists() {
             let what = "it is finalized, and still armed";
-            return Err(Violation::new(Kind::FalsePromise, what));
+            return Err(Violation::error(Kind::FalsePromise, what));
         }
         let has_eve = oracle::has_eve(&self.world);
         self.world.at_top(|top| {
@@ -84,7 +84,7 @@ impl Life<'_> {
                 let trash = entry.path().join(".rootshift-trash");
                 if !has_eve && fs::symlink_metadata(&trash).is_ok() {
                     let what = format!("it is finalized, and {} is left", trash.display());
-                    return Err(Violation::new(Kind::FalsePromise, what));
+                    return Err(Violation::error(Kind::FalsePromise, what));
                 }
             }
             Ok(())
@@ -99,7 +99,7 @@ impl Life<'_> {
                 self.world.stage()?,
                 ran.said()
             );
-            return Err(Violation::new(Kind::DeadEnd, what));
+            return Err(Violation::error(Kind::DeadEnd, what));
         }
         self.boot(None)?;
         self.stay()?;
@@ -116,7 +116,7 @@ impl Life<'_> {
                     "the old system runs in stage {stage}, and disarm refuses: {}",
                     ran.said()
                 );
-                return Err(Violation::new(Kind::DeadEnd, what));
+                return Err(Violation::error(Kind::DeadEnd, what));
             }
         }
         self.fresh = false;
@@ -124,7 +124,7 @@ impl Life<'_> {
         self.boot(None)?;
         if self.world.root().join("var/lib/rootshift/armed").exists() {
             let what = "it is disarmed, and still armed";
-            return Err(Violation::new(Kind::FalsePromise, what));
+            return Err(Violation::error(Kind::FalsePromise, what));
         }
         Ok(if self.moved {
             End::RolledBack
