@@ -22,6 +22,7 @@ pub mod image;
 pub mod machine;
 #[cfg(feature = "harness")]
 pub mod machines;
+#[cfg(feature = "harness")]
 pub mod package;
 #[cfg(feature = "harness")]
 pub mod power_cut;

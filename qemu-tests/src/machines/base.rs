@@ -231,14 +231,18 @@ fn package(root: &Path, repository: &Path) -> Result<()> {
         symlink(format!("/usr/lib/systemd/system/{unit}"), wants.join(unit))?;
     }
     for (from, to) in [
-        ("initramfs-tools/hooks/rootshift", "usr/share/initramfs-tools/hooks/rootshift"),
+        (
+            "initramfs-tools/hooks/rootshift",
+            "usr/share/initramfs-tools/hooks/rootshift",
+        ),
         (
             "initramfs-tools/scripts/local-premount/rootshift",
             "usr/share/initramfs-tools/scripts/local-premount/rootshift",
         ),
         ("kernel/rootshift", "etc/kernel/postinst.d/zzz-rootshift"),
     ] {
-        let script = fs::read_to_string(hooks.join(from)).with_context(|| format!("read {from}"))?;
+        let script =
+            fs::read_to_string(hooks.join(from)).with_context(|| format!("read {from}"))?;
         program(root, to, &script)?;
     }
     Ok(())
