@@ -10,6 +10,7 @@ use std::path::Path;
 use common::{Disk, Kind, make_the_proof_fail};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
+use rootshift::journal::Record;
 
 /// The shipped batch with these changes of its text.
 fn batch_with(changes: &[(&str, &str)]) -> String {
@@ -110,4 +111,156 @@ fn the_boot_path_is_switched_even_where_the_batch_does_not_say_so() {
         assert_eq!(disk.stage(), Stage::RolledBack);
         assert!(disk.mounted(|top| top.join(path).is_dir() && !top.join(path).is_symlink()));
     }
+}
+
+/// On trial, and its validation passed in that boot.
+fn validated(kind: Kind) -> Disk {
+    let disk = Disk::with_system_of(kind);
+    disk.arm(After::Reboot);
+    disk.boot();
+    disk.boot_with("subvol=@");
+    assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+    let ran = disk.run_booted_with(&disk.new_command_line(), true, "validate");
+    assert_eq!((ran.code, disk.stage()), (0, Stage::Validated), "{ran:?}");
+    assert_eq!(disk.state().loader_named_root, Some(true));
+    disk
+}
+
+/// `finalize` says no with this, and changes nothing.
+fn assert_not_yet(disk: &Disk, line: &str, wanted: &[&str]) {
+    let before = disk.records();
+    let ran = disk.run_booted_with(line, true, "finalize --yes");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    ran.assert_one_line(wanted);
+    assert_eq!(disk.records(), before);
+}
+
+#[test]
+fn the_old_system_stays_until_the_loader_alone_has_booted_the_new_one() {
+    for kind in Kind::ALL {
+        let disk = validated(kind);
+        let line = disk.new_command_line();
+        assert_not_yet(&disk, &line, &["reboot once more", "by itself"]);
+        // A boot that had to be helped is none.
+        disk.boot();
+        assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+        assert_eq!(disk.stage(), Stage::Validated);
+        assert_not_yet(&disk, &line, &["reboot once more"]);
+        disk.rehearse();
+        let state = disk.state();
+        assert!(!state.chain.is_empty());
+        // What the loader reads is changed: once more.
+        disk.mounted(|top| {
+            let config = top.join("@/boot/grub/grub.cfg");
+            let text = fs::read_to_string(&config).unwrap();
+            fs::write(&config, text + "# update-grub was here\n").unwrap();
+        });
+        assert_not_yet(
+            &disk,
+            &line,
+            &["reboot once more: /boot/grub/grub.cfg has changed"],
+        );
+        disk.rehearse();
+        disk.record([Record::Disarmed]);
+        disk.mounted(|top| fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap());
+        let ran = disk.run_booted_with(&line, true, "finalize --yes");
+        assert_eq!((ran.code, disk.stage()), (0, Stage::Finalized), "{ran:?}");
+    }
+}
+
+#[test]
+fn finalize_looks_itself_where_the_rehearsal_has_not_been_looked_at() {
+    let disk = validated(Kind::Flat);
+    disk.boot_with("subvol=@");
+    disk.record([Record::Disarmed]);
+    disk.mounted(|top| fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap());
+    let ran = disk.run_booted_with(&disk.new_command_line(), true, "finalize --yes");
+    assert_eq!((ran.code, disk.stage()), (0, Stage::Finalized), "{ran:?}");
+}
+
+#[test]
+fn a_rehearsal_that_is_never_validated_is_followed_by_a_boot_that_is_overridden() {
+    let disk = validated(Kind::Flat);
+    for number in 1..=3 {
+        assert_eq!(disk.boot_with("subvol=@,noatime"), 0);
+        assert_eq!((disk.root_flags(), disk.state().rehearsals), (None, number));
+        // The kernel of these tests is always the same: a boot of another one was cut off.
+        disk.record([Record::RehearsalBegun {
+            number,
+            boot: Some("another boot".into()),
+        }]);
+        assert_eq!(disk.boot_with("subvol=@,noatime"), 0);
+        assert_eq!(disk.stage(), Stage::Validated);
+        assert_eq!(disk.root_flags().as_deref(), Some("subvol=@,noatime"));
+    }
+    // Enough of that, until somebody looks at it.
+    disk.boot_with("subvol=@");
+    assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+    let line = disk.new_command_line();
+    assert_not_yet(&disk, &line, &["rootshift validate", "reboot once more"]);
+    let ran = disk.run_booted_with(&line, true, "validate");
+    assert_eq!((ran.code, disk.state().rehearsals), (0, 0), "{ran:?}");
+    disk.rehearse();
+}
+
+#[test]
+fn a_root_that_can_not_be_booted_as_the_loader_names_it_is_no_rehearsal() {
+    let disk = validated(Kind::Flat);
+    assert_eq!(disk.boot_with("subvol=@,nonsense=1"), 0);
+    let state = disk.state();
+    assert_eq!(state.stage, Stage::Validated);
+    assert!(state.reason.unwrap().contains("nonsense=1"));
+    assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
+    assert_not_yet(
+        &disk,
+        &disk.new_command_line(),
+        &["reboot once more", "nonsense=1"],
+    );
+}
+
+#[test]
+fn a_boot_by_another_line_or_loader_proves_nothing() {
+    let disk = validated(Kind::Flat);
+    let line = disk.new_command_line();
+    let kept = disk.keep_copy("validated.img");
+    let mut disk = disk;
+    for (line, reason) in [
+        (
+            line.replace("subvol=@", "noatime"),
+            "its last rootflags= is noatime",
+        ),
+        (
+            line.replace("BOOT_IMAGE=/@/boot/vmlinuz-6.1.0-1-amd64 ", ""),
+            "no entry of /boot/grub/grub.cfg",
+        ),
+        (
+            line.replace("quiet", "quiet nomodeset"),
+            "no entry of /boot/grub/grub.cfg",
+        ),
+        (
+            line.replace("/@/boot", "/boot"),
+            "no entry of /boot/grub/grub.cfg",
+        ),
+    ] {
+        disk.restore(&kept);
+        disk.boot_with("subvol=@");
+        let ran = disk.run_booted_with(&line, true, "validate");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let state = disk.state();
+        assert_eq!(state.stage, Stage::Validated, "{line}");
+        assert!(state.reason.as_ref().unwrap().contains(reason), "{state:?}");
+    }
+}
+
+#[test]
+fn images_without_rootshift_override_nothing_either() {
+    let disk = validated(Kind::Flat);
+    let line = disk.new_command_line();
+    let ran = disk.run_booted_with(&line.replace("subvol=@", "noatime"), false, "validate");
+    assert_eq!((ran.code, disk.stage()), (0, Stage::Validated), "{ran:?}");
+    let ran = disk.run_booted_with(&line, false, "validate");
+    assert_eq!((ran.code, disk.stage()), (0, Stage::Rehearsed), "{ran:?}");
+    let records = disk.records().len();
+    disk.run_booted_with(&line, false, "validate");
+    assert_eq!(disk.records().len(), records);
 }

@@ -214,7 +214,9 @@ fn finalize_deletes_the_old_trees_of_both() {
     let plan = disk.arm(After::Reboot);
     disk.boot();
     let new_ml = disk.new_other_manifest();
-    disk.record([common::validated(), Record::Disarmed]);
+    disk.record([common::validated()]);
+    disk.rehearse();
+    disk.record([Record::Disarmed]);
     let run_it = |disk: &Disk| {
         let base = disk.folder.join("final");
         let system = Root::open(Path::new("/")).unwrap();
@@ -223,7 +225,8 @@ fn finalize_deletes_the_old_trees_of_both() {
             let mut migration = Migration::open(&top).unwrap().unwrap();
             let there = others::mount_of_plan(&system, &plan, &base, Duration::ZERO);
             migration.others = there.into();
-            finalize(&top, &top, &mut migration, &mut Progress::hidden())
+            let new = top.within(Path::new("@")).unwrap();
+            finalize(&new, &top, &mut migration, &mut Progress::hidden())
                 .map_err(|error| error.to_string())
         });
         others::unmount_all(&system, &plan, &base);

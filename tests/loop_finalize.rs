@@ -42,7 +42,9 @@ fn move_it(disk: &Disk) {
     disk.arm(After::Reboot);
     disk.boot();
     disk.boot();
-    disk.record([common::validated(), Record::Disarmed]);
+    disk.record([common::validated()]);
+    disk.rehearse();
+    disk.record([Record::Disarmed]);
     disk.mounted(|top| {
         // As the package and arming leave it.
         fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap();
@@ -198,7 +200,7 @@ fn while_anything_of_the_old_system_is_mounted_nothing_is_deleted() {
     assert_eq!(output.code, 4, "{output:?}");
     assert!(output.stderr.contains("root is / and not @"), "{output:?}");
     assert_same(&old, &disk.old_manifest());
-    assert_eq!(disk.stage(), Stage::Validated);
+    assert_eq!(disk.stage(), Stage::Rehearsed);
     assert_eq!(disk.run_in_new_system("finalize --yes").code, 0);
     assert_finalized(&disk, &new, "then");
 }
@@ -560,7 +562,7 @@ fn a_mark_without_a_decision_is_no_decision() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.contains("Nothing is being finalized"), "{ran:?}");
     assert!(disk.mounted(|top| !top.join(MARK_PLACE).exists()));
-    assert_eq!(disk.stage(), Stage::Validated);
+    assert_eq!(disk.stage(), Stage::Rehearsed);
     assert_same(&old, &disk.old_manifest());
 }
 

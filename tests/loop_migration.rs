@@ -368,16 +368,18 @@ fn another_file_system_is_left_alone() {
 
 /// As after `validate`, with ordinary images; returns what finalizing said.
 fn finalize(disk: &Disk) -> Result<u64, String> {
+    if disk.stage() == Stage::Committed {
+        disk.record([common::validated()]);
+        disk.rehearse();
+        disk.record([Record::Disarmed]);
+    }
     disk.mounted(|top| {
         let top = rootshift::sys::Root::open(top).unwrap();
+        let new = top.within(Path::new("@")).unwrap();
         let mut migration = rootshift::engine::home::Migration::open(&top)
             .unwrap()
             .unwrap();
-        if migration.state().stage == Stage::Committed {
-            migration.record(common::validated()).unwrap();
-            migration.record(Record::Disarmed).unwrap();
-        }
-        rootshift::engine::finalize::finalize(&top, &top, &mut migration, &mut Progress::hidden())
+        rootshift::engine::finalize::finalize(&new, &top, &mut migration, &mut Progress::hidden())
             .map_err(|error| error.to_string())
     })
 }

@@ -11,6 +11,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -291,14 +292,15 @@ fn finalize_knows_beforehand_how_much_it_deletes() {
         boot(&disk);
         let kept = Kept::default();
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(kept.clone())];
+        disk.record([common::validated()]);
+        disk.rehearse();
+        disk.record([Record::Disarmed]);
         let entries = disk.mounted(|top| {
             let top = Root::open(top).unwrap();
             let mut migration = Migration::open(&top).unwrap().unwrap();
-            for record in [common::validated(), Record::Disarmed] {
-                migration.record(record).unwrap();
-            }
             let mut progress = Progress::new(finalize::weights(), sinks);
-            finalize::finalize(&top, &top, &mut migration, &mut progress).unwrap()
+            let new = top.within(Path::new("@")).unwrap();
+            finalize::finalize(&new, &top, &mut migration, &mut progress).unwrap()
         });
         assert!(entries > 20, "{kind:?}: {entries}");
         let shown = kept.0.lock().unwrap();

@@ -127,6 +127,7 @@ fn finalize_with_a_broken_program_deletes_nothing() {
     disk.arm(After::Reboot);
     assert_eq!(disk.boot(), WOULD_REBOOT);
     disk.record([common::validated()]);
+    disk.rehearse();
     let old = disk.old_manifest();
     for (update, list) in [
         (Some("exit 1"), Some(LISTS)),
@@ -137,7 +138,7 @@ fn finalize_with_a_broken_program_deletes_nothing() {
         let ran = disk.run_in_new_system("finalize --yes");
         assert_eq!(ran.code, 3, "{ran:?}");
         common::assert_same(&old, &disk.old_manifest());
-        assert_eq!(disk.stage(), Stage::Validated, "there is a way back");
+        assert_eq!(disk.stage(), Stage::Rehearsed, "there is a way back");
         assert_eq!(disk.boot(), 0);
         assert_eq!(disk.root_flags().as_deref(), Some("subvol=@"));
     }

@@ -168,6 +168,10 @@ fn through_the_trial(disk: &Disk) {
     };
     append(disk, validated);
     let ran = disk.run_in_new_system("status");
+    assert_says(&ran, 0, &[NEW, "passed its validation"]);
+    assert_offers(&ran, &["reboot", back]);
+    append(disk, Record::Rehearsed { chain: vec![] });
+    let ran = disk.run_in_new_system("status");
     let wanted = [NEW, "passed its validation", "This can't be undone"];
     assert_says(&ran, 0, &wanted);
     assert_offers(&ran, &["rootshift finalize", back]);

@@ -686,11 +686,13 @@ fn an_image_that_was_never_made_ordinary_still_leads_to_the_new_system() {
         };
         disk.record([common::validated()]);
         leads("validated");
+        disk.rehearse();
         disk.record([Record::Disarmed]);
         leads("the other images are ordinary");
         disk.with_migration(|top, migration| {
+            let new = &top.within(Path::new("@")).unwrap();
             let progress = &mut rootshift::report::progress::Progress::hidden();
-            rootshift::engine::finalize::finalize(top, top, migration, progress).unwrap();
+            rootshift::engine::finalize::finalize(new, top, migration, progress).unwrap();
         });
         assert_eq!(disk.stage(), Stage::Finalized);
         leads("finalized");

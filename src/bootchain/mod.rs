@@ -4,10 +4,17 @@
 //! Everything is looked at through a [`Root`](crate::sys::Root), so that a machine may be a folder.
 //! Checks, steps and the engine call this room; it knows neither documents' steps nor the journal.
 
+mod chain;
+mod embedded;
 mod error;
+mod named;
+mod produced;
 mod prove;
 mod switch;
 
+pub use chain::{chain, changed};
 pub use error::Error;
+pub use named::{boot_id, chosen_subvolume, command_line, why_not_named};
+pub use produced::{Produced, produced_by, without_device};
 pub use prove::{NewSystem, broken_link};
 pub use switch::Switch;

@@ -9,6 +9,7 @@ use super::home::Migration;
 use super::migrate::{complete_commit, migrate, none_ended};
 use super::occasion::Occasion;
 use super::others::all_there;
+use super::rehearsal;
 use super::rollback::{discard, present_root, roll_back};
 use super::{Error, Stage, State};
 use crate::bootcfg::cmdline::merge_root_flags;
@@ -30,6 +31,8 @@ pub enum Next {
     RootFlags(String),
     /// The same with the new root, once it is seen that it can be booted.
     NewRoot(Roots),
+    /// The boot goes on as the kernel command line says, which names the new root by itself.
+    Rehearsal(Roots),
     /// The machine restarts through its new boot path.
     Reboot,
 }
@@ -41,6 +44,8 @@ pub struct Found<'a> {
     pub image_plan: &'a str,
     /// `rootflags=` of the kernel command line.
     pub root_flags: &'a str,
+    /// The kernel's id of this boot.
+    pub boot: Option<&'a str>,
     /// Where a person is asked at a checkpoint.
     pub console: &'a Path,
     /// What this boot is for.
@@ -80,6 +85,7 @@ impl Naming {
 pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found: Found) -> Next {
     name_after_each_record(top, migration, found.root_flags);
     let new_system_was_root = migration.state().stage.new_system_is_root();
+    let was_rehearsing = migration.state().stage == Stage::Rehearsing;
     if let Err(error) = act(top, migration, context, found) {
         log::error!("{error}");
         if let Err(unwritable) = note(migration, &error) {
@@ -92,7 +98,13 @@ pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found
     if committed_now && migration.plan().after == After::Reboot {
         return Next::Reboot;
     }
-    next(top, migration, found.root_flags)
+    let next = next(top, migration, found.root_flags);
+    let is_due = rehearsal::is_due(migration.state(), migration.plan(), found.root_flags);
+    match next {
+        // After a rehearsal that came to nothing the new root is named by all means.
+        Next::NewRoot(roots) if is_due && !was_rehearsing => Next::Rehearsal(roots),
+        next => next,
+    }
 }
 
 /// What a boot does when the process that did its work was killed, hung or gave up: it notes why,
@@ -106,6 +118,9 @@ pub fn after_breaking_off(
     fault::reached(fault::NOTING);
     if let Err(error) = count_and_note(migration, broken_off) {
         log::error!("{error}");
+    }
+    if rehearsal::is_under_way(migration.state(), found.boot) {
+        return Next::Ordinary; // as the journal has it: nothing overrides the root in this boot
     }
     named_root(top, migration.state(), migration.plan(), found.root_flags)
 }
@@ -128,6 +143,7 @@ fn count_and_note(migration: &mut Migration, broken_off: BrokenOff) -> Result<()
         Stage::Committed if !broken_off.counted && trial <= trials => {
             migration.record(Record::Trial { number: trial })?;
         }
+        Stage::Rehearsing => return rehearsal::fail(migration, reason),
         Stage::Failed => return Ok(()), // why it failed matters more
         _ => {}
     }
@@ -187,7 +203,11 @@ fn act(
         }
         Stage::RollingBack => roll_back(top, migration, "a rollback was cut off"),
         Stage::Failed if migration.plan().rollback_enabled => discard(top, migration),
-        Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => complete_commit(top, migration),
+        Stage::Validated | Stage::Rehearsed => complete_commit(top, migration),
+        Stage::Rehearsing => {
+            rehearsal::fail(migration, "the rehearsal did not pass a validation")?;
+            complete_commit(top, migration)
+        }
         _ => Ok(()),
     }
 }

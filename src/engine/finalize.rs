@@ -16,7 +16,9 @@ use std::sync::Arc;
 use self::doomed::Doomed;
 use super::home::Migration;
 use super::others::{all_there, remove_homes, top_at};
-use super::{Error, Stage, arming};
+use super::{Error, Stage, arming, rehearsal};
+use crate::bootchain::{self, NewSystem};
+use crate::checks;
 use crate::documents::Plan;
 use crate::fault;
 use crate::journal::Record;
@@ -58,12 +60,29 @@ pub fn begin(system: &Root, top: &Root, migration: &mut Migration) -> Result<(),
     // Before the decision: a program that fails here leaves the way back open.
     if migration.state().armed {
         arming::make_ordinary(system, migration)?;
+        still_boots(top, migration.plan())?;
     }
     if migration.state().stage != Stage::Finalizing {
         migration.record(Record::FinalizeBegun)?;
     }
     fault::reached("finalize-begun");
     Ok(())
+}
+
+/// The images were made anew.
+fn still_boots(top: &Root, plan: &Plan) -> Result<(), Error> {
+    let new = NewSystem {
+        top,
+        root: plan.root_subvolume(),
+        old_root: &plan.old_system.root,
+        identity: Some(&plan.filesystem),
+    };
+    match bootchain::broken_link(&new).map_err(checks::Error::from)? {
+        None => Ok(()),
+        Some(problem) => Err(Error::NotNow(format!(
+            "{problem}; mend that and run `rootshift finalize` again: nothing is deleted yet"
+        ))),
+    }
 }
 
 /// Deletes what [`begin`] decided to, and records that it is gone. May be repeated after a cut.
@@ -162,7 +181,13 @@ pub fn may_finalize(system: &Root, top: &Root, migration: &Migration) -> Result<
         doomed::unknown_subvolume(top, plan, filesystem)?;
     }
     let all = all_doomed(top, migration, plan)?;
-    doubts::none(system, &all, plan.root_subvolume())
+    doubts::none(system, &all, plan.root_subvolume())?;
+    if migration.state().stage.is_validated()
+        && let Some(why) = rehearsal::missing(system, migration.state())?
+    {
+        return refuse(&why);
+    }
+    Ok(())
 }
 
 fn all_doomed<'a>(

@@ -20,6 +20,7 @@ pub mod others;
 mod phase;
 pub mod preflight;
 pub mod recover;
+pub mod rehearsal;
 pub mod renew;
 pub mod report;
 pub mod resolve;

@@ -3,7 +3,7 @@
 use super::examine::{Examiner, Group, Looked, examine};
 use super::home::Migration;
 use super::preflight::{Finding, Verdict, look};
-use super::{Error, Stage};
+use super::{Error, Stage, rehearsal};
 use crate::checks::CheckContext;
 use crate::documents::plan::PlannedPhase;
 use crate::documents::viscript::{NamedCheck, Stage as Moment};
@@ -94,21 +94,27 @@ pub fn record_all(migration: &mut Migration, scripts: &[Looked]) -> Result<(), E
         .try_for_each(|looked| migration.record(looked.record()))
 }
 
-/// Records the verdict when the new system is on trial.
+/// Records the verdict when the new system is on trial, or in a rehearsal.
 ///
 /// # Errors
-/// When it could not be made durable.
-pub fn conclude(migration: &mut Migration, validation: &Validation) -> Result<(), Error> {
-    if migration.state().stage != Stage::Committed {
+/// When the boot chain can't be read, or a record could not be made durable.
+pub fn conclude(
+    migration: &mut Migration,
+    validation: &Validation,
+    context: &CheckContext,
+) -> Result<(), Error> {
+    let findings = &validation.findings;
+    let blocking = findings.iter().filter(|finding| finding.blocks());
+    let problems: Vec<String> = blocking.map(Finding::line).collect();
+    let state = migration.state();
+    let starts_anew = problems.is_empty() && rehearsal::came_to_nothing(state);
+    if state.stage.is_validated() && !starts_anew {
+        return rehearsal::conclude(migration, context, problems);
+    }
+    if state.stage != Stage::Committed && !starts_anew {
         return Ok(());
     }
     record_all(migration, &validation.scripts)?;
-    let findings = &validation.findings;
-    let problems: Vec<String> = findings
-        .iter()
-        .filter(|finding| finding.blocks())
-        .map(Finding::line)
-        .collect();
     if !problems.is_empty() {
         return migration.record(Record::NotValidated { problems });
     }
@@ -121,7 +127,7 @@ pub fn conclude(migration: &mut Migration, validation: &Validation) -> Result<()
     };
     let (passed, failed) = (count(Verdict::Pass), count(Verdict::Fail));
     let at = Some(clock::unix_seconds());
-    let loader_named_root = None;
+    let loader_named_root = rehearsal::loader_named_root(migration.plan(), context);
     migration.record(Record::Validated {
         passed,
         failed,

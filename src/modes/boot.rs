@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::site::Site;
 use super::{Error, image};
+use crate::bootchain::boot_id;
 use crate::checks::{hibernated_device, twin_devices};
 use crate::cli::{Boot, Exit};
 use crate::engine::Stage;
@@ -67,7 +68,9 @@ fn work(options: &Boot) -> Result<Exit, Error> {
             log::info!("root is mounted with {flags}");
             signs::give(Sign::Root(&flags));
         }
-        Next::NewRoot(roots) => signs::give(Sign::Root(&roots.as_journalled())),
+        Next::NewRoot(roots) | Next::Rehearsal(roots) => {
+            signs::give(Sign::Root(&roots.as_journalled()));
+        }
         Next::Reboot => {
             log::info!("restarting into the new system");
             std::process::exit(RESTART);
@@ -143,7 +146,9 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         broken_off: broken_off.is_some(),
     };
     let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
+    let this_boot = boot_id(&system);
     let found = Found {
+        boot: this_boot.as_deref(),
         image_plan: chosen.as_ref().map_or("", |frozen| &frozen.digest),
         root_flags: root_flags.trim_start_matches("-o").trim(),
         console: Path::new(&options.console),
@@ -157,6 +162,10 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
     })?;
     Ok(match next {
         Next::NewRoot(roots) => site.seen(&roots),
+        Next::Rehearsal(roots) => {
+            let param_conf = Path::new(&options.param_conf);
+            site.rehearsed(roots, found.boot, param_conf)
+        }
         next => next,
     })
 }

@@ -1,11 +1,17 @@
 //! `rootshift finalize`.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{Error, session};
+use crate::checks::CheckContext;
 use crate::cli::{Exit, Finalize};
 use crate::engine::finalize::{begin, delete, may_finalize, pending, weights};
 use crate::engine::home::Migration;
+use crate::engine::rehearsal::can_be_concluded;
+use crate::engine::survey::Survey;
+use crate::engine::validate::{conclude, look_around};
 use crate::engine::{self, Stage};
 use crate::report::print;
 use crate::report::progress::{Progress, for_long_work};
@@ -20,6 +26,9 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         pending::forget(system)?;
         print::line("Nothing is being finalized.");
         return Ok(Exit::Success);
+    }
+    if !options.resume && can_be_concluded(migration.state(), system) {
+        conclude_rehearsal(&survey, &mut migration)?;
     }
     may_finalize(system, top, &migration).or_else(|why| noted(options, &mut migration, why))?;
     let question = "Delete the old system? This can't be undone.";
@@ -49,6 +58,20 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     let said = format!("Finalized: {entries} entries of the old system deleted.");
     let told = json!({ "finalized": true, "entries": entries });
     Ok(say(options, told, &said))
+}
+
+/// This boot may tell already how the boot loader by itself does: then it is not asked for another.
+fn conclude_rehearsal(survey: &Survey, migration: &mut Migration) -> Result<(), Error> {
+    let (plan, others) = (migration.plan().clone(), Arc::clone(&migration.others));
+    let context = CheckContext {
+        others: &others,
+        ..survey.context(&plan.layout)
+    };
+    Ok(conclude(
+        migration,
+        &look_around(&plan, &context),
+        &context,
+    )?)
 }
 
 fn say(options: &Finalize, told: serde_json::Value, said: &str) -> Exit {

@@ -149,6 +149,11 @@ impl Guard<'_> {
                 self.undecided = false;
                 self.name_root(flags);
             }
+            Sign::AsGiven => {
+                if let Err(error) = self.leave_as_given() {
+                    log::error!("{error}; {} stays", self.options.param_conf);
+                }
+            }
             Sign::Waiting(seconds) => return seconds,
         }
         0
@@ -162,6 +167,20 @@ impl Guard<'_> {
                 Err(error) => log::error!("{error}; the kernel command line names the root"),
             }
         }
+    }
+
+    /// The worker looks whether this was done.
+    fn leave_as_given(&mut self) -> Result<(), Error> {
+        let (Some(before), Some(_)) = (&self.before, self.root.take()) else {
+            return Ok(());
+        };
+        let param_conf = Path::new(&self.options.param_conf);
+        let name = Path::new(param_conf.file_name().unwrap_or_default());
+        let root = Root::open(param_conf.parent().unwrap_or(Path::new("/")))?;
+        if before.is_empty() {
+            return Ok(root.remove_file(name)?);
+        }
+        Ok(root.replace_file(name, before.as_bytes())?)
     }
 
     /// initramfs-tools reads the file into its own shell after every script (facts boot.md 1.2).
@@ -208,7 +227,7 @@ impl Guard<'_> {
         self.undecided &= decided.is_err();
         match decided {
             Ok(Next::RootFlags(flags)) => self.name_root(&flags),
-            Ok(_) => {}
+            Ok(Next::Ordinary | Next::NewRoot(_) | Next::Rehearsal(_) | Next::Reboot) => {}
             Err(error) => log::error!("{error}"),
         }
     }

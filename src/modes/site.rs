@@ -11,10 +11,15 @@ use crate::engine::boot::Next;
 use crate::engine::bootable::{Roots, TestMount, choose, settle};
 use crate::engine::home::Migration;
 use crate::engine::others::{PATIENCE, mount_of_plan, numbered, patience_at_boot, unmount_all};
+use crate::engine::rehearsal;
 use crate::report::progress::for_boot;
 use crate::report::signs::{Sign, give};
 use crate::report::{boot_log, log_file};
-use crate::sys::{Root, mount};
+use crate::sys::{Root, clock, mount};
+
+/// Who watches over this process has so long to take an override back: two seconds.
+const ASKED: u32 = 200;
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// What is done at the top level while it is mounted.
 pub(super) type Work<'w> = dyn FnMut(&Root, &mut Migration, &CheckContext) -> Next + 'w;
@@ -119,6 +124,55 @@ impl Site<'_> {
         Ok(Some(migration))
     }
 
+    /// A boot in which nothing overrides the root, where it can be booted as the kernel command
+    /// line names it; else the first root that can be.
+    pub(super) fn rehearsed(&self, roots: Roots, boot: Option<&str>, param_conf: &Path) -> Next {
+        give(Sign::At(
+            "while the root was tried as the boot loader names it",
+        ));
+        let reason = match self.problem(&roots.given) {
+            Some(problem) => Some(format!("the new root {problem}")),
+            None => still_overridden(param_conf),
+        };
+        let recorded = self.at_top_level(None, &mut |_, migration, _| {
+            let recorded = match &reason {
+                None => rehearsal::begin(migration, boot),
+                Some(reason) => rehearsal::fail(migration, reason),
+            };
+            match recorded {
+                Ok(()) if reason.is_none() => Next::Ordinary,
+                Ok(()) => Next::NewRoot(roots.clone()),
+                Err(error) => {
+                    log::error!("{error}");
+                    Next::NewRoot(roots.clone())
+                }
+            }
+        });
+        match recorded {
+            Ok(Next::Ordinary) => Next::Ordinary,
+            Ok(_) => self.seen(&roots),
+            Err(error) => {
+                log::error!("{error}");
+                self.seen(&roots)
+            }
+        }
+    }
+
+    /// Why the root can't be booted with these options.
+    fn problem(&self, flags: &str) -> Option<String> {
+        let at = trial_of(self.mount_at);
+        if let Err(error) = self.system.create_directories(&at, 0o700) {
+            return Some(error.to_string());
+        }
+        let init = std::env::var("init").unwrap_or_else(|_| "/sbin/init".into());
+        let test = TestMount {
+            device: self.device,
+            at: &at,
+            init: &init,
+        };
+        test.problem(flags)
+    }
+
     /// The first root that can be booted, seen while nothing of the file system is mounted.
     pub(super) fn seen(&self, roots: &Roots) -> Next {
         give(Sign::At("while the new root was tried"));
@@ -146,6 +200,22 @@ impl Site<'_> {
             Next::RootFlags(roots.as_journalled())
         })
     }
+}
+
+/// Has what was told the initramfs before taken back, and sees that it is.
+fn still_overridden(param_conf: &Path) -> Option<String> {
+    give(Sign::AsGiven);
+    let folder = param_conf.parent().unwrap_or(Path::new("/"));
+    let name = Path::new(param_conf.file_name().unwrap_or_default());
+    for _ in 0..ASKED {
+        match Root::open(folder).and_then(|root| root.read_text(name)) {
+            Err(error) if error.is_not_found() => return None,
+            Ok(text) if !text.contains("ROOTFLAGS=") => return None,
+            Ok(_) => clock::pause(MOMENT),
+            Err(error) => return Some(error.to_string()),
+        }
+    }
+    Some(format!("{} overrides the root", param_conf.display()))
 }
 
 /// Where a root is tried.

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{Error, check, session};
 use crate::checks::CheckContext;
 use crate::cli::{Exit, Validate};
-use crate::engine;
 use crate::engine::validate::{conclude, look_around};
+use crate::engine::{self, Stage};
 use crate::report::print;
 
 pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
@@ -26,8 +26,9 @@ pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
         ..survey.context(&plan.layout)
     };
     let found = look_around(&plan, &context);
-    conclude(&mut migration, &found)?;
+    conclude(&mut migration, &found, &context)?;
     let well = found.is_good();
+    let rehearsed = migration.state().stage == Stage::Rehearsed;
     let validated = migration.state().stage.is_validated();
     if options.json {
         let stage = migration.state().stage;
@@ -37,6 +38,10 @@ pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
     } else {
         check::print_findings(&found.findings);
         print::line(match (well, validated) {
+            (true, true) if rehearsed => {
+                "Validated: this is the new system, as planned, and the boot loader by itself \
+                 boots it."
+            }
             (true, true) => "Validated: this is the new system, as planned.",
             (true, false) => "All is well.",
             (false, _) => "Not as planned. `rootshift rollback` goes back to the old system.",

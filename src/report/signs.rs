@@ -22,6 +22,8 @@ pub enum Sign<'a> {
     Failed(&'a str),
     /// Mount options of the root that the journal names now.
     Root(&'a str),
+    /// The kernel command line names the root, whatever was told before.
+    AsGiven,
 }
 
 /// From now on signs are given.
@@ -40,6 +42,7 @@ fn line(sign: Sign) -> String {
     let (word, rest) = match sign {
         Sign::Alive => ("alive", ""),
         Sign::Undecided => ("undecided", ""),
+        Sign::AsGiven => ("as-given", ""),
         Sign::At(place) => ("at", place),
         Sign::Failed(why) => ("failed", why),
         Sign::Root(flags) => ("root", flags),
@@ -58,6 +61,7 @@ pub fn read(line: &str) -> Sign<'_> {
         Some(("root", flags)) => Sign::Root(flags),
         Some(("waiting", seconds)) => seconds.parse().map_or(Sign::Alive, Sign::Waiting),
         None if line == "undecided" => Sign::Undecided,
+        None if line == "as-given" => Sign::AsGiven,
         _ => Sign::Alive,
     }
 }
@@ -75,6 +79,7 @@ mod tests {
             Sign::Undecided,
             Sign::Failed("mount /dev/vda2: Input/output error"),
             Sign::Root("subvol=@,compress=zstd:1"),
+            Sign::AsGiven,
         ] {
             let line = line(sign);
             assert!(line.ends_with('\n'), "{line}");

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rootshift::engine::Stage;
+
 use super::running::VIEW;
 use super::{Disk, unmount};
 
@@ -47,15 +49,30 @@ impl Disk {
 
     /// One pass through the initramfs. Returns the exit status.
     pub fn boot(&self) -> i32 {
+        self.boot_with("")
+    }
+
+    /// The same where the kernel command line holds these `rootflags=`.
+    pub fn boot_with(&self, root_flags: &str) -> i32 {
         let _ = fs::remove_file(self.param_conf());
         let output = self
             .boot_command(env!("CARGO_BIN_EXE_rootshift"))
+            .env("ROOTFLAGS", root_flags)
             .output()
             .unwrap();
         output
             .status
             .code()
             .expect("the binary was killed by a signal")
+    }
+
+    /// The boot in which the loader alone names the new system, and its validation.
+    pub fn rehearse(&self) {
+        assert_eq!(self.boot_with("subvol=@"), 0);
+        assert_eq!(self.root_flags(), None, "{}", self.boot_log());
+        assert_eq!(self.stage(), Stage::Rehearsing, "{}", self.boot_log());
+        let ran = self.run_booted_with(&self.new_command_line(), true, "validate");
+        assert_eq!((ran.code, self.stage()), (0, Stage::Rehearsed), "{ran:?}");
     }
 
     /// Boots until the journal says that the new system is on trial.

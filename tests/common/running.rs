@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use rootshift::report::boot_log::BOOT_LOG;
+
 use super::{Disk, repository};
 
 /// Begins a mount namespace, with the block devices and the command line of a [`Disk::view`]: a
@@ -110,16 +112,40 @@ impl Disk {
         self.run_in(&["--mount", "--net"], self.root(), arguments)
     }
 
+    /// The same, all of its subvolumes mounted, in a boot with this kernel command line; whether an
+    /// image with rootshift took part in that boot.
+    pub fn run_booted_with(&self, line: &str, by_our_image: bool, arguments: &str) -> Ran {
+        let cmdline = self.folder.join("cmdline");
+        fs::write(&cmdline, format!("{line}\n")).unwrap();
+        let mut command = self.command_in(&["--mount"], "@", arguments);
+        command
+            .env("OTHER_OPTIONS", "subvol=@ml")
+            .env("CMDLINE", &cmdline)
+            .env("SPLIT_OFF", "@home=/home @var_log=/var/log");
+        if by_our_image {
+            command.env("IMAGE_LOG", BOOT_LOG);
+        }
+        self.ran(&mut command)
+    }
+
+    /// What GRUB hands on when it boots the new system by its own configuration.
+    pub fn new_command_line(&self) -> String {
+        let uuid = &self.uuid;
+        let kernel = "BOOT_IMAGE=/@/boot/vmlinuz-6.1.0-1-amd64";
+        format!("{kernel} root=UUID={uuid} ro rootflags=subvol=@ quiet")
+    }
+
     /// What is root for commands run inside.
     fn root(&self) -> &str {
         self.mounted_as.as_deref().unwrap_or(self.kind.root())
     }
 
     fn run_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Ran {
-        let output = self
-            .command_in(namespaces, root, arguments)
-            .output()
-            .unwrap();
+        self.ran(&mut self.command_in(namespaces, root, arguments))
+    }
+
+    fn ran(&self, command: &mut Command) -> Ran {
+        let output = command.output().unwrap();
         self.settle();
         if let Some(other) = &self.other {
             other.settle();
@@ -141,10 +167,20 @@ impl Disk {
         const SCRIPT: &str = r#"
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
             mount -t tmpfs run "$TOP/run"
-            [ -z "$OTHER" ] || mount -o subvolid=5 "$OTHER" "$TOP/ml"
+            [ -z "$OTHER" ] || mount -o "$OTHER_OPTIONS" "$OTHER" "$TOP/ml"
             mount --rbind /proc "$TOP/proc"
             mount --rbind /dev "$TOP/dev"
             mount --rbind /sys "$TOP/sys"
+            if [ -n "$IMAGE_LOG" ]; then mkdir "$TOP/run/initramfs"; : > "$TOP/$IMAGE_LOG"; fi
+            [ -z "$CMDLINE" ] || mount --bind "$CMDLINE" "$TOP/proc/cmdline"
+            for name in models datasets; do
+                [ -n "$SPLIT_OFF" ] && [ -d "$TOP/ml/$name" ] || continue
+                mount -o "subvol=@$name" "$OTHER" "$TOP/ml/$name"
+            done
+            for one in $SPLIT_OFF; do
+                name=${one%%=*}
+                mount -o "subvol=/$name,noatime" "$DEVICE" "$TOP${one#*=}"
+            done
             for library in $(ldd "$BINARY" | grep -o '/[^ ]*'); do cp "$library" "$TOP/run/"; done
             cp "$BINARY" "$TOP/run/program"
             [ -z "$BATCH" ] || cp "${BATCH%/*}"/*.json "$TOP/run/"
@@ -163,6 +199,10 @@ impl Disk {
             .env("OPTIONS", format!("subvol=/{root},noatime"))
             .env("DEVICE", &self.device)
             .env("TOP", &target)
+            .env("OTHER_OPTIONS", "subvolid=5")
+            .env("CMDLINE", "")
+            .env("SPLIT_OFF", "")
+            .env("IMAGE_LOG", "")
             .env("BINARY", env!("CARGO_BIN_EXE_rootshift"))
             .env("BATCH", self.batch.as_deref().unwrap_or(Path::new("")))
             .env(

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use rootshift::bootchain::chain;
 use rootshift::documents::Plan;
 use rootshift::documents::plan::After;
 use rootshift::engine::finalize::finalize;
@@ -188,7 +189,10 @@ impl Life {
         let give_up_old = studio.tape(doomed.end(), |host| {
             boots_into(host, &failing.plans, System::Old)
         })?;
-        let ordinary = studio.after(validate.end(), |host| host.record(vec![Record::Disarmed]))?;
+        let ordinary = studio.after(validate.end(), |host| {
+            host.record(rehearsed(host)?)?;
+            host.record(vec![Record::Disarmed])
+        })?;
         let finalize = studio.tape(ordinary, finalized)?;
         sound.new = Some(studio.new_manifest(&migrate.end())?);
         let tapes = vec![
@@ -249,6 +253,16 @@ pub fn validated() -> Record {
     }
 }
 
+/// What a rehearsal that passed its validation records.
+fn rehearsed(host: &Host) -> Result<Vec<Record>> {
+    let chain = host.mounted(|top| Ok(chain(&top.within(Path::new("@"))?)?))?;
+    let boot = Some("the sweep".into());
+    Ok(vec![
+        Record::RehearsalBegun { number: 1, boot },
+        Record::Rehearsed { chain },
+    ])
+}
+
 fn boots_into(host: &Host, plans: &Path, wanted: System) -> Result<()> {
     let system = host.boot(plans)?;
     ensure!(system == wanted, "it booted {system:?}: {}", host.said());
@@ -260,7 +274,8 @@ pub fn finalized(host: &Host) -> Result<()> {
     host.mounted(|top| {
         let migration = Migration::open(top)?;
         let mut migration = migration.context("there is no journal")?;
-        finalize(top, top, &mut migration, &mut Progress::hidden())?;
+        let new = top.within(Path::new(migration.plan().root_subvolume()))?;
+        finalize(&new, top, &mut migration, &mut Progress::hidden())?;
         Ok(())
     })
 }

@@ -36,15 +36,55 @@ pub fn boot_entries(text: &str) -> Vec<BootEntry> {
         .collect()
 }
 
-fn boot_entry(entry: grub_script::Entry) -> BootEntry {
-    let kernel = entry.body.iter().find(|command| loads_kernel(command));
+/// A line that starts a kernel. Variables are not expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelLine {
+    /// The path of the kernel as written, quotes resolved.
+    pub path: String,
+    /// The arguments of the kernel.
+    pub arguments: CommandLine,
+    /// Whether it is Xen that starts it.
+    pub by_xen: bool,
+    /// The title of its menu entry.
+    pub title: String,
+    /// The line of the entry's `menuentry`, from 1.
+    pub line: usize,
+}
+
+/// All lines of all menu entries that start a kernel, in order.
+pub fn kernel_lines(text: &str) -> Vec<KernelLine> {
+    let mut lines = Vec::new();
+    for entry in grub_script::parse(text).entries {
+        for command in entry.body.iter().filter(|command| loads_kernel(command)) {
+            let (path, arguments) = kernel_words(Some(command));
+            let name = command.first().map_or("", |word| word.value.as_str());
+            lines.push(KernelLine {
+                path: path.unwrap_or_default(),
+                arguments,
+                by_xen: name.starts_with("module"),
+                title: entry.label.title.clone(),
+                line: entry.line,
+            });
+        }
+    }
+    lines
+}
+
+/// The path and the arguments of a command that loads a kernel.
+fn kernel_words(kernel: Option<&Command>) -> (Option<String>, CommandLine) {
     let mut words = kernel
         .into_iter()
         .flatten()
         .skip(1)
         .skip_while(|w| w.value.starts_with("--"));
-    let linux = words.next().map(|word| word.value.clone());
+    let path = words.next().map(|word| word.value.clone());
     let arguments: Vec<String> = words.map(argument).collect();
+    (path, CommandLine::parse(&arguments.join(" ")))
+}
+
+fn boot_entry(entry: grub_script::Entry) -> BootEntry {
+    let kernel = entry.body.iter().find(|command| loads_kernel(command));
+    let (linux, arguments) = kernel_words(kernel);
     let initrds = entry.body.iter().filter(|command| loads_initrd(command));
     let initrd = initrds
         .flat_map(|command| command.iter().skip(1))
@@ -59,7 +99,7 @@ fn boot_entry(entry: grub_script::Entry) -> BootEntry {
     BootEntry {
         title: entry.label.title.clone(),
         linux,
-        arguments: CommandLine::parse(&arguments.join(" ")),
+        arguments,
         initrd: initrd.map(|word| word.value.clone()).collect(),
         search_uuid: searches.next_back(),
         line: entry.line,

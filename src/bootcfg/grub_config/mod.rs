@@ -9,7 +9,7 @@ mod rewrite;
 pub use super::grub_script::MenuLabel;
 pub use forward::{Forward, forward};
 pub use identity::RootIdentity;
-pub use menu::{BootEntry, boot_entries, default_entry};
+pub use menu::{BootEntry, KernelLine, boot_entries, default_entry, kernel_lines};
 pub use rewrite::{Rewritten, to_subvolume};
 
 use super::grub_script::Word;

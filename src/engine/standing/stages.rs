@@ -157,8 +157,37 @@ fn of_the_new_system(stage: Stage) -> Words {
             BY_HAND,
             &[VALIDATE, BACK, LOG],
         ),
-        Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => (
+        Stage::Validated => (
             "The new system has passed its validation. The old one is whole.",
+            None,
+            BOTH_ARE_WHOLE,
+            BY_HAND,
+            &[
+                (
+                    "Before the old system can go, the boot loader boots the new one once by \
+                     itself:",
+                    &["reboot"],
+                ),
+                BACK,
+            ],
+        ),
+        Stage::Rehearsing => (
+            "The boot loader alone has booted the new system. The old one is whole.",
+            None,
+            BOTH_ARE_WHOLE,
+            BY_HAND,
+            &[
+                (
+                    "When you are sure, look once more and delete the old system. This can't be \
+                     undone:",
+                    &["rootshift finalize"],
+                ),
+                BACK,
+            ],
+        ),
+        Stage::Rehearsed => (
+            "The new system has passed its validation, and its boot loader was tried. The old one is \
+             whole.",
             None,
             BOTH_ARE_WHOLE,
             BY_HAND,

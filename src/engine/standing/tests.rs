@@ -139,6 +139,10 @@ fn validated() -> Record {
 fn after_the_commit() -> Vec<Case> {
     let on = |more: &[Record]| [&[armed(), Record::Committed], more].concat();
     let end = Record::Finalized { entries: 1 };
+    let rehearsal = Record::RehearsalBegun {
+        number: 1,
+        boot: None,
+    };
     vec![
         (
             on(&[Record::Trial { number: 2 }]),
@@ -150,6 +154,18 @@ fn after_the_commit() -> Vec<Case> {
             on(&[validated()]),
             Seen::New,
             "passed its validation",
+            vec!["sudo reboot", ROLLBACK],
+        ),
+        (
+            on(&[validated(), rehearsal.clone()]),
+            Seen::New,
+            "boot loader alone",
+            vec!["sudo rootshift finalize", ROLLBACK],
+        ),
+        (
+            on(&[validated(), rehearsal, Record::Rehearsed { chain: vec![] }]),
+            Seen::New,
+            "its boot loader was tried",
             vec!["sudo rootshift finalize", ROLLBACK],
         ),
         (

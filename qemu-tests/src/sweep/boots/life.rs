@@ -104,6 +104,14 @@ begin() {
 ";
 /// Several boots, on a machine that may have other work.
 pub(super) const LIMIT: Duration = Duration::from_secs(900);
+/// The validation may still be at it.
+const REHEARSED: &str = "
+for second in $(seq 120); do
+    rootshift status --json | grep -Eq '\"stage\": ?\"rehearsed\"' && exit 0
+    sleep 1
+done
+exit 1
+";
 const INSTALL: &str = "set -e\ndpkg --install ./*.deb\n";
 
 /// The recording of a chapter.
@@ -142,7 +150,8 @@ impl Life {
         let trial = studio.tape(Chapter::Trial, studio.end_of(&migrate)?)?;
         let validated = studio.end_of(&trial)?;
         let rollback = studio.tape(Chapter::RollBack, validated.clone())?;
-        let finalize = studio.tape(Chapter::Finalize, validated)?;
+        let rehearsed = studio.rehearsed(validated)?;
+        let finalize = studio.tape(Chapter::Finalize, rehearsed)?;
         Ok(Self {
             tapes: vec![arm, migrate, trial, rollback, finalize],
             notes: studio.notes,
@@ -174,6 +183,19 @@ impl Studio<'_> {
             .machine("sweep-install", &Disk::Raw(disk.clone()));
         let task = Task::new(INSTALL).file(&self.context.deb);
         let outcome = self.context.run(machine, &task)?;
+        outcome.task(0)?;
+        outcome.expect(&End::PoweredOff)?;
+        Ok(disk)
+    }
+
+    /// The disk after the boot in which the boot loader alone named the new system.
+    fn rehearsed(&self, validated: PathBuf) -> Result<PathBuf> {
+        let disk = self.context.place("sweep-rehearsal", "disk.raw")?;
+        image::copy(&validated, &disk)?;
+        let machine = self
+            .context
+            .machine("sweep-rehearsal", &Disk::Raw(disk.clone()));
+        let outcome = self.context.run(machine, &Task::new(REHEARSED))?;
         outcome.task(0)?;
         outcome.expect(&End::PoweredOff)?;
         Ok(disk)
