@@ -13,6 +13,7 @@ pub mod fstab;
 pub mod grub_config;
 pub mod grub_defaults;
 mod grub_script;
+pub mod mount_line;
 mod mount_options;
 
 pub use error::Error;

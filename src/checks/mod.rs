@@ -9,6 +9,7 @@ mod command_output;
 mod docker;
 mod error;
 mod file;
+mod fitting;
 mod flat_btrfs_root;
 mod free_space;
 mod fstab;
@@ -36,6 +37,7 @@ mod words;
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
+pub use fitting::fitting_batch;
 pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
 pub use installed::installed;

@@ -54,6 +54,9 @@ pub struct Plan {
     /// The layout's other file systems; they stay mounted as they were until the new fstab is read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_filesystems: Vec<OtherFilesystem>,
+    /// Subvolumes that are no part of what is moved: each stays where it is, under its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<KeptSubvolume>,
     /// Files of the old system that must not have changed since.
     pub fingerprints: Vec<Fingerprint>,
     /// How backed-up files are put back, when the batch wants that.
@@ -117,6 +120,9 @@ pub struct OldSystem {
     pub entries: Vec<String>,
     /// Subvolumes nested in it, by path in it, that have their place in the new one.
     pub nested: Vec<String>,
+    /// The last transaction of its root's tree when it was looked at for this plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 impl OldSystem {
@@ -150,6 +156,31 @@ impl OldSystem {
             ],
         }
     }
+}
+
+/// A subvolume that something mounts by its name or its id, or that a tool keeps beside the
+/// system. It is neither snapshotted, renamed nor deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptSubvolume {
+    /// Where its file system is mounted in the old system.
+    #[serde(
+        default = "root_filesystem",
+        skip_serializing_if = "is_root_filesystem"
+    )]
+    pub filesystem: String,
+    /// Its path from the top level.
+    pub path: String,
+    /// Its UUID, lower case.
+    pub uuid: String,
+    /// Who names it, as `/etc/fstab, line 4`.
+    pub named_by: Vec<String>,
+    /// Where these mount it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounted_at: Vec<String>,
+    /// Its place in the old system's tree, where nothing mounts it: a line of the new fstab does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also_at: Option<String>,
 }
 
 /// A file and its content's hash.
@@ -319,6 +350,12 @@ impl Plan {
         let mut others = self.other_filesystems.iter();
         let other = others.find(|other| other.mounted_at == mounted_at);
         other.map_or(&self.old_system, |other| &other.old_system)
+    }
+
+    /// The subvolumes that stay as they are on the file system that is mounted here.
+    pub fn kept_on<'a>(&'a self, mounted_at: &'a str) -> impl Iterator<Item = &'a KeptSubvolume> {
+        let kept = self.kept.iter();
+        kept.filter(move |one| one.filesystem == mounted_at)
     }
 
     /// Names of all subvolumes of the root file system's layout.

@@ -7,9 +7,9 @@ use super::preflight::{Finding, finding, look, own_checks};
 use super::survey::{GRUB_CONFIG, boot_images, fingerprints, old_system};
 use crate::checks::{CheckContext, installed};
 use crate::documents::CheckSpec;
-use crate::documents::plan::{Fingerprint, STAGING};
+use crate::documents::plan::{Fingerprint, KeptSubvolume, STAGING};
 use crate::journal::record::BootImage;
-use crate::sys::{Root, btrfs};
+use crate::sys::{Root, block, btrfs};
 use std::path::Path;
 
 /// What makes a plan fit again that was made for another machine.
@@ -97,13 +97,18 @@ pub(super) fn updated(migration: &Migration, present: &Present) -> Option<String
 /// Whether subvolumes were made or deleted in an old system: a new one would be missing from the
 /// new system.
 fn nested_changed(top: &Root, migration: &Migration) -> Result<bool, Error> {
-    for filesystem in migration.plan().filesystems() {
+    let plan = migration.plan();
+    for filesystem in plan.filesystems() {
         let layout = filesystem.layout;
         let Some(top) = top_at(top, &migration.others, &layout.mounted_at) else {
             continue;
         };
         let root = &filesystem.old_system.root;
-        let mut nested = old_system(top, root)?.nested;
+        let kept: Vec<KeptSubvolume> = plan.kept_on(&layout.mounted_at).cloned().collect();
+        if !kept.iter().all(|one| is_there(top, one)) {
+            return Ok(true);
+        }
+        let mut nested = old_system(top, root, &kept)?.nested;
         // Those of a root that is a subvolume itself are beside it.
         let ours = layout.subvolumes.iter().filter(|_| root.is_empty());
         let ours: Vec<&str> = ours.map(|subvolume| subvolume.name.as_str()).collect();
@@ -113,6 +118,16 @@ fn nested_changed(top: &Root, migration: &Migration) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+/// Whether the very subvolume is there that was to stay.
+fn is_there(top: &Root, kept: &KeptSubvolume) -> bool {
+    let path = Path::new(&kept.path);
+    let info = match btrfs::is_subvolume(top, path) {
+        Ok(true) => btrfs::subvolume_info(top, path),
+        Ok(false) | Err(_) => return false,
+    };
+    info.is_ok_and(|info| block::uuid_text(info.uuid) == kept.uuid)
 }
 
 /// What can have changed since arming without a fingerprint. Nothing has been begun yet, so that

@@ -10,8 +10,8 @@ use crate::documents::batch::{Phase, RollbackConfiguration};
 use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::documents::library::Bundle;
 use crate::documents::plan::{
-    After, FilesystemIdentity, Fingerprint, OldSystem, OtherFilesystem, PlannedPhase, PlannedStep,
-    PlannedViScript, STAGING, root_filesystem,
+    After, FilesystemIdentity, Fingerprint, KeptSubvolume, OldSystem, OtherFilesystem,
+    PlannedPhase, PlannedStep, PlannedViScript, STAGING, root_filesystem,
 };
 use crate::documents::template::fill_in;
 use crate::documents::viscript::{Each, Stage, StepTemplate};
@@ -29,6 +29,8 @@ pub struct Machine {
     pub old_system: OldSystem,
     /// The layout's other file systems, as far as they are there.
     pub other_filesystems: Vec<OtherFilesystem>,
+    /// What stays as it is.
+    pub kept: Vec<KeptSubvolume>,
     /// Hashes of the files that the plan is made from.
     pub fingerprints: Vec<Fingerprint>,
     /// Seconds since 1970.
@@ -77,6 +79,7 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
         layout: batch.layout.clone(),
         old_system: machine.old_system,
         other_filesystems: machine.other_filesystems,
+        kept: machine.kept,
         fingerprints: machine.fingerprints,
         rollback_configuration: rollback.cloned(),
         phases,

@@ -1,13 +1,18 @@
 //! What this machine is: its root file system, what is mounted, what lies at the top level.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
 use super::device_names::device_names;
+use super::kept::{self, Disk, Found};
+use super::mount_lines::Mounting;
 use crate::checks::{CheckContext, MountedFilesystem};
 use crate::documents::Layout;
-use crate::documents::plan::{FilesystemIdentity, Fingerprint, HOME, OldSystem, digest};
+use crate::documents::plan::{
+    FilesystemIdentity, Fingerprint, HOME, KeptSubvolume, OldSystem, digest,
+};
 use crate::journal::record::BootImage;
 use crate::sys::mount::{Mount, parse_mountinfo};
 use crate::sys::{Root, btrfs};
@@ -68,6 +73,45 @@ impl Survey {
     #[must_use]
     pub fn device(&self) -> Option<PathBuf> {
         root_mount(&self.mounts).map(|mount| PathBuf::from(&mount.source))
+    }
+
+    /// What stays as it is on the file systems that are mounted, by what mounts it.
+    ///
+    /// # Errors
+    /// When a file that says what is mounted can't be read, or the subvolumes can't be listed.
+    pub fn kept(&self) -> Result<Found, Error> {
+        let mounting = Mounting::of_running(&self.system)?;
+        let mut found = Found::default();
+        for disk in self.disks() {
+            let on_it = kept::on(&disk, &mounting)?;
+            found.kept.extend(on_it.kept);
+            found.doubts.extend(on_it.doubts);
+        }
+        Ok(found)
+    }
+
+    fn disks(&self) -> Vec<Disk<'_>> {
+        let device = |place: &str| {
+            let mut mounts = self.mounts.iter().rev();
+            let mount = mounts.find(|mount| mount.mount_point == Path::new(place));
+            mount.map(|mount| mount.device.as_str())
+        };
+        let root = self.top.as_ref().zip(self.identity.as_ref());
+        let root = root.map(|(top, identity)| Disk {
+            place: "/",
+            top,
+            root: &self.old_root,
+            identity,
+            device: device("/"),
+        });
+        let others = self.others.iter().map(|other| Disk {
+            place: &other.mounted_at,
+            top: &other.top,
+            root: "",
+            identity: &other.identity,
+            device: device(&other.mounted_at),
+        });
+        root.into_iter().chain(others).collect()
     }
 
     /// What checks look at.
@@ -136,39 +180,50 @@ fn mounts_inside(system: &Path, mounts: Vec<Mount>) -> Vec<Mount> {
     mounts.into_iter().filter_map(inside).collect()
 }
 
-/// What the old system consists of whose root is this subvolume; none is the top level.
+/// What the old system consists of whose root is this subvolume; none is the top level. What stays
+/// as it is belongs to nobody's system.
 ///
 /// # Errors
 /// When the top level can't be read.
-pub fn old_system(top: &Root, root: &str) -> Result<OldSystem, Error> {
+pub fn old_system(top: &Root, root: &str, kept: &[KeptSubvolume]) -> Result<OldSystem, Error> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
+    let stays = |path: &Path| kept.iter().any(|kept| path.starts_with(&kept.path));
+    // The tree holds what was changed just now only when that is on the disk.
+    top.sync_filesystem()?;
+    let place = if root.is_empty() { "." } else { root };
+    let generation = Some(btrfs::subvolume_info(top, Path::new(place))?.generation);
     let subvolumes = btrfs::list_subvolumes(top)?;
     let nested: Vec<String> = subvolumes
         .iter()
+        .filter(|subvolume| !stays(&subvolume.path))
         .filter_map(|subvolume| subvolume.path.strip_prefix(root).ok())
         .filter(|path| !path.as_os_str().is_empty())
         .filter(|path| !(root.is_empty() && path.starts_with(HOME)))
         .map(text)
         .collect();
-    let root = root.to_owned();
-    if !root.is_empty() {
-        let entries = vec![root.clone()];
-        return Ok(OldSystem {
-            root,
-            entries,
-            nested,
-        });
-    }
-    let entries = top.list(Path::new("."))?;
-    let entries = entries
-        .iter()
-        .filter(|name| *name != HOME)
-        .map(|name| text(Path::new(name)));
+    let entries = match root {
+        "" => entries(top, kept)?,
+        root => vec![root.to_owned()],
+    };
     Ok(OldSystem {
-        root,
-        entries: entries.collect(),
+        root: root.to_owned(),
+        entries,
         nested,
+        generation,
     })
+}
+
+/// The names at the top level in which nothing lies that stays.
+fn entries(top: &Root, kept: &[KeptSubvolume]) -> Result<Vec<String>, Error> {
+    let holds = |name: &OsStr| {
+        let mut kept = kept.iter().map(|kept| Path::new(&kept.path));
+        kept.any(|path| path.starts_with(name))
+    };
+    let names = top.list(Path::new("."))?.into_iter();
+    let names = names.filter(|name| *name != HOME && !holds(name));
+    Ok(names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect())
 }
 
 /// Hashes of the files that a plan is made from.

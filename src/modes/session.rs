@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::Error;
 use crate::documents::library::Bundle;
-use crate::documents::plan::{After, FilesystemIdentity, OldSystem, OtherFilesystem};
+use crate::documents::plan::{
+    After, FilesystemIdentity, KeptSubvolume, OldSystem, OtherFilesystem,
+};
 use crate::documents::{Layout, Plan, json};
 use crate::engine::conversions;
 use crate::engine::home::Migration;
@@ -126,17 +128,28 @@ pub(super) fn plan(survey: &Survey, bundle: &Bundle, after: After) -> Result<Pla
 pub(super) fn root(survey: &Survey) -> Result<(FilesystemIdentity, OldSystem), Error> {
     let top = top(survey)?;
     let filesystem = survey.identity.clone().ok_or(Error::NotBtrfs)?;
-    Ok((filesystem, old_system(top, &survey.old_root)?))
+    let kept = survey.kept()?.kept;
+    Ok((
+        filesystem,
+        old_system(top, &survey.old_root, &on(&kept, "/"))?,
+    ))
+}
+
+/// What stays on the file system that is mounted here.
+fn on(kept: &[KeptSubvolume], mounted_at: &str) -> Vec<KeptSubvolume> {
+    let kept = kept.iter().filter(|one| one.filesystem == mounted_at);
+    kept.cloned().collect()
 }
 
 /// The same of the layout's other file systems.
 pub(super) fn others(survey: &Survey) -> Result<Vec<OtherFilesystem>, Error> {
+    let kept = survey.kept()?.kept;
     let mut others = Vec::new();
     for other in survey.others.iter() {
         others.push(OtherFilesystem {
             mounted_at: other.mounted_at.clone(),
             identity: other.identity.clone(),
-            old_system: old_system(&other.top, "")?,
+            old_system: old_system(&other.top, "", &on(&kept, &other.mounted_at))?,
         });
     }
     Ok(others)
@@ -152,6 +165,7 @@ pub(super) fn machine(
         filesystem: root.0,
         old_system: root.1,
         other_filesystems,
+        kept: survey.kept()?.kept,
         fingerprints: fingerprints(&survey.system)?,
         now: clock::unix_seconds(),
     })

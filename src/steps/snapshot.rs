@@ -1,12 +1,18 @@
 //! `snapshot`: a read-write snapshot, made in time that does not depend on the data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Error, Probe, StepContext, Undo, copy_times, is_stub, parent, relative, same_times};
-use crate::documents::plan::HOME;
+use crate::documents::plan::{HOME, KeptSubvolume};
 use crate::documents::step::Snapshot;
 use crate::fault;
-use crate::sys::btrfs;
+use crate::sys::{attributes, btrfs};
+
+/// What a snapshot has in the place of a subvolume that is no part of it.
+struct Stub<'a> {
+    path: PathBuf,
+    kept: &'a KeptSubvolume,
+}
 
 /// The code behind [`Snapshot`].
 pub(super) struct Step<'a>(pub &'a Snapshot);
@@ -25,6 +31,50 @@ impl Step<'_> {
         self.to().join(HOME)
     }
 
+    /// The stubs that the snapshot has of subvolumes that stay where they are, with their originals.
+    fn stubs<'c>(&'c self, context: &'c StepContext) -> impl Iterator<Item = Stub<'c>> {
+        let (from, to) = (self.from(context), self.to());
+        let kept = context.plan.kept_on(context.filesystem);
+        kept.filter_map(move |kept| {
+            let original = Path::new(&kept.path);
+            let inside = match from.as_path() {
+                top if top == Path::new(".") => original,
+                from => original.strip_prefix(from).ok()?,
+            };
+            let path = to.join(inside);
+            Some(Stub { path, kept })
+        })
+    }
+
+    /// Where a subvolume that stays is mounted, a directory takes its place.
+    fn replace_stubs(&self, context: &StepContext) -> Result<(), Error> {
+        let top = context.top;
+        for Stub { path, kept } in self.stubs(context) {
+            if is_stub(top, &path)? {
+                top.remove_directory(&path)?;
+            }
+            let at_top = !kept.path.contains('/'); // others lie in one of these
+            let is_mount_point = !kept.mounted_at.is_empty() || kept.also_at.is_some();
+            if !is_mount_point || !at_top {
+                continue;
+            }
+            if !top.exists(&path)? {
+                top.create_directory(&path, 0o700)?;
+            }
+            attributes::copy_directory_attributes(top, Path::new(&kept.path), top, &path)?;
+        }
+        Ok(())
+    }
+
+    fn has_stubs(&self, context: &StepContext) -> Result<bool, Error> {
+        for Stub { path, .. } in self.stubs(context) {
+            if is_stub(context.top, &path)? {
+                return Ok(true);
+            }
+        }
+        Ok(is_stub(context.top, &self.own_stub())?)
+    }
+
     /// Old and new of the directory whose times making the snapshot changes: its own root, where
     /// a stub was removed; the one around it, where a nested subvolume was put in its place.
     fn touched_directory(&self, context: &StepContext) -> (PathBuf, PathBuf) {
@@ -41,9 +91,7 @@ impl super::Step for Step<'_> {
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         let there = btrfs::is_subvolume(context.top, &self.to())?;
         let (old, new) = self.touched_directory(context);
-        let tidy = there
-            && !is_stub(context.top, &self.own_stub())?
-            && same_times(context.top, &old, &new)?;
+        let tidy = there && !self.has_stubs(context)? && same_times(context.top, &old, &new)?;
         Ok(if tidy { Probe::Done } else { Probe::Open })
     }
 
@@ -59,6 +107,7 @@ impl super::Step for Step<'_> {
         if is_stub(top, &self.own_stub())? {
             top.remove_directory(&self.own_stub())?;
         }
+        self.replace_stubs(context)?;
         let (old, new) = self.touched_directory(context);
         copy_times(top, &old, &new)
     }

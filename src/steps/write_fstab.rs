@@ -4,7 +4,8 @@ use super::StepContext;
 use super::rewrite::Step;
 use crate::bootcfg;
 use crate::bootcfg::fstab::{Fstab, SubvolumeMount, to_subvolumes};
-use crate::documents::layout::SubvolumeLayout;
+use crate::documents::Plan;
+use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::documents::plan::PlannedFilesystem;
 use crate::documents::step::InSubvolume;
 
@@ -25,11 +26,28 @@ fn rewrite(context: &StepContext, old: &str) -> Result<Option<String>, bootcfg::
     } in context.plan.filesystems()
     {
         let main = layout.main().into_iter();
-        let mounts: Vec<SubvolumeMount> = main.chain(layout.split_off()).map(mount_of).collect();
+        let mut mounts: Vec<SubvolumeMount> =
+            main.chain(layout.split_off()).map(mount_of).collect();
+        mounts.extend(seen_in_the_tree(context.plan, layout));
         let old = Fstab::parse(&text);
         text = to_subvolumes(&old, &identity.uuid, &identity.aliases, &mounts)?;
     }
     Ok(Some(text))
+}
+
+/// What the old system saw in its own tree, and what is no part of the new one's.
+fn seen_in_the_tree<'a>(
+    plan: &'a Plan,
+    layout: &'a FilesystemLayout,
+) -> impl Iterator<Item = SubvolumeMount<'a>> {
+    let kept = plan.kept_on(&layout.mounted_at);
+    kept.filter_map(|kept| {
+        Some(SubvolumeMount {
+            mount_point: kept.also_at.as_deref()?,
+            subvolume: &kept.path,
+            options: &[],
+        })
+    })
 }
 
 fn mount_of(subvolume: &SubvolumeLayout) -> SubvolumeMount<'_> {

@@ -194,7 +194,8 @@ impl Disk {
                 uuid: other.uuid.clone(),
                 aliases: vec![],
             },
-            old_system: other.mounted(|top| old_system(&Root::open(top).unwrap(), "").unwrap()),
+            old_system: other
+                .mounted(|top| old_system(&Root::open(top).unwrap(), "", &[]).unwrap()),
         });
         sample::plan(top, self.kind, batch, others.collect(), after)
     }

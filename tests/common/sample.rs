@@ -13,6 +13,8 @@ use rootshift::documents::Plan;
 use rootshift::documents::library::Bundle;
 use rootshift::documents::plan::{After, OtherFilesystem, TRASH};
 use rootshift::engine::home::Migration;
+use rootshift::engine::kept::{self, Disk};
+use rootshift::engine::mount_lines::Mounting;
 use rootshift::engine::resolve::{Machine, resolve};
 use rootshift::engine::survey::{Survey, boot_images, fingerprints, old_system};
 use rootshift::journal::Record;
@@ -316,11 +318,24 @@ pub fn plan(
     let survey = Survey::of(top.path()).unwrap();
     let bundle = Bundle::load(&survey.system, batch.to_str()).unwrap();
     let root = kind.root();
+    let identity = survey.identity.clone().unwrap();
+    let old = top.within(Path::new(root)).unwrap();
+    let disk = Disk {
+        place: "/",
+        top,
+        root,
+        identity: &identity,
+        device: None,
+    };
+    let kept = kept::on(&disk, &Mounting::of_files(&old).unwrap())
+        .unwrap()
+        .kept;
     let machine = Machine {
         other_filesystems: others,
-        filesystem: survey.identity.clone().unwrap(),
-        old_system: old_system(top, root).unwrap(),
-        fingerprints: fingerprints(&top.within(Path::new(root)).unwrap()).unwrap(),
+        old_system: old_system(top, root, &kept).unwrap(),
+        filesystem: identity,
+        kept,
+        fingerprints: fingerprints(&old).unwrap(),
         now: 1_702_909_822,
     };
     resolve(&bundle, machine, after).unwrap()

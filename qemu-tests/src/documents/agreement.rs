@@ -203,6 +203,7 @@ fn report_of_a_failure() -> Value {
         },
         old_system: OldSystem::default(),
         other_filesystems: vec![],
+        kept: vec![],
         fingerprints: vec![],
         now: 1_702_909_822,
     };

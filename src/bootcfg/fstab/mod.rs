@@ -82,6 +82,12 @@ impl fmt::Display for Fstab {
     }
 }
 
+/// Whether a source, as fstab and mount units write it, is the file system of this UUID or one of
+/// its other names.
+pub fn names_filesystem(source: &str, uuid: &str, aliases: &[String]) -> bool {
+    plan::Identity::new(uuid, aliases).names(source)
+}
+
 /// Whether an option belongs to ext2, ext3 or ext4 and makes btrfs refuse the mount (facts boot.md
 /// D8), `errors=remount-ro` being the one that installers write.
 pub fn is_ext_only_option(option: &str) -> bool {

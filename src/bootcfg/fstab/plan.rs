@@ -25,7 +25,11 @@ impl<'a> Identity<'a> {
     }
 
     pub(super) fn matches(&self, entry: &Entry) -> bool {
-        self.names.contains(&line::normal_source(&entry.source))
+        self.names(&entry.source)
+    }
+
+    pub(super) fn names(&self, source: &str) -> bool {
+        self.names.contains(&line::normal_source(source))
     }
 }
 

@@ -184,6 +184,7 @@ fn on_it(survey: &Survey, source: &Source, converted: bool) -> Result<OldSystem,
         root: String::new(),
         entries,
         nested: Vec::new(),
+        generation: None,
     })
 }
 

@@ -39,8 +39,10 @@ fn machine(nested: &[&str]) -> Machine {
             root: String::new(),
             entries: vec!["boot".into(), "home".into()],
             nested: nested.iter().map(|path| (*path).to_owned()).collect(),
+            generation: None,
         },
         other_filesystems: vec![],
+        kept: vec![],
         fingerprints: vec![],
         now: 1_702_909_822,
     }
