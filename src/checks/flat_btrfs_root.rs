@@ -38,7 +38,7 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
             "detach the copy, or give it a UUID of its own (`btrfstune -u` on the copy)",
         ));
     }
-    if let Some(problem) = separate_system_directory(context) {
+    if let Some(problem) = separate_system_directory(context)? {
         return Ok(problem);
     }
     for layout in context.layout.others() {
@@ -114,15 +114,23 @@ fn unknown_subvolume(context: &CheckContext) -> Result<Option<Outcome>, Error> {
 }
 
 /// The boot path can only be switched where /boot is part of the root.
-fn separate_system_directory(context: &CheckContext) -> Option<Outcome> {
-    let separate = ["/boot", "/usr", "/etc", "/var"]
-        .into_iter()
-        .find_map(|directory| context.mount_at(directory))?;
-    Some(Outcome::fail(
-        format!(
-            "{} is a file system of its own",
-            separate.mount_point.display()
-        ),
-        "not supported yet; nothing was changed",
-    ))
+fn separate_system_directory(context: &CheckContext) -> Result<Option<Outcome>, Error> {
+    let separate = |directory: &str, what: &str| {
+        Ok(Some(Outcome::fail(
+            format!("{directory} is a {what} of its own"),
+            "not supported yet; nothing was changed",
+        )))
+    };
+    for directory in ["/boot", "/usr", "/etc", "/var"] {
+        if context.mount_at(directory).is_some() {
+            return separate(directory, "file system");
+        }
+    }
+    let old = context.old()?;
+    for directory in ["/boot", "/usr", "/etc"] {
+        if btrfs::is_subvolume(&old, Path::new(directory))? {
+            return separate(directory, "subvolume");
+        }
+    }
+    Ok(None)
 }

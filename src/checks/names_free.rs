@@ -1,8 +1,8 @@
 //! `names-free`: what is to be made does not exist yet, and what is to be split off is there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{CheckContext, Error, Outcome, View};
+use super::{CheckContext, Error, Outcome, View, fitting_batch};
 use crate::documents::plan::{OldSystem, STAGING, TRASH};
 use crate::sys::{Root, btrfs};
 
@@ -27,7 +27,7 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
 }
 
 fn look_at(context: &CheckContext, view: &View) -> Result<Option<Outcome>, Error> {
-    if let Some(taken) = taken_name(view)? {
+    if let Some(taken) = taken_name(context, view)? {
         return Ok(Some(taken));
     }
     let old = view.old()?;
@@ -48,7 +48,18 @@ fn look_at(context: &CheckContext, view: &View) -> Result<Option<Outcome>, Error
     Ok(None)
 }
 
-fn taken_name(view: &View) -> Result<Option<Outcome>, Error> {
+/// A name that something mounts by is not to be taken away.
+fn rename_at_top(context: &CheckContext, view: &View, name: &str) -> String {
+    let uuid = context.identity_of(view.layout);
+    let uuid = uuid.map_or("…", |identity| identity.uuid.as_str());
+    format!(
+        "where neither /etc/fstab nor another system on this disk names it, rename it: `mount -o \
+         subvolid=5 UUID={uuid} /mnt && mv -T /mnt/{name} /mnt/{name}.old && umount /mnt`; else {}",
+        fitting_batch(view.old_root)
+    )
+}
+
+fn taken_name(context: &CheckContext, view: &View) -> Result<Option<Outcome>, Error> {
     for subvolume in &view.layout.subvolumes {
         let path = Path::new(&subvolume.name);
         let prepared = Path::new(STAGING).join(path);
@@ -60,14 +71,12 @@ fn taken_name(view: &View) -> Result<Option<Outcome>, Error> {
         } else {
             "file or directory"
         };
-        let shown = view.shown(path);
-        let shown = shown.display();
         return Ok(Some(Outcome::fail(
             format!(
                 "a {kind} named {} is at the top level already",
                 subvolume.name
             ),
-            format!("rename it (mv {shown} {shown}.old), or take it out of the layout"),
+            rename_at_top(context, view, &subvolume.name),
         )));
     }
     Ok(None)
@@ -80,24 +89,28 @@ fn not_to_be_split(
     mount_point: &str,
 ) -> Result<Option<Outcome>, Error> {
     let path = Path::new(view.layout.inside(mount_point));
-    let remedy = "take it out of the batch's layout";
-    if context.mount_at(mount_point).is_some() {
-        let problem = format!("{mount_point} is a file system of its own");
-        return Ok(Some(Outcome::fail(problem, remedy)));
-    }
-    let Some(status) = old.status(path)? else {
-        return Ok(Some(Outcome::fail(
-            format!("{mount_point} does not exist"),
-            remedy,
-        )));
+    let refuse = |problem: String| {
+        let remedy = fitting_batch(context.old_root);
+        Ok(Some(Outcome::fail(problem, remedy)))
     };
-    if !status.is_directory() {
-        let problem = format!("{mount_point} is no directory (a symlink perhaps)");
-        return Ok(Some(Outcome::fail(problem, remedy)));
+    if context.mount_at(mount_point).is_some() {
+        return refuse(format!("{mount_point} is a file system of its own"));
     }
-    if btrfs::is_subvolume(old, path)? {
-        let problem = format!("{mount_point} is a subvolume already");
-        return Ok(Some(Outcome::fail(problem, remedy)));
+    let mut reached = PathBuf::new();
+    for part in Path::new(path).components().skip(1) {
+        reached.push(part);
+        let shown = view.shown(&reached);
+        let shown = shown.display();
+        match old.status(&reached)? {
+            None => return refuse(format!("{shown} does not exist")),
+            Some(found) if !found.is_directory() => {
+                return refuse(format!("{shown} is no directory (a symlink perhaps)"));
+            }
+            Some(_) if btrfs::is_subvolume(old, &reached)? => {
+                return refuse(format!("{shown} is a subvolume already"));
+            }
+            Some(_) => {}
+        }
     }
     let trash = path.join(TRASH);
     if old.exists(&trash)? {

@@ -229,6 +229,9 @@ impl FilesystemLayout {
             if let Some(what) = bad_mount_point(&subvolume.mount_point) {
                 say(what);
             }
+            if let Some(what) = belongs_to_the_root(&subvolume.mount_point) {
+                say(what);
+            }
             if let Some(what) = subvolume.bad_properties() {
                 say(what);
             }
@@ -292,6 +295,24 @@ fn bad_mount_point(path: &str) -> Option<String> {
     (!plain).then(|| format!("\"{path}\" is no mount point: write an absolute path, as \"/home\""))
 }
 
+/// What has to be there before fstab is read: the boot loader's files, init, its libraries and its
+/// configuration; and what no disk holds.
+fn belongs_to_the_root(path: &str) -> Option<String> {
+    const NEEDED: [&str; 12] = [
+        "/boot", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/dev", "/proc",
+        "/run", "/sys",
+    ];
+    const APART: [&str; 2] = ["/usr/local", "/usr/src"];
+    let is_in = |place: &&str| Path::new(path).starts_with(place);
+    let needed = NEEDED.iter().find(|place| is_in(place))?;
+    (!APART.iter().any(|place| is_in(&place))).then(|| {
+        format!(
+            "{path} can't be split off: {needed} is needed before fstab is read; leave it in the \
+             subvolume that is mounted at /"
+        )
+    })
+}
+
 fn sense(file: &str, at: &str, problem: &str) -> Error {
     Error::Sense {
         file: file.into(),
@@ -344,8 +365,28 @@ mod tests {
             (vec![("@", "/"), ("..", "/a")], "\"..\" can't be"),
             (vec![("@", "/"), ("@x", "/a/../b")], "is no mount point"),
             (vec![("@", "/"), ("@x", "home")], "is no mount point"),
+            (
+                vec![("@", "/"), ("@x", "/boot")],
+                "/boot can't be split off",
+            ),
+            (vec![("@", "/"), ("@x", "/etc/x")], "/etc is needed before"),
+            (vec![("@", "/"), ("@x", "/usr")], "/usr can't be split off"),
         ] {
             assert!(said(&layout(&subvolumes)).contains(part), "{subvolumes:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_system_directory_may_be_split_off() {
+        for place in [
+            "/usr/local",
+            "/usr/src/x",
+            "/bootleg",
+            "/etc2",
+            "/var",
+            "/opt",
+        ] {
+            assert_eq!(said(&layout(&[("@", "/"), ("@x", place)])), "", "{place}");
         }
     }
 

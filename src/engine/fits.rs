@@ -1,7 +1,11 @@
 //! Whether a frozen plan still fits the machine: nothing is begun or gone on with while it does not.
 
 use super::Error;
+use super::ahead::all_foreseen;
 use super::home::Migration;
+use super::kept::{self, Disk};
+use super::links::cut_since;
+use super::mount_lines::Mounting;
 use super::others::top_at;
 use super::preflight::{Finding, finding, look, own_checks};
 use super::survey::{GRUB_CONFIG, boot_images, fingerprints, old_system};
@@ -141,6 +145,8 @@ pub(super) fn look_again(
         return Ok(());
     }
     nothing_unknown_is_prepared(top, migration)?;
+    same_names(top, migration)?;
+    no_link_is_cut(top, migration, context)?;
     look_at(context, &|check| {
         matches!(
             check,
@@ -149,7 +155,8 @@ pub(super) fn look_again(
                 | CheckSpec::FreeSpace(_)
                 | CheckSpec::NothingImmutable {}
         )
-    })
+    })?;
+    all_foreseen(migration.plan(), top, &migration.others)
 }
 
 /// Nothing is begun nor gone on with where nobody would validate it: the package was removed.
@@ -157,6 +164,66 @@ pub(super) fn still_installed(context: &CheckContext) -> Result<(), Error> {
     let found = finding("rootshift stays", installed(context));
     if found.blocks() {
         return Err(Error::NotNow(found.line()));
+    }
+    Ok(())
+}
+
+/// Nothing is mounted by a name that the plan does not know.
+fn same_names(top: &Root, migration: &Migration) -> Result<(), Error> {
+    let plan = migration.plan();
+    let mounting = Mounting::of_files(&top.within(&plan.old_system.path(""))?)?;
+    for filesystem in plan.filesystems() {
+        let place = filesystem.layout.mounted_at.as_str();
+        let Some(top) = top_at(top, &migration.others, place) else {
+            continue;
+        };
+        let found = kept::on(
+            &Disk {
+                place,
+                top,
+                root: &filesystem.old_system.root,
+                identity: filesystem.identity,
+                device: None,
+            },
+            &mounting,
+        )?;
+        let known = |path: &str| plan.kept_on(place).any(|kept| kept.path == path);
+        if let Some(new) = found.kept.iter().find(|one| !known(&one.path)) {
+            let by = new.named_by.join(", ");
+            return Err(stale(
+                REARM,
+                format!("{by} mounts the subvolume {} by its name now", new.path),
+            ));
+        }
+        if let Some(doubt) = found.doubts.first() {
+            return Err(stale(REARM, doubt.problem.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// A hard link can have been made since arming. A plan of before that tells no generation: then all
+/// is walked over.
+fn no_link_is_cut(top: &Root, migration: &Migration, context: &CheckContext) -> Result<(), Error> {
+    for filesystem in migration.plan().filesystems() {
+        let place = &filesystem.layout.mounted_at;
+        let Some(top) = top_at(top, &migration.others, place) else {
+            continue;
+        };
+        if filesystem.old_system.generation.is_none() {
+            return look_at(context, &|check| {
+                matches!(check, CheckSpec::NoStraddlingLinks {})
+            });
+        }
+        if let Some([one, other]) = cut_since(top, filesystem)? {
+            let [one, other] = [one, other].map(|path| Path::new(place).join(path));
+            return Err(Error::NotNow(format!(
+                "{} and {} are one file (a hard link made since arming), and belong into two \
+                 subvolumes; run `rootshift check`",
+                one.display(),
+                other.display()
+            )));
+        }
     }
     Ok(())
 }

@@ -148,7 +148,7 @@ impl Look<'_> {
         Doubt {
             problem: format!(
                 "{by} mounts the subvolume {path} by its name, and it lies inside the old system, \
-                 which `finalize` deletes"
+                 which finalize deletes"
             ),
             remedy: format!(
                 "give it a place at the top level: unmount it, then `mount -o subvolid=5 UUID={device} \

@@ -1,5 +1,6 @@
 //! The state machine: what the journal says, what follows from it, and the only writer of it.
 
+pub mod ahead;
 pub mod arming;
 pub mod boot;
 pub mod bootable;
@@ -14,6 +15,7 @@ mod fits;
 pub mod home;
 pub mod initramfs;
 pub mod kept;
+mod links;
 pub mod look;
 pub mod migrate;
 pub mod mount_lines;

@@ -73,10 +73,11 @@ impl Mounting {
         Ok(Self { lines, live })
     }
 
-    /// Whether something of the files mounts something here, or above it (but for `/`).
-    pub(super) fn covers(&self, place: &str) -> bool {
+    /// Whether something of the files mounts something here, or above it inside of `base`.
+    pub(super) fn covers(&self, base: &str, place: &str) -> bool {
         let mut lines = self.lines.iter().map(|named| Path::new(&named.line.at));
-        lines.any(|at| at != Path::new("/") && Path::new(place).starts_with(at))
+        let deeper = |at: &Path| at.starts_with(base) && at != Path::new(base);
+        lines.any(|at| deeper(at) && Path::new(place).starts_with(at))
     }
 }
 

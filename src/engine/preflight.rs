@@ -179,6 +179,13 @@ pub struct Preflight {
 }
 
 impl Preflight {
+    /// Whether the root is none that can be moved: all else would only repeat that.
+    #[must_use]
+    pub fn is_hopeless(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|one| one.blocks() && one.check == Some(CheckSpec::FlatBtrfsRoot {}))
+    }
+
     /// Whether something stands in the way.
     #[must_use]
     pub fn blocks(&self) -> bool {

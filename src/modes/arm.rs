@@ -9,7 +9,7 @@ use crate::documents::library::Bundle;
 use crate::documents::plan::After;
 use crate::documents::viscript::Stage;
 use crate::engine::arming;
-use crate::engine::preflight::{Preflight, Verdict, preflight};
+use crate::engine::preflight::{Preflight, Verdict};
 use crate::engine::validate::record_all;
 use crate::journal::Record;
 use crate::report::print;
@@ -23,14 +23,13 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
     let mut progress = shown(&bundle);
     progress.step("arm", 1, "looking at the machine");
-    let found = preflight(&bundle, &survey.context(&bundle.batch.layout));
+    let (found, planned) = session::look_ahead(&survey, &bundle, after)?;
     progress.finish();
-    if found.blocks() {
+    let (false, Some(mut planned)) = (found.blocks(), planned) else {
         check::print_findings(&found.findings);
         print::error("not armed: mend what is marked FAIL. Nothing was changed");
         return Ok(Exit::NotWell);
-    }
-    let mut planned = session::plan(&survey, &bundle, after)?;
+    };
     if !options.json {
         plan::print_plan(&planned);
     }

@@ -4,12 +4,13 @@ use serde_json::json;
 
 use super::{Error, session};
 use crate::cli::{Check, Exit};
-use crate::engine::preflight::{Finding, Verdict, preflight};
+use crate::documents::plan::After;
+use crate::engine::preflight::{Finding, Verdict};
 use crate::report::print;
 
 pub(super) fn run(options: &Check) -> Result<Exit, Error> {
     let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
-    let found = preflight(&bundle, &survey.context(&bundle.batch.layout));
+    let (found, _) = session::look_ahead(&survey, &bundle, After::Reboot)?;
     let blocked = found.blocks();
     if options.json {
         let findings = session::json(&found.findings)?;

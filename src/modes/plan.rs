@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Error, conversions, session};
 use crate::cli::{Exit, PlanOptions};
 use crate::documents::Plan;
-use crate::documents::plan::After;
+use crate::documents::plan::{After, KeptSubvolume};
 use crate::documents::viscript::Stage;
 use crate::report::print;
 
@@ -46,7 +46,29 @@ pub(super) fn print_plan(plan: &Plan) {
         "Layout: {}",
         session::layout_in_words(&plan.layout)
     ));
+    for kept in &plan.kept {
+        print::line(&stays(kept));
+    }
     print_phases(plan, "now, before arming");
+}
+
+/// `Stays as it is: data at /srv/data, /data (/etc/fstab, line 5)`
+fn stays(kept: &KeptSubvolume) -> String {
+    let places: Vec<&str> = kept
+        .mounted_at
+        .iter()
+        .chain(&kept.also_at)
+        .map(String::as_str)
+        .collect();
+    let at = match places.is_empty() {
+        true => String::new(),
+        false => format!(" at {}", places.join(", ")),
+    };
+    format!(
+        "Stays as it is: {}{at} ({})",
+        kept.path,
+        kept.named_by.join("; ")
+    )
 }
 
 /// Its phases; those that look at the running system do so at this time.

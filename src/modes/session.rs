@@ -11,9 +11,11 @@ use crate::documents::plan::{
     After, FilesystemIdentity, KeptSubvolume, OldSystem, OtherFilesystem,
 };
 use crate::documents::{Layout, Plan, json};
+use crate::engine::ahead;
 use crate::engine::conversions;
 use crate::engine::home::Migration;
 use crate::engine::others;
+use crate::engine::preflight::{Preflight, preflight};
 use crate::engine::resolve::{Machine, resolve};
 use crate::engine::survey::{Survey, fingerprints, mounted_others, old_system};
 use crate::sys::{self, Root, clock, mount, process};
@@ -116,6 +118,35 @@ pub(super) fn migration_with_others(top: &Root) -> Result<Migration, Error> {
         migration.others = Arc::new(there);
     }
     Ok(migration)
+}
+
+/// Everything that stands in the way of this batch on this machine, and the plan, unless what
+/// stands in the way forbids to make one. The plan is made before the look: what changes meanwhile
+/// is newer than the plan.
+pub(super) fn look_ahead(
+    survey: &Survey,
+    bundle: &Bundle,
+    after: After,
+) -> Result<(Preflight, Option<Plan>), Error> {
+    let layout = &bundle.batch.layout;
+    let planned = plan(survey, bundle, after);
+    let mut found = preflight(bundle, &survey.context(layout));
+    let (Some(top), Ok(kept)) = (survey.top.as_ref(), survey.kept()) else {
+        return Ok((found, planned?.into()));
+    };
+    if found.is_hopeless() {
+        return Ok((found, planned.ok()));
+    }
+    let names = ahead::of_kept(&kept, layout, &survey.old_root);
+    found.findings.extend(names);
+    let planned = match planned {
+        Err(_) if found.blocks() => return Ok((found, None)),
+        planned => planned?,
+    };
+    let steps = ahead::of_steps(&planned, top, &survey.others, &found);
+    found.findings.extend(steps);
+    found.findings.extend(ahead::of_read_only(&planned, top));
+    Ok((found, Some(planned)))
 }
 
 /// The plan of this batch for this machine.

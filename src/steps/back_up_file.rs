@@ -58,6 +58,22 @@ fn attributes_of(root: &Root, path: &Path) -> Result<attributes::ExtendedAttribu
 }
 
 impl super::Step for Step<'_> {
+    fn foresee(&self, context: &StepContext) -> Result<(), Error> {
+        let (root, file) = (context.old_root()?, relative(&self.0.old_path));
+        match root.resolved_status(&file)? {
+            Some(found) if !found.is_file() => {
+                return Err(Error::in_the_way(file, "it is no regular file"));
+            }
+            Some(_) | None => {}
+        }
+        let backup = file.with_file_name(self.backup().file_name().unwrap_or_default());
+        if root.exists(&backup)? {
+            let problem = "something else has the backup's name already";
+            return Err(Error::in_the_way(backup, problem));
+        }
+        Ok(())
+    }
+
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         let root = self.new_root(context)?;
         let (old, new) = self.directories(context);

@@ -22,6 +22,10 @@ impl Step<'_> {
 }
 
 impl super::Step for Step<'_> {
+    fn foresee(&self, _context: &StepContext) -> Result<(), Error> {
+        self.path().map(drop)
+    }
+
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         Ok(if context.top.exists(&self.path()?)? {
             Probe::Open

@@ -22,7 +22,7 @@ pub use error::Error;
 
 use crate::documents::plan::OldSystem;
 use crate::documents::{Plan, StepSpec};
-use crate::sys::Root;
+use crate::sys::{Root, btrfs};
 
 /// What a step may look at and change.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +73,13 @@ pub enum Undo {
 /// One unit of work. Every method may be repeated after a cut anywhere in it; none of them is
 /// durable until the caller has run `syncfs`.
 pub trait Step {
+    /// Whether it can be carried out on the old system as it is, as far as that can be told before
+    /// anything is prepared: in the running old system, and again in the initramfs. Changes nothing.
+    ///
+    /// # Errors
+    /// What it would fail at.
+    fn foresee(&self, context: &StepContext) -> Result<(), Error>;
+
     /// Whether its effect is there already. Changes nothing.
     ///
     /// # Errors
@@ -114,6 +121,25 @@ pub fn of(step: &StepSpec) -> Box<dyn Step + '_> {
         StepSpec::SwitchBootPath(step) => Box::new(switch_boot_path::Step(step)),
         StepSpec::ClearStaging(step) => Box::new(clear_staging::Step(step)),
     }
+}
+
+/// Nothing of the path may be anything but a directory of the old system's own tree: renames work in
+/// a snapshot of that.
+fn own_directory(context: &StepContext, path: &str) -> Result<(), Error> {
+    let old = context.old_root()?;
+    let mut reached = PathBuf::new();
+    for part in Path::new(path.trim_matches('/')).components() {
+        reached.push(part);
+        let status = old.status(&reached)?;
+        let wrong = match status {
+            None => "it does not exist",
+            Some(status) if !status.is_directory() => "it is no directory (a symlink perhaps)",
+            Some(_) if btrfs::is_subvolume(&old, &reached)? => "it is a subvolume already",
+            Some(_) => continue,
+        };
+        return Err(Error::in_the_way(Path::new("/").join(&reached), wrong));
+    }
+    Ok(())
 }
 
 /// A snapshot leaves an empty directory with this inode number where a nested subvolume was; it

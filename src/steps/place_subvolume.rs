@@ -54,6 +54,14 @@ impl Step<'_> {
 }
 
 impl super::Step for Step<'_> {
+    fn foresee(&self, context: &StepContext) -> Result<(), Error> {
+        if context.top.exists(&self.to())? && !self.is_placed(context)? {
+            let problem = "something else has the name at the top level already";
+            return Err(Error::in_the_way(self.to(), problem));
+        }
+        Ok(())
+    }
+
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         Ok(if self.is_placed(context)? {
             Probe::Done

@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Probe, StepContext, Undo, below, is_stub, relative};
+use super::{Error, Probe, StepContext, Undo, below, is_stub, own_directory, relative};
 use crate::documents::plan::TRASH;
 use crate::documents::step::PromoteDirectory;
 use crate::fault;
@@ -90,6 +90,10 @@ fn move_entry(top: &Root, from: &Path, to: &Path, name: &OsStr) -> Result<(), Er
 }
 
 impl super::Step for Step<'_> {
+    fn foresee(&self, context: &StepContext) -> Result<(), Error> {
+        own_directory(context, &self.0.directory)
+    }
+
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         let top = context.top;
         let done = self.root_is_emptied(top)?

@@ -55,6 +55,16 @@ impl Step<'_> {
 }
 
 impl super::Step for Step<'_> {
+    fn foresee(&self, context: &StepContext) -> Result<(), Error> {
+        let file = Path::new(self.file);
+        let there = context.old_root()?.status(file)?;
+        if there.is_some_and(|there| !there.is_file()) {
+            let problem = "it is no regular file: put the file itself in the place of the link";
+            return Err(Error::in_the_way(Path::new("/").join(file), problem));
+        }
+        self.new_text(context).map(drop)
+    }
+
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         Ok(if self.is_written(context)? {
             Probe::Done

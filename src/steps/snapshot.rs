@@ -88,6 +88,14 @@ impl Step<'_> {
 }
 
 impl super::Step for Step<'_> {
+    fn foresee(&self, context: &StepContext) -> Result<(), Error> {
+        let from = self.from(context);
+        if btrfs::is_subvolume(context.top, &from)? {
+            return Ok(());
+        }
+        Err(Error::in_the_way(from, "it is no subvolume"))
+    }
+
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         let there = btrfs::is_subvolume(context.top, &self.to())?;
         let (old, new) = self.touched_directory(context);
@@ -101,7 +109,9 @@ impl super::Step for Step<'_> {
             if is_stub(top, &to)? {
                 top.remove_directory(&to)?;
             }
-            btrfs::snapshot(top, &from, top, &to)?;
+            // One that can only be read stays so: else `btrfs send` and `receive` would not know it.
+            let read_only = btrfs::subvolume_info(top, &from)?.read_only;
+            btrfs::snapshot_as(top, &from, top, &to, read_only)?;
             fault::reached("subvolume-renames");
         }
         if is_stub(top, &self.own_stub())? {
@@ -114,10 +124,19 @@ impl super::Step for Step<'_> {
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
         let info = btrfs::subvolume_info(context.top, &self.to())?;
-        if info.read_only {
-            return Err(Error::not_verified(self.to(), "the snapshot is read-only"));
-        }
         let source = btrfs::subvolume_info(context.top, &self.from(context))?;
+        if (info.read_only, info.received_uuid)
+            != (
+                source.read_only,
+                match source.read_only {
+                    true => source.received_uuid,
+                    false => [0; 16],
+                },
+            )
+        {
+            let problem = "read-only or received is not what the original is";
+            return Err(Error::not_verified(self.to(), problem));
+        }
         let known = source.uuid != [0; 16];
         if known && info.parent_uuid != source.uuid {
             return Err(Error::not_verified(

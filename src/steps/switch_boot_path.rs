@@ -21,6 +21,15 @@ impl Step<'_> {
 }
 
 impl super::Step for Step<'_> {
+    fn foresee(&self, context: &StepContext) -> Result<(), Error> {
+        let path = relative(&self.0.path);
+        let there = context.top.status(&path)?;
+        if there.is_some_and(|there| there.is_directory()) {
+            return Ok(());
+        }
+        Err(Error::in_the_way(path, "it is no directory"))
+    }
+
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         Ok(if self.with(|switch| switch.is_made(context.top))? {
             Probe::Done

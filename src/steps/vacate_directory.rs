@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
-use super::{Error, Probe, StepContext, Undo, below, copy_times, parent, relative, same_times};
+use super::{
+    Error, Probe, StepContext, Undo, below, copy_times, own_directory, parent, relative, same_times,
+};
 use crate::documents::plan::TRASH;
 use crate::documents::step::VacateDirectory;
 use crate::fault;
@@ -60,6 +62,10 @@ impl Step<'_> {
 }
 
 impl super::Step for Step<'_> {
+    fn foresee(&self, context: &StepContext) -> Result<(), Error> {
+        own_directory(context, &self.0.old_path)
+    }
+
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
         let top = context.top;
         let done = top.exists(&self.kept())?

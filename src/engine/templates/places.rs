@@ -1,11 +1,12 @@
 //! Directories that are better subvolumes of their own, where this machine has them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::subvolume;
 use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::engine::Error;
 use crate::engine::conversions;
+use crate::engine::mount_lines::Mounting;
 use crate::engine::survey::Survey;
 use crate::sys::mount::Mount;
 
@@ -59,12 +60,26 @@ pub(super) fn root(survey: &Survey) -> Result<FilesystemLayout, Error> {
         let fits = is_plain_directory(survey, "/", place)?
             && (index < ALWAYS || !survey.system.list(Path::new(place))?.is_empty());
         if fits {
-            subvolumes.push(subvolume(name, place, why));
+            subvolumes.push(subvolume(&free_name(survey, name)?, place, why));
         }
     }
     let mut layout = FilesystemLayout::new("/", subvolumes);
     layout.comment = Some(about_root(survey)?);
     Ok(layout)
+}
+
+/// A name that nothing has at the top level yet.
+fn free_name(survey: &Survey, name: &str) -> Result<String, Error> {
+    let Some(top) = &survey.top else {
+        return Ok(name.to_owned());
+    };
+    let more = (1..=99).map(|number| format!("{name}_{number}"));
+    for free in std::iter::once(name.to_owned()).chain(more) {
+        if !top.exists(Path::new(&free))? {
+            return Ok(free);
+        }
+    }
+    Ok(name.to_owned())
 }
 
 /// Whether it is a directory of the file system mounted at `base`, that no mount and no subvolume
@@ -76,9 +91,23 @@ pub(super) fn is_plain_directory(survey: &Survey, base: &str, place: &str) -> Re
     if mount.mount_point != Path::new(base) {
         return Ok(false);
     }
-    let status = survey.system.status(Path::new(place))?;
+    // What fstab or a unit mounts there has its place already, whether it is mounted now or not.
+    if Mounting::of_files(&survey.system)?.covers(base, place) {
+        return Ok(false);
+    }
     let number = Some(SUBVOLUME_INODE).filter(|_| mount.fstype == "btrfs");
-    Ok(status.is_some_and(|status| status.is_directory() && Some(status.inode) != number))
+    let mut reached = PathBuf::from(base);
+    for part in Path::new(place)
+        .strip_prefix(base)
+        .unwrap_or(Path::new(place))
+    {
+        reached.push(part);
+        let status = survey.system.status(&reached)?;
+        if !status.is_some_and(|one| one.is_directory() && Some(one.inode) != number) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The mount that a path lies in.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use linux_raw_sys::btrfs as raw;
 use linux_raw_sys::ioctl::BTRFS_IOC_INO_LOOKUP;
+use rustix::io::Errno;
 
 use super::call::{Numbers, call};
 use super::search::{Item, Key, Range, number, search};
@@ -18,16 +19,19 @@ const QUOTA_TREE: u64 = 8;
 /// BTRFS_ROOT_TREE_DIR_OBJECTID: its one entry names the default subvolume.
 const ROOT_TREE_DIRECTORY: u64 = 6;
 const DIR_ITEM: u8 = 84;
-const FIRST_FREE: u64 = 256;
+pub(super) const FIRST_FREE: u64 = 256;
 /// BTRFS_LAST_FREE_OBJECTID; above are objects that are no files and no subvolumes.
-const LAST_FREE: u64 = u64::MAX - 255;
-const INODE_ITEM: u8 = 1;
+pub(super) const LAST_FREE: u64 = u64::MAX - 255;
+pub(super) const INODE_ITEM: u8 = 1;
 const ROOT_ITEM: u8 = 132;
 const ROOT_BACKREF: u8 = 144;
 /// `struct btrfs_root_ref`: directory u64, sequence u64, name length u16; then the name.
 const ROOT_REF: usize = 18;
 /// `transid` in `struct btrfs_inode_item`, behind `generation`.
-const TRANSID: usize = 8;
+pub(super) const TRANSID: usize = 8;
+
+/// Stands for directories whose path is longer than the kernel tells.
+pub const TOO_DEEP: &str = "\u{2026}";
 
 /// A subvolume and where it lies; ordered by its path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,11 +110,24 @@ fn reference(item: &Item<'_>) -> Option<Reference> {
     })
 }
 
-/// The directory in which a subvolume lies, relative to its parent subvolume.
+/// The directory in which a subvolume lies, relative to its parent subvolume. What lies deeper than
+/// the kernel tells (anybody can nest directories) stands in [`TOO_DEEP`].
 fn directory_path(root: &Root, reference: &Reference) -> rustix::io::Result<PathBuf> {
+    match path_of_directory(root, reference.parent, reference.directory) {
+        Err(Errno::NAMETOOLONG) => Ok(PathBuf::from(TOO_DEEP)),
+        done => done,
+    }
+}
+
+/// The path of a directory in the subvolume of this id; 0 is the one of the descriptor.
+pub(super) fn path_of_directory(
+    root: &Root,
+    subvolume: u64,
+    directory: u64,
+) -> rustix::io::Result<PathBuf> {
     let mut argument = raw::btrfs_ioctl_ino_lookup_args::zeroed();
-    argument.treeid = reference.parent;
-    argument.objectid = reference.directory;
+    argument.treeid = subvolume;
+    argument.objectid = directory;
     call::<BTRFS_IOC_INO_LOOKUP, _>(root, &mut argument)?;
     let path = argument.name.iter().map(|c| {
         let [byte] = c.to_ne_bytes();

@@ -4,6 +4,7 @@
 
 mod call;
 mod list;
+mod names;
 mod qgroup;
 mod search;
 mod space;
@@ -11,13 +12,14 @@ mod statistics;
 mod subvolume;
 
 pub use list::{
-    Subvolume, default_subvolume, first_change_since, first_change_since_except, list_subvolumes,
-    quotas_enabled,
+    Subvolume, TOO_DEEP, default_subvolume, first_change_since, first_change_since_except,
+    list_subvolumes, quotas_enabled,
 };
+pub use names::{Changed, changed_since, directory_of, names_of};
 pub use qgroup::remove_qgroup;
 pub use space::{Filesystem, Space, filesystem, space};
 pub use statistics::{DeviceErrors, ERROR_KINDS, device_errors};
 pub use subvolume::{
     SubvolumeInfo, create_subvolume, delete_subvolume, is_subvolume, set_read_only, snapshot,
-    subvolume_info,
+    snapshot_as, subvolume_info,
 };

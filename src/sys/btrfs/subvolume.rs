@@ -49,12 +49,26 @@ pub struct SubvolumeInfo {
 /// Makes a writable snapshot of the subvolume at `from_path`. Nested subvolumes become empty
 /// stubs (inode 2). Do not rely on it being durable: sync (facts crash.md 3).
 pub fn snapshot(from: &Root, from_path: &Path, to: &Root, to_path: &Path) -> Result<()> {
+    snapshot_as(from, from_path, to, to_path, false)
+}
+
+/// The same, read-only if it is to be: then it keeps what `btrfs receive` has marked it with.
+pub fn snapshot_as(
+    from: &Root,
+    from_path: &Path,
+    to: &Root,
+    to_path: &Path,
+    read_only: bool,
+) -> Result<()> {
     const ACT: &str = "snapshot";
     let source = from.directory(from_path)?;
     let (parent, name) = parent_for_ioctl(ACT, to, to_path)?;
     let failed = |cause| Error::pair(ACT, source.path(), &to.shown(to_path), cause);
     let mut argument = name_argument(name_field(name).map_err(failed)?);
     argument.fd = source.as_fd().as_raw_fd().into();
+    if read_only {
+        argument.flags = raw::BTRFS_SUBVOL_RDONLY.into();
+    }
     call::<BTRFS_IOC_SNAP_CREATE_V2, _>(parent, &mut argument).map_err(failed)
 }
 

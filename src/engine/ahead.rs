@@ -1,0 +1,125 @@
+//! Looking ahead: what the initramfs would do with a batch on this machine, by the code that it will
+//! do it with, as far as nothing has to be changed for it.
+
+use std::sync::Arc;
+
+use super::Error;
+use super::kept::{Doubt, Found, clashes};
+use super::others::context_of;
+use super::preflight::{Finding, Preflight, finding};
+use crate::checks::{MountedFilesystem, Outcome};
+use crate::documents::plan::PlannedStep;
+use crate::documents::{CheckSpec, Layout, Plan, StepSpec};
+use crate::steps;
+use crate::sys::{Root, btrfs};
+
+/// What stands in the way of what stays as it is.
+#[must_use]
+pub fn of_kept(found: &Found, layout: &Layout, old_root: &str) -> Vec<Finding> {
+    const NAME: &str = "every subvolume has one place";
+    let mut doubts: Vec<Doubt> = found.doubts.clone();
+    doubts.extend(clashes(&found.kept, layout, old_root));
+    if doubts.is_empty() {
+        return vec![finding(NAME, Ok(Outcome::Pass))];
+    }
+    let failed = doubts.into_iter();
+    let failed = failed.map(|doubt| Ok(Outcome::fail(doubt.problem, doubt.remedy)));
+    failed.map(|outcome| finding(NAME, outcome)).collect()
+}
+
+/// What the steps of this plan would fail at. What another finding says already is not repeated.
+#[must_use]
+pub fn of_steps(
+    plan: &Plan,
+    top: &Root,
+    others: &Arc<Vec<MountedFilesystem>>,
+    known: &Preflight,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let failed = |check: &CheckSpec| {
+        let mut known = known.findings.iter();
+        known.any(|one| one.blocks() && one.check.as_ref() == Some(check))
+    };
+    for step in plan.steps() {
+        if told_by(&step.action).iter().any(failed) {
+            continue;
+        }
+        let Err(problem) = foresee(plan, top, others, step) else {
+            continue;
+        };
+        findings.push(finding(
+            &format!("step {}", step.id),
+            Ok(Outcome::fail(problem, "mend that, then run it again")),
+        ));
+    }
+    if findings.is_empty() {
+        findings.push(finding("the steps can be carried out", Ok(Outcome::Pass)));
+    }
+    findings
+}
+
+fn foresee(
+    plan: &Plan,
+    top: &Root,
+    others: &[MountedFilesystem],
+    step: &PlannedStep,
+) -> Result<(), String> {
+    let context = context_of(plan, top, others, step).map_err(|error| error.to_string())?;
+    let foreseen = steps::of(&step.action).foresee(&context);
+    foreseen.map_err(|error| error.to_string())
+}
+
+/// The first step of the plan that can't be carried out.
+///
+/// # Errors
+/// Why.
+pub(super) fn all_foreseen(
+    plan: &Plan,
+    top: &Root,
+    others: &[MountedFilesystem],
+) -> Result<(), Error> {
+    for step in plan.steps() {
+        let cause = foresee(plan, top, others, step);
+        cause.map_err(|problem| Error::NotNow(format!("step {}: {problem}", step.id)))?;
+    }
+    Ok(())
+}
+
+/// The checks that look at what this kind of step would fail at.
+fn told_by(step: &StepSpec) -> Vec<CheckSpec> {
+    match step {
+        StepSpec::Snapshot(_) => vec![CheckSpec::NestedSubvolumes {}],
+        StepSpec::PromoteDirectory(_)
+        | StepSpec::VacateDirectory(_)
+        | StepSpec::PlaceSubvolume(_) => vec![CheckSpec::NamesFree {}],
+        StepSpec::WriteGrubDefaults(_)
+        | StepSpec::WriteGrubConfig(_)
+        | StepSpec::SwitchBootPath(_) => vec![CheckSpec::BootLoader {}],
+        StepSpec::BackUpFile(_) | StepSpec::WriteFstab(_) | StepSpec::ClearStaging(_) => vec![],
+    }
+}
+
+/// Read-only snapshots that get another id: said, for a chain of `btrfs send` begins anew there.
+/// What can't be asked (a name that is no text) stands in the way by itself.
+#[must_use]
+pub fn of_read_only(plan: &Plan, top: &Root) -> Option<Finding> {
+    let nested = plan.old_system.nested.iter();
+    let infos = nested.map(|path| btrfs::subvolume_info(top, &plan.old_system.path(path)));
+    let count = infos.flatten().filter(|info| info.read_only).count();
+    if count == 0 {
+        return None;
+    }
+    let mut said = finding(
+        "read-only snapshots",
+        Ok(Outcome::fail(
+            format!(
+                "{count} are carried over, read-only, what they were received as included, under \
+                 new ids"
+            ),
+            "nothing has to be done; the next `btrfs send -p` from one that was made here is to be \
+             a whole one",
+        )),
+    );
+    said.required = false;
+    Some(said)
+}
