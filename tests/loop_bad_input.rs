@@ -17,12 +17,8 @@ use std::path::Path;
 
 use common::{Disk, run};
 use rootshift::checks::{self, CheckContext, Outcome};
-use rootshift::documents::plan::After;
-use rootshift::documents::{CheckSpec, Layout, Plan, StepSpec};
-use rootshift::steps::{self, StepContext, Undo};
+use rootshift::documents::{CheckSpec, Layout};
 use rootshift::sys::Root;
-use rootshift::tree::compare::{Comparison, compare};
-use rootshift::tree::manifest::{Manifest, Options};
 
 const BATCH: &str = include_str!("../batches/flat-to-subvolumes.json");
 const SCRIPT: &str = include_str!("../viscripts/system_validation_viScript.json");
@@ -218,20 +214,6 @@ fn a_bad_batch_is_refused_in_one_line_with_its_place() {
     });
 }
 
-/// Everything in a folder, contents and all.
-fn everything(folder: &Path) -> Manifest {
-    let options = Options {
-        cross_subvolumes: true,
-        contents: true,
-        holes: false,
-    };
-    Manifest::of(&Root::open(folder).unwrap(), options).unwrap()
-}
-
-fn same(before: &Manifest, after: &Manifest) -> Comparison {
-    compare(before, after, &rootshift::tree::compare::Options::default())
-}
-
 /// Paths that lead from `jail` to the folder `outside` beside it, for who follows them.
 fn ways_out(top: &Path) -> Vec<String> {
     let jail = top.join("jail");
@@ -246,126 +228,6 @@ fn ways_out(top: &Path) -> Vec<String> {
     ];
     ways.extend(["relative", "absolute", "magic", "./x/../../outside"].map(str::to_owned));
     ways
-}
-
-/// Every kind of step, with `path` wherever it takes one.
-fn steps_with(path: &str) -> Vec<StepSpec> {
-    let texts = [
-        r#"{"snapshot": {"from": "PATH", "to": "new"}}"#,
-        r#"{"snapshot": {"from": "PATH/volume", "to": "new"}}"#,
-        r#"{"snapshot": {"from": "/", "to": "PATH/new"}}"#,
-        r#"{"promote-directory": {"subvolume": "PATH/volume", "directory": "/directory"}}"#,
-        r#"{"promote-directory": {"subvolume": "volume", "directory": "PATH/directory"}}"#,
-        r#"{"vacate-directory": {"subvolume": "PATH/volume", "directory": "/directory",
-            "old_path": "/directory", "keep_as": "kept"}}"#,
-        r#"{"vacate-directory": {"subvolume": "volume", "directory": "PATH/directory",
-            "old_path": "PATH/directory", "keep_as": "PATH/kept"}}"#,
-        r#"{"write-fstab": {"subvolume": "PATH"}}"#,
-        r#"{"write-grub-defaults": {"subvolume": "PATH"}}"#,
-        r#"{"write-grub-config": {"subvolume": "PATH"}}"#,
-        r#"{"back-up-file": {"subvolume": "PATH", "file": "/etc/fstab", "backup": "/etc/b",
-            "old_path": "/etc/fstab"}}"#,
-        r#"{"back-up-file": {"subvolume": "volume", "file": "PATH/fstab", "backup": "/etc/b",
-            "old_path": "/etc/fstab"}}"#,
-        r#"{"back-up-file": {"subvolume": "volume", "file": "/etc/fstab", "backup": "PATH/b",
-            "old_path": "/etc/fstab"}}"#,
-        r#"{"place-subvolume": {"from": "PATH/volume", "to": "placed"}}"#,
-        r#"{"place-subvolume": {"from": "volume", "to": "PATH/placed"}}"#,
-        r#"{"clear-staging": {"path": "PATH"}}"#,
-        r#"{"clear-staging": {"path": "PATH/directory"}}"#,
-        r#"{"switch-boot-path": {"path": "PATH/boot", "target": "x", "keep_as": "PATH/kept"}}"#,
-    ];
-    let unknown = serde_json::from_str::<StepSpec>(r#"{"?": 0}"#).unwrap_err();
-    for kind in unknown.to_string().split('`').skip(3).step_by(2) {
-        let used = texts.iter().any(|text| text.contains(kind));
-        assert!(used, "{kind}: a new step; say here where it takes a path");
-    }
-    let step = |text: &str| serde_json::from_str(&text.replace("PATH", path)).unwrap();
-    texts.map(step).to_vec()
-}
-
-/// The same tree twice: what the steps may touch, and what they must not.
-fn fill(folder: &Path, uuid: &str) {
-    let volume = folder.join("volume");
-    run(
-        "btrfs",
-        &["-q", "subvolume", "create", volume.to_str().unwrap()],
-    );
-    for base in [folder.to_owned(), volume] {
-        for name in ["directory", "boot/grub", "etc/default"] {
-            fs::create_dir_all(base.join(name)).unwrap();
-        }
-        fs::write(base.join("directory/file"), "precious").unwrap();
-        fs::write(base.join("boot/kernel"), "precious").unwrap();
-        fs::write(
-            base.join("etc/fstab"),
-            format!("UUID={uuid} / btrfs defaults 0 1\n"),
-        )
-        .unwrap();
-        let grub = "GRUB_CMDLINE_LINUX=\"rootflags=subvol=x\"\n";
-        fs::write(base.join("etc/default/grub"), grub).unwrap();
-        let menu = format!(
-            "menuentry 'x' {{\n\tsearch --fs-uuid --set=root {uuid}\n\tlinux /boot/kernel root=UUID={uuid} ro\n}}\n"
-        );
-        fs::write(base.join("boot/grub/grub.cfg"), menu).unwrap();
-    }
-}
-
-/// Takes all steps with these paths; says how many of them did something.
-fn take(plan: &Plan, jail: &Path, path: &str) -> usize {
-    let top = Root::open(jail).unwrap();
-    let context = StepContext {
-        top: &top,
-        plan,
-        filesystem: "/",
-    };
-    let mut took = 0;
-    for spec in steps_with(path) {
-        let step = steps::of(&spec);
-        let _ = step.probe(&context);
-        took += usize::from(step.apply(&context).is_ok());
-        let _ = step.verify(&context);
-        let _ = step.undo(&context, Undo::KeepAside);
-        let _ = step.undo(&context, Undo::Discard);
-    }
-    took
-}
-
-#[test]
-fn no_path_of_a_step_leads_out_of_the_root() {
-    let disk = Disk::with_system();
-    let plan = disk.mounted(|top| disk.plan(&Root::open(top).unwrap(), After::Reboot));
-    let disk = Disk::format(300);
-    disk.mounted(|top| {
-        let outside = top.join("outside");
-        fs::create_dir(&outside).unwrap();
-        fill(&outside, &plan.filesystem.uuid);
-        let jail = top.join("jail");
-        run(
-            "btrfs",
-            &["-q", "subvolume", "create", jail.to_str().unwrap()],
-        );
-        fill(&jail, &plan.filesystem.uuid);
-        let before = everything(&outside);
-        // The steps do work: with a path inside they change what is there.
-        let decoy = jail.join("outside");
-        fs::create_dir(&decoy).unwrap();
-        fill(&decoy, &plan.filesystem.uuid);
-        let untouched = everything(&decoy);
-        assert!(take(&plan, &jail, "outside") > 5);
-        assert!(!same(&untouched, &everything(&decoy)).is_equal());
-        for way in ways_out(top) {
-            take(&plan, &jail, &way);
-            let same = same(&before, &everything(&outside));
-            assert!(same.is_equal(), "{way}: {same:#?}");
-        }
-        let mut names: Vec<_> = fs::read_dir(top)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        names.sort();
-        assert_eq!(names, ["jail", "outside"]);
-    });
 }
 
 #[test]

@@ -196,11 +196,7 @@ fn leave_half_prepared(disk: &Disk) {
         rootshift::engine::home::make_staging(&top).unwrap();
         for step in migration.plan().clone().steps().into_iter().take(3) {
             let plan = migration.plan().clone();
-            let context = rootshift::steps::StepContext {
-                top: &top,
-                plan: &plan,
-                filesystem: "/",
-            };
+            let context = rootshift::steps::StepContext::new(&top, &plan, "/");
             migration
                 .record(Record::Begun {
                     step: step.id.clone(),

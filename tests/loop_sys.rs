@@ -107,6 +107,10 @@ impl Drop for Disk {
     }
 }
 
+fn look(root: &Root) -> rootshift::sys::ReadOnly {
+    root.read_only(Path::new(".")).unwrap()
+}
+
 fn path(text: &str) -> &Path {
     Path::new(text)
 }
@@ -126,7 +130,7 @@ fn a_snapshot_is_exchanged_with_what_it_came_from() {
     btrfs::create_subvolume(&root, path("@")).unwrap();
     disk.write("@/etc/fstab", "old");
     root.sync_filesystem().unwrap();
-    btrfs::snapshot(&root, path("@"), &root, path("@new")).unwrap();
+    btrfs::snapshot(&look(&root), path("@"), &root, path("@new")).unwrap();
     root.replace_file(path("@new/etc/fstab"), b"new").unwrap();
     root.exchange(path("@"), path("@new")).unwrap();
     root.sync_filesystem().unwrap();
@@ -141,9 +145,9 @@ fn a_snapshot_is_exchanged_with_what_it_came_from() {
     );
     assert_eq!((old.parent_uuid, old.read_only), ([0; 16], false));
     assert!(old.created_generation < new.created_generation);
-    let taken = btrfs::snapshot(&root, path("@"), &root, path("@new")).unwrap_err();
+    let taken = btrfs::snapshot(&look(&root), path("@"), &root, path("@new")).unwrap_err();
     assert!(taken.is_already_there(), "{taken}");
-    assert!(btrfs::snapshot(&root, path("@/etc"), &root, path("x")).is_err());
+    assert!(btrfs::snapshot(&look(&root), path("@/etc"), &root, path("x")).is_err());
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn a_snapshot_of_the_top_level_has_stubs_for_nested_subvolumes() {
     disk.write("var/lib/file", "x");
     btrfs::create_subvolume(&root, path("var/lib/machines")).unwrap();
     disk.write("var/lib/machines/inner", "x");
-    btrfs::snapshot(&root, path("/"), &root, path("@")).unwrap();
+    btrfs::snapshot(&look(&root), path("/"), &root, path("@")).unwrap();
     let stub = root.status(path("@/var/lib/machines")).unwrap().unwrap();
     assert_eq!((stub.kind, stub.inode), (FileKind::Directory, 2));
     assert!(!btrfs::is_subvolume(&root, path("@/var/lib/machines")).unwrap());
@@ -173,7 +177,7 @@ fn a_snapshot_of_the_top_level_has_stubs_for_nested_subvolumes() {
     // The stub gives way to a snapshot of the nested subvolume.
     root.remove_directory(path("@/var/lib/machines")).unwrap();
     let machines = path("var/lib/machines");
-    btrfs::snapshot(&root, machines, &root, path("@/var/lib/machines")).unwrap();
+    btrfs::snapshot(&look(&root), machines, &root, path("@/var/lib/machines")).unwrap();
     assert_eq!(root.read(path("@/var/lib/machines/inner")).unwrap(), b"x");
     assert!(
         btrfs::delete_subvolume(&root, path("@"))
@@ -275,7 +279,7 @@ fn a_change_is_seen_and_a_rewritten_leaf_is_none() {
     );
 
     // A snapshot only adds a name to inode 256, a balance only moves the leaves.
-    btrfs::snapshot(&root, path(""), &root, path("@")).unwrap();
+    btrfs::snapshot(&look(&root), path(""), &root, path("@")).unwrap();
     tool(
         "btrfs",
         &[
@@ -429,7 +433,7 @@ fn a_directory_takes_over_every_attribute() {
         }
         btrfs::create_subvolume(&root, &to).unwrap();
         attributes::set_extended_attribute(&root, &to, "user.stale".as_ref(), b"1").unwrap();
-        attributes::copy_directory_attributes(&root, &from, &root, &to).unwrap();
+        attributes::copy_directory_attributes(&look(&root), &from, &root, &to).unwrap();
 
         let (old, new) = (
             root.status(&from).unwrap().unwrap(),
@@ -449,7 +453,7 @@ fn a_directory_takes_over_every_attribute() {
         assert_eq!(old, new, "{name}");
         assert_eq!(new.bits & flags, flags, "{name}");
         // Once more: what is there already does not disturb, not even a lock.
-        attributes::copy_directory_attributes(&root, &from, &root, &to).unwrap();
+        attributes::copy_directory_attributes(&look(&root), &from, &root, &to).unwrap();
         assert_eq!(root.flags(&to).unwrap(), new, "{name}");
     }
 }
@@ -511,7 +515,7 @@ fn a_manifest_holds_what_a_copy_can_lose_and_a_snapshot_keeps() {
     btrfs::create_subvolume(&root, path("@")).unwrap();
     fill_with_oddities(&disk, "@");
     root.sync_filesystem().unwrap();
-    btrfs::snapshot(&root, path("@"), &root, path("copy")).unwrap();
+    btrfs::snapshot(&look(&root), path("@"), &root, path("copy")).unwrap();
     let options = manifest::Options {
         holes: true,
         ..manifest::Options::default()
@@ -631,7 +635,7 @@ fn removal_takes_locks_and_stubs_and_stops_at_subvolumes_and_mounts() {
     disk.write("trash/nested/precious", "x");
 
     // In a snapshot the nested subvolume is a stub, which goes with the rest.
-    btrfs::snapshot(&root, path("/"), &root, path("@")).unwrap();
+    btrfs::snapshot(&look(&root), path("/"), &root, path("@")).unwrap();
     let mut last = 0;
     let removed = remove_tree(&root, path("@/trash"), &mut |count| last = count).unwrap();
     assert_eq!((removed, last), (16, 16));
@@ -678,8 +682,8 @@ fn a_flat_tree_and_its_split_into_subvolumes_are_one() {
     let old = Manifest::of(&root, options).unwrap();
 
     // DESIGN 5a in small: both subvolumes are snapshots, in each the rest goes to the trash.
-    btrfs::snapshot(&root, path(""), &root, path("@")).unwrap();
-    btrfs::snapshot(&root, path(""), &root, path("@home")).unwrap();
+    btrfs::snapshot(&look(&root), path(""), &root, path("@")).unwrap();
+    btrfs::snapshot(&look(&root), path(""), &root, path("@home")).unwrap();
     root.create_directory(path("@/trash"), 0o700).unwrap();
     root.rename(path("@/home"), path("@/trash/home")).unwrap();
     root.create_directory(path("@/home"), 0o755).unwrap();
@@ -701,7 +705,8 @@ fn a_flat_tree_and_its_split_into_subvolumes_are_one() {
     }
     remove_tree(&root, path("@/trash"), &mut |_| {}).unwrap();
     remove_tree(&root, path("@home/trash"), &mut |_| {}).unwrap();
-    attributes::copy_directory_attributes(&root, path("home"), &root, path("@home")).unwrap();
+    attributes::copy_directory_attributes(&look(&root), path("home"), &root, path("@home"))
+        .unwrap();
     root.sync_filesystem().unwrap();
 
     let of = |inside: &str| Manifest::of(&root.within(path(inside)).unwrap(), options).unwrap();

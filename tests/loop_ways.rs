@@ -352,6 +352,12 @@ fn a_btrfs_root_has_nothing_to_be_converted() {
     let mut batch: Value = serde_json::from_str(&text.unwrap()).unwrap();
     let from = serde_json::json!({"convert": {"filesystem": format!("UUID={}", disk.uuid)}});
     batch["layout"]["filesystems"][0]["from"] = from;
+    batch["dependencies"]["system_requirements"] = serde_json::json!({
+        "min_memory": "128MB",
+        "min_disk_space": "1GB",
+        "required_commands": ["update-initramfs", "lsinitramfs", "btrfs-convert"],
+        "required_filesystems": ["btrfs", "ext4"],
+    });
     disk.mounted(|top| fs::write(top.join("root.json"), batch.to_string()).unwrap());
     let ran = disk.run_inside(&format!("plan --batch {BATCH}"));
     assert_eq!(ran.code, 2, "{ran:?}");

@@ -266,6 +266,9 @@ impl SubvolumeLayout {
     }
 }
 
+/// Between the name of a subvolume that a rollback kept and its number.
+const ROLLED_BACK: &str = ".rolled-back-";
+
 /// Whether a subvolume's name needs no quoting anywhere: a comma or a blank can't be told in mount
 /// options (facts boot.md T48).
 #[must_use]
@@ -278,6 +281,11 @@ pub fn is_plain_name(name: &str) -> bool {
 }
 
 fn bad_name(name: &str) -> Option<String> {
+    if name.contains(ROLLED_BACK) {
+        return Some(format!(
+            "\"{name}\" can't be a subvolume's name: a rollback names so what it keeps"
+        ));
+    }
     (!is_plain_name(name)).then(|| {
         format!("\"{name}\" can't be a subvolume's name: use letters, digits, @ _ - . only")
     })
@@ -371,6 +379,10 @@ mod tests {
             ),
             (vec![("@", "/"), ("@x", "/etc/x")], "/etc is needed before"),
             (vec![("@", "/"), ("@x", "/usr")], "/usr can't be split off"),
+            (
+                vec![("@", "/"), ("@.rolled-back-1", "/srv")],
+                "a rollback names so what it keeps",
+            ),
         ] {
             assert!(said(&layout(&subvolumes)).contains(part), "{subvolumes:?}");
         }

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::lint::Source;
 use super::{Batch, Error, ViScript, parse};
 use crate::sys::error::Failure;
 use crate::sys::{self, Root, process};
@@ -22,6 +23,8 @@ pub struct Bundle {
     pub batch: Batch,
     /// File name and text of each viScript.
     pub viscripts: Vec<(String, ViScript)>,
+    /// What all of them are made from, for `lint`; the batch first.
+    pub sources: Vec<Source>,
 }
 
 impl Bundle {
@@ -36,6 +39,7 @@ impl Bundle {
     pub fn load(system: &Root, name: Option<&str>) -> Result<Self, Error> {
         let (folder, file, bytes) = find_batch(system, name.unwrap_or(DEFAULT_BATCH))?;
         let batch = Batch::parse(&file, &bytes)?;
+        let mut sources = vec![Source::new(file, &bytes)];
         let mut viscripts: Vec<(String, ViScript)> = Vec::new();
         for name in batch.phases.iter().flat_map(|phase| &phase.viscripts) {
             if viscripts.iter().any(|(known, _)| known == name) {
@@ -43,8 +47,13 @@ impl Bundle {
             }
             let bytes = find_viscript(system, folder.as_deref(), name)?;
             viscripts.push((name.clone(), ViScript::parse(name, &bytes)?));
+            sources.push(Source::new(name.clone(), &bytes));
         }
-        Ok(Self { batch, viscripts })
+        Ok(Self {
+            batch,
+            viscripts,
+            sources,
+        })
     }
 
     /// A batch of this one viScript, for looking at its checks alone.
@@ -58,6 +67,7 @@ impl Bundle {
         let name = name.to_string_lossy().into_owned();
         Ok(Self {
             batch: Batch::of_viscript(&script.name, &name),
+            sources: vec![Source::new(name.clone(), &bytes)],
             viscripts: vec![(name, script)],
         })
     }

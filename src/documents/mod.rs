@@ -3,13 +3,17 @@
 //! Documents are data. Nothing in them is ever given to a shell, and every path in them is
 //! resolved inside the target root.
 
+pub mod action;
 pub mod batch;
 pub mod check;
 mod error;
+pub mod expand;
+pub mod fence;
 pub mod json;
 pub mod layout;
 pub mod library;
 pub mod lint;
+pub mod mount_options;
 pub mod order;
 pub mod origin;
 pub mod parse;
@@ -23,6 +27,7 @@ pub mod step;
 pub mod template;
 pub mod viscript;
 
+pub use action::Action;
 pub use batch::Batch;
 pub use check::CheckSpec;
 pub use error::Error;

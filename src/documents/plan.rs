@@ -1,13 +1,14 @@
 //! The plan: a batch resolved against one machine, frozen at `arm`, bound by its digest.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::batch::{FailureHandling, Monitoring, RollbackConfiguration};
-use super::layout::FilesystemLayout;
+use super::layout::{FilesystemLayout, is_plain_name};
 use super::viscript::{NamedCheck, RiskLevel, Stage};
-use super::{Error, Layout, StepSpec, json, parse};
+use super::{Action, Error, Layout, json, parse};
 
 /// Where everything of rootshift's own lives: a subvolume at the top level, so that writing the
 /// journal leaves the old system's own tree untouched.
@@ -244,12 +245,12 @@ pub struct PlannedStep {
     pub filesystem: String,
     /// What is done.
     #[serde(rename = "do")]
-    pub action: StepSpec,
+    pub action: Action,
     /// How often it is tried again when what stands in the way may pass.
     pub retries: u32,
     /// Recovery: what is done when it has failed, before it is tried a last time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub on_failure: Vec<StepSpec>,
+    pub on_failure: Vec<Action>,
     /// Whether other steps may work on the same file system at the same time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shares_filesystem: bool,
@@ -287,15 +288,54 @@ impl Plan {
     /// When it is not a plan of this version.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
         let plan: Self = parse::document(file, bytes)?;
-        if plan.plan_version == Self::VERSION {
-            return Ok(plan);
-        }
-        let other = Error::Sense {
-            file: file.into(),
-            at: "plan_version".into(),
-            problem: format!("{} is not {}: arm again", plan.plan_version, Self::VERSION),
+        let refused = |at: &str, problem: String| {
+            let (file, at) = (file.into(), at.into());
+            Err(parse::placed(bytes, Error::Sense { file, at, problem }))
         };
-        Err(parse::placed(bytes, other))
+        if plan.plan_version != Self::VERSION {
+            let problem = format!("{} is not {}: arm again", plan.plan_version, Self::VERSION);
+            return refused("plan_version", problem);
+        }
+        match plan.breach() {
+            Some(problem) => refused("phases", problem),
+            None => Ok(plan),
+        }
+    }
+
+    /// What in it would lead a step out of the place where it belongs, in words; `None` for a plan
+    /// that rootshift resolved. Its paths are held by their types, this is about names.
+    #[must_use]
+    pub fn breach(&self) -> Option<String> {
+        let mut layouts = self.layout.filesystems.iter();
+        let names = layouts.find_map(|layout| {
+            let mut names = layout.subvolumes.iter().map(|one| &one.name);
+            names.find(|name| !is_plain_name(name))
+        });
+        if let Some(name) = names {
+            return Some(format!("\"{name}\" can't be a subvolume's name"));
+        }
+        self.steps().into_iter().find_map(|step| {
+            let (id, place) = (&step.id, &step.filesystem);
+            let layouts = self.layout.filesystems.iter();
+            let mut layouts = layouts.filter(|layout| layout.mounted_at == *place);
+            let Some(layout) = layouts.next() else {
+                return Some(format!("{id}: the layout has no file system at {place}"));
+            };
+            let old = self.old_system_at(place);
+            let mut actions = step.on_failure.iter().chain([&step.action]);
+            let (_, what) = actions.find_map(|action| action.breach(layout, old))?;
+            Some(format!("{id}: {what}"))
+        })
+    }
+
+    /// A name that two steps have: the journal could not tell them apart, and the second would
+    /// never run.
+    #[must_use]
+    pub fn name_of_two(&self) -> Option<&str> {
+        let mut seen = BTreeSet::new();
+        let mut steps = self.steps().into_iter();
+        let second = steps.find(|step| !seen.insert(step.id.as_str()))?;
+        Some(&second.id)
     }
 
     /// How much is told: everything, normally, when the batch does not say.

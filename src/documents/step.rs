@@ -1,6 +1,7 @@
-//! Steps as data: what a viScript asks for, and with all values filled in what a plan holds.
+//! Steps as data: what a viScript asks for. With all values filled in it is an
+//! [`Action`](super::Action), whose paths are typed.
 //!
-//! A new step is a variant here, a file in `steps/`, an arm in `steps::of`, a viScript and a test.
+//! A new step is a variant here and in `action`, a file in `steps/`, an arm in `steps::of`, a viScript and a test.
 
 use serde::{Deserialize, Serialize};
 
@@ -128,47 +129,6 @@ pub struct ClearStaging {
 }
 
 impl StepSpec {
-    /// Whether it may only run once the new system is root.
-    #[must_use]
-    pub fn runs_after_commit(&self) -> bool {
-        matches!(self, Self::SwitchBootPath(_))
-    }
-
-    /// The subvolume that it makes, where undoing it deletes that whole.
-    #[must_use]
-    pub fn makes_subvolume(&self) -> Option<&str> {
-        match self {
-            Self::Snapshot(step) => Some(&step.to),
-            _ => None,
-        }
-    }
-
-    /// The prepared subvolume that it changes. What it did there goes only with the whole of it.
-    #[must_use]
-    pub fn works_in(&self) -> Option<&str> {
-        match self {
-            Self::PromoteDirectory(step) => Some(&step.subvolume),
-            Self::VacateDirectory(step) => Some(&step.subvolume),
-            Self::WriteFstab(step)
-            | Self::WriteGrubDefaults(step)
-            | Self::WriteGrubConfig(step) => Some(&step.subvolume),
-            Self::BackUpFile(step) => Some(&step.subvolume),
-            Self::Snapshot(_)
-            | Self::PlaceSubvolume(_)
-            | Self::SwitchBootPath(_)
-            | Self::ClearStaging(_) => None,
-        }
-    }
-
-    /// Whether it rewrites a file that the old system has too.
-    #[must_use]
-    pub fn rewrites_a_file(&self) -> bool {
-        matches!(
-            self,
-            Self::WriteFstab(_) | Self::WriteGrubDefaults(_) | Self::WriteGrubConfig(_)
-        )
-    }
-
     /// The kind's name in documents.
     #[must_use]
     pub fn kind(&self) -> &'static str {

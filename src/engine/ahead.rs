@@ -9,7 +9,7 @@ use super::others::context_of;
 use super::preflight::{Finding, Preflight, finding};
 use crate::checks::{MountedFilesystem, Outcome};
 use crate::documents::plan::PlannedStep;
-use crate::documents::{CheckSpec, Layout, Plan, StepSpec};
+use crate::documents::{Action, CheckSpec, Layout, Plan};
 use crate::steps;
 use crate::sys::{Root, btrfs};
 
@@ -86,16 +86,16 @@ pub(super) fn all_foreseen(
 }
 
 /// The checks that look at what this kind of step would fail at.
-fn told_by(step: &StepSpec) -> Vec<CheckSpec> {
+fn told_by(step: &Action) -> Vec<CheckSpec> {
     match step {
-        StepSpec::Snapshot(_) => vec![CheckSpec::NestedSubvolumes {}],
-        StepSpec::PromoteDirectory(_)
-        | StepSpec::VacateDirectory(_)
-        | StepSpec::PlaceSubvolume(_) => vec![CheckSpec::NamesFree {}],
-        StepSpec::WriteGrubDefaults(_)
-        | StepSpec::WriteGrubConfig(_)
-        | StepSpec::SwitchBootPath(_) => vec![CheckSpec::BootLoader {}],
-        StepSpec::BackUpFile(_) | StepSpec::WriteFstab(_) | StepSpec::ClearStaging(_) => vec![],
+        Action::Snapshot(_) => vec![CheckSpec::NestedSubvolumes {}],
+        Action::PromoteDirectory(_) | Action::VacateDirectory(_) | Action::PlaceSubvolume(_) => {
+            vec![CheckSpec::NamesFree {}]
+        }
+        Action::WriteGrubDefaults(_) | Action::WriteGrubConfig(_) | Action::SwitchBootPath(_) => {
+            vec![CheckSpec::BootLoader {}]
+        }
+        Action::BackUpFile(_) | Action::WriteFstab(_) | Action::ClearStaging(_) => vec![],
     }
 }
 

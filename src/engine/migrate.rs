@@ -14,7 +14,7 @@ use crate::checks::CheckContext;
 use crate::documents::layout::FilesystemLayout;
 use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING};
 use crate::documents::viscript::{self, NamedCheck};
-use crate::documents::{CheckSpec, StepSpec};
+use crate::documents::{Action, CheckSpec};
 use crate::fault;
 use crate::journal::Record;
 use crate::report::signs::{Sign, give};
@@ -221,9 +221,8 @@ pub fn complete_commit(top: &Root, migration: &mut Migration) -> Result<(), Erro
         let after = |step: &&PlannedStep| step.action.runs_after_commit();
         // The switch of the boot path belongs to the commit, whatever else failed beside it.
         let is_left_out = left_out.contains(&script.name.as_str());
-        let wanted = |step: &&PlannedStep| {
-            !is_left_out || matches!(step.action, StepSpec::SwitchBootPath(_))
-        };
+        let wanted =
+            |step: &&PlannedStep| !is_left_out || matches!(step.action, Action::SwitchBootPath(_));
         script
             .steps
             .iter()

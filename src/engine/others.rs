@@ -195,11 +195,7 @@ pub(super) fn context_of<'a>(
             "step {step}: the file system of {filesystem} is missing"
         ))
     })?;
-    Ok(StepContext {
-        top,
-        plan,
-        filesystem,
-    })
+    Ok(StepContext::new(top, plan, filesystem))
 }
 
 /// Makes rootshift's own place on each: a subvolume, so that nothing in it counts as a change of

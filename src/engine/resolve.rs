@@ -3,18 +3,15 @@
 mod backups;
 mod switch;
 
-use std::path::Path;
-
 use super::Error;
 use crate::documents::batch::{Phase, RollbackConfiguration};
-use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
+use crate::documents::expand::{Expanded, Scope, expand, missing_from};
 use crate::documents::library::Bundle;
 use crate::documents::plan::{
     After, FilesystemIdentity, Fingerprint, KeptSubvolume, OldSystem, OtherFilesystem,
-    PlannedPhase, PlannedStep, PlannedViScript, STAGING, root_filesystem,
+    PlannedPhase, PlannedStep, PlannedViScript,
 };
-use crate::documents::template::fill_in;
-use crate::documents::viscript::{Each, Stage, StepTemplate};
+use crate::documents::viscript::Stage;
 use crate::documents::{Layout, Plan, ViScript, order};
 
 /// Boots that may take up a migration before it is given up.
@@ -63,7 +60,7 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
     if let (Some(rollback), Some(root)) = (rollback, scopes.first()) {
         backups::insert(&mut phases, rollback, &time, root.layout)?;
     }
-    Ok(Plan {
+    let plan = Plan {
         plan_version: Plan::VERSION,
         batch_id: format!("{}_{time}", batch.batch_name),
         failure_handling: batch.failure_handling,
@@ -83,7 +80,24 @@ pub fn resolve(bundle: &Bundle, machine: Machine, after: After) -> Result<Plan, 
         fingerprints: machine.fingerprints,
         rollback_configuration: rollback.cloned(),
         phases,
-    })
+    };
+    held_to_the_fence(plan)
+}
+
+/// What `lint` finds in the documents is not found here any more; this is for what it can't know.
+fn held_to_the_fence(plan: Plan) -> Result<Plan, Error> {
+    if let Some(id) = plan.name_of_two() {
+        let what = format!("two steps are named {id}: the second would never run; rename it");
+        return Err(Error::Unresolved(what));
+    }
+    let steps: Vec<PlannedStep> = plan.steps().into_iter().cloned().collect();
+    if let Some(what) = missing_from(&plan.layout, &steps).into_iter().next() {
+        return Err(Error::Unresolved(what));
+    }
+    match plan.breach() {
+        Some(what) => Err(Error::Unresolved(what)),
+        None => Ok(plan),
+    }
 }
 
 /// `20231218_143022`, in UTC: the end of a batch id.
@@ -93,12 +107,6 @@ fn time(now: i64) -> String {
         "{:04}{:02}{:02}_{:02}{:02}{:02}",
         time.year, time.month, time.day, time.hour, time.minute, time.second
     )
-}
-
-/// A file system with what it shall become and what is on it.
-struct Scope<'a> {
-    layout: &'a FilesystemLayout,
-    old: &'a OldSystem,
 }
 
 /// All file systems of the layout, the root's first.
@@ -152,9 +160,9 @@ fn resolve_viscript(
     scopes: &[Scope],
 ) -> Result<PlannedViScript, Error> {
     check_layout_prerequisites(name, script, scopes)?;
-    let mut steps = Vec::new();
-    for (index, template) in script.steps.iter().enumerate() {
-        steps.extend(resolve_step(name, index, template, scopes)?);
+    let Expanded { steps, problems } = expand(name, script, scopes);
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(problem.into());
     }
     let (risk_level, checks) = (script.risk_level, script.checks.clone());
     Ok(PlannedViScript {
@@ -164,160 +172,6 @@ fn resolve_viscript(
         requires: script.prerequisites.required_viscripts.clone(),
         checks,
     })
-}
-
-fn resolve_step(
-    file: &str,
-    index: usize,
-    template: &StepTemplate,
-    scopes: &[Scope],
-) -> Result<Vec<PlannedStep>, Error> {
-    let at = format!("steps[{index}]");
-    let short = file.strip_suffix("_viScript.json").unwrap_or(file);
-    let common = common_values(scopes);
-    let mut steps = Vec::new();
-    for repetition in repetitions(template.each, scopes) {
-        let common = common.iter().map(|(name, value)| (*name, value.as_str()));
-        let mut values: Vec<(&str, &str)> = common.collect();
-        values.extend(
-            repetition
-                .values
-                .iter()
-                .map(|(name, value)| (*name, value.as_str())),
-        );
-        let action = fill_in(file, &at, &template.action, &values)?;
-        let mut on_failure = Vec::new();
-        for recovery in &template.on_failure {
-            on_failure.push(fill_in(file, &at, recovery, &values)?);
-        }
-        let item = repetition
-            .item
-            .map_or(String::new(), |item| format!("[{item}]"));
-        steps.push(PlannedStep {
-            id: format!("{short}/{}{item}", template.name),
-            filesystem: repetition.filesystem,
-            action,
-            retries: template.retries,
-            on_failure,
-            shares_filesystem: template.shares_filesystem,
-        });
-    }
-    Ok(steps)
-}
-
-/// Values that every step can use: they are about the root file system.
-fn common_values(scopes: &[Scope]) -> Vec<(&'static str, String)> {
-    let mut values = vec![("staging", STAGING.to_owned())];
-    if let Some(root) = scopes.first() {
-        let main = main_name(root.layout);
-        let [path, target, kept] = root.old.boot_switch(main);
-        values.push(("main", main.to_owned()));
-        values.push(("boot_path", path));
-        values.push(("boot_target", target));
-        values.push(("boot_kept", kept));
-    }
-    values
-}
-
-fn main_name(layout: &FilesystemLayout) -> &str {
-    layout.main().map_or("@", |main| main.name.as_str())
-}
-
-struct Repetition {
-    item: Option<String>,
-    filesystem: String,
-    values: Vec<(&'static str, String)>,
-}
-
-impl Repetition {
-    fn new(scope: &Scope, name: &str, values: Vec<(&'static str, String)>) -> Self {
-        let filesystem = scope.layout.mounted_at.clone();
-        // Names need not differ between file systems; those of steps must.
-        let item = match filesystem.as_str() {
-            "/" => name.to_owned(),
-            place => format!("{place}:{name}"),
-        };
-        Self {
-            item: Some(item),
-            filesystem,
-            values,
-        }
-    }
-}
-
-fn repetitions(each: Option<Each>, scopes: &[Scope]) -> Vec<Repetition> {
-    let Some(each) = each else {
-        return vec![Repetition {
-            item: None,
-            filesystem: root_filesystem(),
-            values: Vec::new(),
-        }];
-    };
-    let mut repetitions = Vec::new();
-    for scope in scopes {
-        let layout = scope.layout;
-        match each {
-            Each::Subvolume => {
-                let all = layout.subvolumes.iter();
-                repetitions.extend(all.map(|one| of_subvolume(one, scope)));
-            }
-            Each::SplitOff => {
-                repetitions.extend(layout.split_off().map(|one| of_subvolume(one, scope)));
-            }
-            Each::Nested => {
-                let nested = scope.old.nested.iter();
-                repetitions.extend(nested.map(|path| of_nested(path, scope)));
-            }
-        }
-    }
-    repetitions
-}
-
-fn of_subvolume(subvolume: &SubvolumeLayout, scope: &Scope) -> Repetition {
-    let (holder, inside) = holder(&subvolume.mount_point, scope.layout, Some(&subvolume.name));
-    let old_path = scope.layout.inside(&subvolume.mount_point).to_owned();
-    let values = vec![
-        ("name", subvolume.name.clone()),
-        ("mount_point", subvolume.mount_point.clone()),
-        ("old_path", old_path),
-        ("holder", holder),
-        ("path_in_holder", inside),
-    ];
-    Repetition::new(scope, &subvolume.name, values)
-}
-
-fn of_nested(path: &str, scope: &Scope) -> Repetition {
-    let base = scope.layout.mounted_at.trim_end_matches('/');
-    let (holder, inside) = holder(&format!("{base}/{path}"), scope.layout, None);
-    let values = vec![
-        ("path", path.to_owned()),
-        ("holder", holder),
-        ("path_in_holder", inside),
-    ];
-    Repetition::new(scope, path, values)
-}
-
-/// The subvolume that a path of the old system lands in, and its path inside.
-fn holder(path: &str, layout: &FilesystemLayout, but_not: Option<&str>) -> (String, String) {
-    let holds = |subvolume: &&SubvolumeLayout| {
-        Some(subvolume.name.as_str()) != but_not
-            && Path::new(path).starts_with(&subvolume.mount_point)
-    };
-    let holder = layout
-        .subvolumes
-        .iter()
-        .filter(holds)
-        .max_by_key(|subvolume| subvolume.mount_point.trim_end_matches('/').len());
-    let Some(holder) = holder else {
-        return (main_name(layout).to_owned(), path.to_owned());
-    };
-    let inside = path
-        .strip_prefix(holder.mount_point.trim_end_matches('/'))
-        .unwrap_or(path);
-    (
-        holder.name.clone(),
-        inside.trim_start_matches('/').to_owned(),
-    )
 }
 
 fn check_layout_prerequisites(

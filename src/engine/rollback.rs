@@ -4,14 +4,15 @@
 use super::home::Migration;
 use super::others::{all_there, context_of, remove_homes, top_at};
 use super::{Error, State};
+use crate::documents::fence::StagedSubvolume;
 use crate::documents::plan::{PlannedStep, STAGING};
 use crate::documents::viscript::Stage;
-use crate::documents::{Plan, StepSpec};
+use crate::documents::{Action, Plan};
 use crate::fault;
 use crate::journal::Record;
 use crate::steps::{self, StepContext, Undo};
 use crate::sys::{Root, btrfs, sorted};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Deletes what was prepared, newest first. Nothing of the old system is touched.
@@ -118,7 +119,7 @@ pub fn present_root(top: &Root, plan: &Plan) -> String {
         .steps()
         .into_iter()
         .find_map(|step| match &step.action {
-            StepSpec::SwitchBootPath(switch) if switch.path.trim_matches('/') == root => {
+            Action::SwitchBootPath(switch) if switch.path.trim_matches('/') == root => {
                 Some(switch.keep_as.trim_matches('/').to_owned())
             }
             _ => None,
@@ -163,13 +164,18 @@ pub(super) fn with_what_goes_along<'a>(
 
 /// Whether a step that is taken back takes another one along, on the same file system.
 fn takes_along(gone: &PlannedStep, step: &PlannedStep) -> bool {
-    let (makes, inside) = (step.action.makes_subvolume(), step.action.works_in());
-    let spoilt = gone.action.works_in();
+    let works_in = |step: &PlannedStep| step.action.works_in().map(StagedSubvolume::path);
+    let (makes, inside) = (step.action.makes_subvolume(), works_in(step));
+    let spoilt = works_in(gone);
     let gone_path = gone.action.makes_subvolume();
-    let below = |path: &str| gone_path.is_some_and(|gone| Path::new(path).starts_with(gone));
+    let below = |path: &PathBuf| {
+        gone_path
+            .as_ref()
+            .is_some_and(|gone| path.starts_with(gone))
+    };
     gone.filesystem == step.filesystem
-        && (makes.is_some_and(|path| spoilt == Some(path) || below(path))
-            || inside.is_some_and(below))
+        && (makes.is_some_and(|path| spoilt.as_ref() == Some(&path) || below(&path))
+            || inside.is_some_and(|path| below(&path)))
 }
 
 /// Discards what these steps prepared, newest first; those that were not begun are passed over.
@@ -219,7 +225,7 @@ fn undo(
             step: step.id.clone(),
             cause: Box::new(cause),
         })?;
-    context.top.sync_filesystem()?;
+    context.sync()?;
     migration.record(Record::Undone {
         step: step.id.clone(),
     })?;

@@ -8,7 +8,7 @@ use super::home::Migration;
 use super::others::context_of;
 use crate::checks::MountedFilesystem;
 use crate::documents::plan::PlannedStep;
-use crate::documents::{Plan, StepSpec};
+use crate::documents::{Action, Plan};
 use crate::fault;
 use crate::journal::Record;
 use crate::steps::{self, Probe, StepContext};
@@ -64,7 +64,7 @@ pub(super) fn run_step(run: &Run, step: &PlannedStep, scope: Scope) -> Result<()
     let found = carry_out(&context, step)?;
     fault::reached("step-applied");
     if !fault::mutant::SKIP_SYNC {
-        context.top.sync_filesystem()?;
+        context.sync()?;
     }
     fault::reached("step-synced");
     let (milliseconds, usage) = meter.read();
@@ -116,7 +116,7 @@ fn carry_out(context: &StepContext, step: &PlannedStep) -> Result<Probe, Error> 
     once(context, &step.action).map_err(failed)
 }
 
-fn once(context: &StepContext, action: &StepSpec) -> Result<Probe, steps::Error> {
+fn once(context: &StepContext, action: &Action) -> Result<Probe, steps::Error> {
     let code = steps::of(action);
     let found = code.probe(context)?;
     if found == Probe::Open {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::Exit;
+use crate::documents::lint::{Problem, Severity};
 use crate::{documents, engine, sys};
 
 /// A command's failure.
@@ -43,6 +44,9 @@ pub enum Error {
     /// A document can't be used.
     #[error(transparent)]
     Document(Box<documents::Error>),
+    /// `lint` finds errors in documents that were to be acted on.
+    #[error("{}", in_words(.0))]
+    Incoherent(Vec<Problem>),
     /// The engine could not go on.
     #[error(transparent)]
     Engine(Box<engine::Error>),
@@ -68,7 +72,7 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Document(_) => Exit::Usage,
+            Self::Usage(_) | Self::Document(_) | Self::Incoherent(_) => Exit::Usage,
             Self::NothingArmed => Exit::NotNow,
             Self::NotBtrfs => Exit::NotWell,
             Self::NotRoot
@@ -79,6 +83,19 @@ impl Error {
             Self::Engine(cause) => exit_of_engine(cause),
         }
     }
+}
+
+/// As `rootshift lint` says it.
+fn in_words(problems: &[Problem]) -> String {
+    let errors = problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error);
+    let errors = errors.count();
+    let each: Vec<String> = problems.iter().map(Problem::render).collect();
+    format!(
+        "the documents can't be acted on ({errors} errors); nothing was changed\n{}",
+        each.join("\n\n")
+    )
 }
 
 fn exit_of_engine(error: &engine::Error) -> Exit {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Error;
 use crate::cli::{Exit, Lint};
-use crate::documents::lint::{Problem, Severity, Source, lint, unparsable};
+use crate::documents::lint::{Problem, Severity, Source, blocks, lint, unparsable};
 use crate::documents::{self, library, parse};
 use crate::report::print;
 
@@ -32,9 +32,7 @@ pub(super) fn run(options: &Lint) -> Result<Exit, Error> {
         }
     }
     problems.extend(lint(&sources));
-    let failed = problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Error);
+    let failed = blocks(&problems);
     if options.json {
         let problems: Vec<Value> = problems.iter().map(as_json).collect();
         print::json(&json!({ "clean": !failed, "problems": problems }));

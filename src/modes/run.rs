@@ -19,8 +19,8 @@ use crate::report::progress::{Progress, for_terminal};
 pub(super) fn run(options: &Run) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let bundle = match (&options.batch, &options.viscript) {
-        (Some(batch), None) => Bundle::load(&survey.system, Some(batch))?,
-        (None, Some(file)) => Bundle::of_viscript(&survey.system, file)?,
+        (Some(batch), None) => session::load(&survey.system, Some(batch))?,
+        (None, Some(file)) => session::load_viscript(&survey.system, file)?,
         _ => {
             let what = "run: give --batch (and --phase), or --viscript";
             return Err(Error::Usage(what.into()));

@@ -10,7 +10,7 @@ use crate::documents::library::Bundle;
 use crate::documents::plan::{
     After, FilesystemIdentity, KeptSubvolume, OldSystem, OtherFilesystem,
 };
-use crate::documents::{Layout, Plan, json};
+use crate::documents::{Layout, Plan, json, lint};
 use crate::engine::ahead;
 use crate::engine::conversions;
 use crate::engine::home::Migration;
@@ -18,6 +18,7 @@ use crate::engine::others;
 use crate::engine::preflight::{Preflight, preflight};
 use crate::engine::resolve::{Machine, resolve};
 use crate::engine::survey::{Survey, fingerprints, mounted_others, old_system};
+use crate::report::print;
 use crate::sys::{self, Root, clock, mount, process};
 
 const MOUNT_AT: &str = "/run/rootshift/top";
@@ -70,9 +71,35 @@ pub(super) fn survey_for(batch: Option<&str>) -> Result<(Survey, Bundle), Error>
 /// The same for looking ahead.
 pub(super) fn survey_to_plan(batch: Option<&str>) -> Result<(Survey, Bundle), Error> {
     let mut survey = survey()?;
-    let bundle = Bundle::load(&survey.system, batch)?;
+    let bundle = load(&survey.system, batch)?;
     look_at_others(&mut survey, &bundle.batch.layout)?;
     Ok((survey, bundle))
+}
+
+/// The batch of this name, as `lint` lets it pass: an error stops here, a warning is shown.
+pub(super) fn load(system: &Root, batch: Option<&str>) -> Result<Bundle, Error> {
+    let bundle = Bundle::load(system, batch)?;
+    coherent(&bundle)?;
+    Ok(bundle)
+}
+
+/// The same for one viScript by itself.
+pub(super) fn load_viscript(system: &Root, file: &str) -> Result<Bundle, Error> {
+    let bundle = Bundle::of_viscript(system, file)?;
+    coherent(&bundle)?;
+    Ok(bundle)
+}
+
+/// Refuses documents in which `lint` finds an error.
+fn coherent(bundle: &Bundle) -> Result<(), Error> {
+    let problems = lint::lint(&bundle.sources);
+    if lint::blocks(&problems) {
+        return Err(Error::Incoherent(problems));
+    }
+    for problem in &problems {
+        print::error(&problem.render());
+    }
+    Ok(())
 }
 
 /// Mounts the top levels of the layout's other file systems, as far as they are there: what is

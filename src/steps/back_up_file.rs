@@ -3,10 +3,10 @@
 //! The copy has the file's owner, mode, attributes and times, and appears whole, by one rename. A
 //! file that does not exist needs no copy: it may also have gone since arming.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Error, Probe, StepContext, Undo, copy_times, parent, relative, same_times};
-use crate::documents::step::BackUpFile;
+use super::{Error, Probe, StepContext, Undo, copy_times, parent, same_times};
+use crate::documents::action::BackUpFile;
 use crate::fault;
 use crate::sys::{Root, attributes};
 
@@ -14,41 +14,33 @@ use crate::sys::{Root, attributes};
 pub(super) struct Step<'a>(pub &'a BackUpFile);
 
 impl Step<'_> {
-    fn file(&self) -> PathBuf {
-        relative(&self.0.file)
+    fn file(&self) -> &Path {
+        self.0.file.path()
     }
 
-    fn backup(&self) -> PathBuf {
-        relative(&self.0.backup)
-    }
-
-    /// Both are looked up inside the new subvolume, so that an absolute symlink in it points into
-    /// the new system.
-    fn new_root(&self, context: &StepContext) -> Result<Root, Error> {
-        Ok(context.top.within(&relative(&self.0.subvolume))?)
+    fn backup(&self) -> &Path {
+        self.0.backup.path()
     }
 
     /// The directory whose times the copy changes, as the old system has it and as it is now.
-    fn directories(&self, context: &StepContext) -> (PathBuf, PathBuf) {
-        let old = context.old(&self.0.old_path);
-        let new = relative(&self.0.subvolume).join(self.backup());
-        (parent(&old).to_owned(), parent(&new).to_owned())
+    fn directories(&self) -> (&Path, &Path) {
+        (parent(self.0.old_path.path()), parent(self.backup()))
     }
 
     fn is_copied(&self, root: &Root) -> Result<bool, Error> {
         let (file, backup) = (self.file(), self.backup());
-        let (Some(from), Some(to)) = (root.resolved_status(&file)?, root.status(&backup)?) else {
+        let (Some(from), Some(to)) = (root.resolved_status(file)?, root.status(backup)?) else {
             return Ok(false);
         };
         let same = (from.mode, from.uid, from.gid, from.modified)
             == (to.mode, to.uid, to.gid, to.modified)
             && to.is_file()
-            && root.read(&file)? == root.read(&backup)?;
-        Ok(same && attributes_of(root, &file)? == attributes_of(root, &backup)?)
+            && root.read(file)? == root.read(backup)?;
+        Ok(same && attributes_of(root, file)? == attributes_of(root, backup)?)
     }
 
     fn is_needed(&self, root: &Root) -> Result<bool, Error> {
-        Ok(root.resolved_status(&self.file())?.is_some())
+        Ok(root.resolved_status(self.file())?.is_some())
     }
 }
 
@@ -59,8 +51,8 @@ fn attributes_of(root: &Root, path: &Path) -> Result<attributes::ExtendedAttribu
 
 impl super::Step for Step<'_> {
     fn foresee(&self, context: &StepContext) -> Result<(), Error> {
-        let (root, file) = (context.old_root()?, relative(&self.0.old_path));
-        match root.resolved_status(&file)? {
+        let (root, file) = (context.old()?, self.0.old_path.path());
+        match root.resolved_status(file)? {
             Some(found) if !found.is_file() => {
                 return Err(Error::in_the_way(file, "it is no regular file"));
             }
@@ -75,32 +67,34 @@ impl super::Step for Step<'_> {
     }
 
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
-        let root = self.new_root(context)?;
-        let (old, new) = self.directories(context);
-        let done = self.is_copied(&root)? && same_times(context.top, &old, &new)?;
+        let root = context.staged(&self.0.subvolume)?;
+        let (old, new) = self.directories();
+        let done = self.is_copied(&root)? && same_times(&context.old()?, old, &root, new)?;
         Ok(if done { Probe::Done } else { Probe::Open })
     }
 
     fn apply(&self, context: &StepContext) -> Result<(), Error> {
-        let root = self.new_root(context)?;
+        // Both are looked up inside the new subvolume: an absolute symlink in it points into the new
+        // system.
+        let root = context.staged(&self.0.subvolume)?;
         if !self.is_needed(&root)? {
             log::info!("there is no {}: nothing to back up", self.0.old_path);
             return Ok(());
         }
         if !self.is_copied(&root)? {
-            if root.exists(&self.backup())? {
+            if root.exists(self.backup())? {
                 let problem = "something else has the backup's name already";
                 return Err(Error::in_the_way(self.backup(), problem));
             }
-            root.copy_file(&self.file(), &self.backup())?;
+            root.copy_file(self.file(), self.backup())?;
             fault::reached("file-prepared");
         }
-        let (old, new) = self.directories(context);
-        copy_times(context.top, &old, &new)
+        let (old, new) = self.directories();
+        copy_times(&context.old()?, old, &root, new)
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
-        let root = self.new_root(context)?;
+        let root = context.staged(&self.0.subvolume)?;
         if self.is_copied(&root)? || !self.is_needed(&root)? {
             return Ok(());
         }

@@ -1,46 +1,46 @@
 //! `clear-staging`: a recovery step. Puts aside what stands in the way inside rootshift's own
 //! place; nothing is deleted, nothing outside of it is touched.
 
-use std::path::{Path, PathBuf};
-
-use super::{Error, Probe, StepContext, Undo, relative};
-use crate::documents::plan::{HOME, STAGING};
-use crate::documents::step::ClearStaging;
+use super::context::Place;
+use super::{Error, Probe, StepContext, Undo};
+use crate::documents::action::ClearStaging;
+use crate::documents::plan::HOME;
 
 /// The code behind [`ClearStaging`].
 pub(super) struct Step<'a>(pub &'a ClearStaging);
 
 impl Step<'_> {
-    fn path(&self) -> Result<PathBuf, Error> {
-        let path = relative(&self.0.path);
-        if path != Path::new(STAGING) && path.starts_with(STAGING) {
-            return Ok(path);
+    /// What is there; none when nothing is.
+    fn found(&self, context: &StepContext) -> Result<Option<Place>, Error> {
+        match context.place(&self.0.path)? {
+            Some(place) if place.root.exists(&place.path)? => Ok(Some(place)),
+            _ => Ok(None),
         }
-        let problem = format!("not in {STAGING}: it is not rootshift's to put aside");
-        Err(Error::in_the_way(path, problem))
     }
 }
 
 impl super::Step for Step<'_> {
-    fn foresee(&self, _context: &StepContext) -> Result<(), Error> {
-        self.path().map(drop)
+    fn foresee(&self, _: &StepContext) -> Result<(), Error> {
+        Ok(()) // its path is held by its type
     }
 
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
-        Ok(if context.top.exists(&self.path()?)? {
-            Probe::Open
-        } else {
-            Probe::Done
+        Ok(match self.found(context)? {
+            Some(_) => Probe::Open,
+            None => Probe::Done,
         })
     }
 
     fn apply(&self, context: &StepContext) -> Result<(), Error> {
-        let path = self.path()?;
+        let Some(place) = self.found(context)? else {
+            return Ok(());
+        };
+        let path = self.0.path.path();
         for number in 1..=999 {
-            let aside = Path::new(HOME).join(format!("aside.{number}"));
-            if !context.top.exists(&aside)? {
-                log::warn!("{} is put aside as {}", path.display(), aside.display());
-                return Ok(context.top.rename(&path, &aside)?);
+            let aside = format!("aside.{number}");
+            if !context.is_in_home(&aside)? {
+                log::warn!("{} is put aside as {HOME}/{aside}", path.display());
+                return context.put_aside(&place, &aside);
             }
         }
         Err(Error::in_the_way(
@@ -52,7 +52,7 @@ impl super::Step for Step<'_> {
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
         match self.probe(context)? {
             Probe::Done => Ok(()),
-            Probe::Open => Err(Error::not_verified(self.path()?, "still there")),
+            Probe::Open => Err(Error::not_verified(self.0.path.path(), "still there")),
         }
     }
 

@@ -1,10 +1,12 @@
 //! The steps: one file per kind.
 //!
-//! A step never sees the journal, the engine or another step. The engine records `begun`, calls
+//! A step never sees the journal, the engine or another step, nor the top level of the disk: see
+//! [`StepContext`]. The engine records `begun`, calls
 //! [`Step::apply`], makes it durable with `syncfs`, and records `done`.
 
 mod back_up_file;
 mod clear_staging;
+mod context;
 mod error;
 mod place_subvolume;
 mod promote_directory;
@@ -18,39 +20,11 @@ mod write_grub_defaults;
 
 use std::path::{Path, PathBuf};
 
+pub use context::StepContext;
 pub use error::Error;
 
-use crate::documents::plan::OldSystem;
-use crate::documents::{Plan, StepSpec};
-use crate::sys::{Root, btrfs};
-
-/// What a step may look at and change.
-#[derive(Debug, Clone, Copy)]
-pub struct StepContext<'a> {
-    /// The top level of the file system that the step works on.
-    pub top: &'a Root,
-    /// The plan that the step is part of.
-    pub plan: &'a Plan,
-    /// Where that file system is mounted in the old system.
-    pub filesystem: &'a str,
-}
-
-impl StepContext<'_> {
-    /// What is on the file system.
-    fn old_system(&self) -> &OldSystem {
-        self.plan.old_system_at(self.filesystem)
-    }
-
-    /// A path of the old system, from the top level.
-    fn old(&self, inside: &str) -> PathBuf {
-        self.old_system().path(inside)
-    }
-
-    /// The old system's root, in which its own absolute symlinks are followed.
-    fn old_root(&self) -> Result<Root, Error> {
-        Ok(self.top.within(&self.old(""))?)
-    }
-}
+use crate::documents::Action;
+use crate::sys::{ReadOnly, Root, attributes};
 
 /// What a step finds before it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,33 +82,33 @@ pub trait Step {
 
 /// The code behind a step's parameters.
 #[must_use]
-pub fn of(step: &StepSpec) -> Box<dyn Step + '_> {
+pub fn of(step: &Action) -> Box<dyn Step + '_> {
     match step {
-        StepSpec::Snapshot(step) => Box::new(snapshot::Step(step)),
-        StepSpec::PromoteDirectory(step) => Box::new(promote_directory::Step(step)),
-        StepSpec::VacateDirectory(step) => Box::new(vacate_directory::Step(step)),
-        StepSpec::BackUpFile(step) => Box::new(back_up_file::Step(step)),
-        StepSpec::WriteFstab(step) => Box::new(write_fstab::step(step)),
-        StepSpec::WriteGrubDefaults(step) => Box::new(write_grub_defaults::step(step)),
-        StepSpec::WriteGrubConfig(step) => Box::new(write_grub_config::step(step)),
-        StepSpec::PlaceSubvolume(step) => Box::new(place_subvolume::Step(step)),
-        StepSpec::SwitchBootPath(step) => Box::new(switch_boot_path::Step(step)),
-        StepSpec::ClearStaging(step) => Box::new(clear_staging::Step(step)),
+        Action::Snapshot(step) => Box::new(snapshot::Step(step)),
+        Action::PromoteDirectory(step) => Box::new(promote_directory::Step(step)),
+        Action::VacateDirectory(step) => Box::new(vacate_directory::Step(step)),
+        Action::BackUpFile(step) => Box::new(back_up_file::Step(step)),
+        Action::WriteFstab(step) => Box::new(write_fstab::step(step)),
+        Action::WriteGrubDefaults(step) => Box::new(write_grub_defaults::step(step)),
+        Action::WriteGrubConfig(step) => Box::new(write_grub_config::step(step)),
+        Action::PlaceSubvolume(step) => Box::new(place_subvolume::Step(step)),
+        Action::SwitchBootPath(step) => Box::new(switch_boot_path::Step(step)),
+        Action::ClearStaging(step) => Box::new(clear_staging::Step(step)),
     }
 }
 
 /// Nothing of the path may be anything but a directory of the old system's own tree: renames work in
 /// a snapshot of that.
-fn own_directory(context: &StepContext, path: &str) -> Result<(), Error> {
-    let old = context.old_root()?;
+fn own_directory(context: &StepContext, path: &Path) -> Result<(), Error> {
+    let old = context.old()?;
     let mut reached = PathBuf::new();
-    for part in Path::new(path.trim_matches('/')).components() {
+    for part in path.components() {
         reached.push(part);
         let status = old.status(&reached)?;
         let wrong = match status {
             None => "it does not exist",
             Some(status) if !status.is_directory() => "it is no directory (a symlink perhaps)",
-            Some(_) if btrfs::is_subvolume(&old, &reached)? => "it is a subvolume already",
+            Some(_) if old.is_subvolume(&reached)? => "it is a subvolume already",
             Some(_) => continue,
         };
         return Err(Error::in_the_way(Path::new("/").join(&reached), wrong));
@@ -152,19 +126,6 @@ fn is_stub(root: &Root, path: &Path) -> Result<bool, Error> {
         .is_some_and(|status| status.inode == STUB_INODE))
 }
 
-/// `path` below `base`, whether it is written with a leading slash or not.
-fn below(base: &str, path: &str) -> PathBuf {
-    Path::new(base).join(path.trim_start_matches('/'))
-}
-
-/// The same path relative to the top level; `.` for the top level itself.
-fn relative(path: &str) -> PathBuf {
-    match path.trim_matches('/') {
-        "" => PathBuf::from("."),
-        path => PathBuf::from(path),
-    }
-}
-
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -172,17 +133,18 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Whether two directories have the same modification time: the last thing that a step restores.
-fn same_times(root: &Root, one: &Path, other: &Path) -> Result<bool, Error> {
-    let modified = |path| Ok::<_, Error>(root.status(path)?.map(|status| status.modified));
-    Ok(modified(one)? == modified(other)?)
+/// Whether a directory has the modification time that it has in the old system: the last thing that
+/// a step restores.
+fn same_times(old: &ReadOnly, at: &Path, new: &Root, path: &Path) -> Result<bool, Error> {
+    let modified = new.status(path)?.map(|status| status.modified);
+    Ok(old.status(at)?.map(|status| status.modified) == modified)
 }
 
-/// Gives `to` the access and modification times that `from` has: renames in a directory change
-/// them, and nobody's data changed.
-fn copy_times(root: &Root, from: &Path, to: &Path) -> Result<(), Error> {
-    if let Some(status) = root.status(from)? {
-        crate::sys::attributes::set_times(root, to, status.accessed, status.modified)?;
+/// Gives a directory the access and modification times that it has in the old system: renames in it
+/// change them, and nobody's data changed.
+fn copy_times(old: &ReadOnly, at: &Path, new: &Root, path: &Path) -> Result<(), Error> {
+    if let Some(status) = old.status(at)? {
+        attributes::set_times(new, path, status.accessed, status.modified)?;
     }
     Ok(())
 }

@@ -1,29 +1,24 @@
 //! `place-subvolume`: gives a prepared subvolume the properties that the layout asks for, and its
 //! name at the top level, by one rename.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Error, Probe, StepContext, Undo, relative};
-use crate::documents::step::PlaceSubvolume;
+use super::{Error, Probe, StepContext, Undo};
+use crate::documents::action::PlaceSubvolume;
 use crate::sys::attributes::Storage;
-use crate::sys::btrfs;
 
 /// The code behind [`PlaceSubvolume`].
 pub(super) struct Step<'a>(pub &'a PlaceSubvolume);
 
 impl Step<'_> {
-    fn from(&self) -> PathBuf {
-        relative(&self.0.from)
-    }
-
-    fn to(&self) -> PathBuf {
-        relative(&self.0.to)
+    fn to(&self) -> &Path {
+        self.0.to.path()
     }
 
     /// Ours is at its final name only when it is no longer where it was prepared.
     fn is_placed(&self, context: &StepContext) -> Result<bool, Error> {
-        let placed = btrfs::is_subvolume(context.top, &self.to())?;
-        Ok(placed && !context.top.exists(&self.from())?)
+        let top = context.look()?;
+        Ok(top.is_subvolume(self.to())? && !top.exists(&self.0.from.path())?)
     }
 
     /// What the layout asks for.
@@ -31,7 +26,7 @@ impl Step<'_> {
         let mut layouts = context.plan.layout.filesystems.iter();
         let here = layouts.find(|layout| layout.mounted_at == context.filesystem);
         let mut subvolumes = here.into_iter().flat_map(|layout| &layout.subvolumes);
-        let ours = subvolumes.find(|subvolume| Path::new(&subvolume.name) == self.to());
+        let ours = subvolumes.find(|subvolume| subvolume.name == self.0.to.as_str());
         ours.map_or_else(Storage::default, |ours| Storage {
             no_copy_on_write: ours.no_copy_on_write,
             compression: ours.compression.as_deref(),
@@ -40,9 +35,9 @@ impl Step<'_> {
 
     fn keep_aside(&self, context: &StepContext) -> Result<Option<String>, Error> {
         for number in 1..=999 {
-            let name = format!("{}.rolled-back-{number}", self.0.to.trim_matches('/'));
-            if !context.top.exists(&relative(&name))? {
-                context.top.rename(&self.to(), &relative(&name))?;
+            let name = format!("{}.rolled-back-{number}", self.0.to);
+            if !context.look()?.exists(Path::new(&name))? {
+                context.rename_placed(&self.0.to, &name)?;
                 return Ok(Some(name));
             }
         }
@@ -55,7 +50,7 @@ impl Step<'_> {
 
 impl super::Step for Step<'_> {
     fn foresee(&self, context: &StepContext) -> Result<(), Error> {
-        if context.top.exists(&self.to())? && !self.is_placed(context)? {
+        if context.look()?.exists(self.to())? && !self.is_placed(context)? {
             let problem = "something else has the name at the top level already";
             return Err(Error::in_the_way(self.to(), problem));
         }
@@ -75,8 +70,9 @@ impl super::Step for Step<'_> {
             return Ok(());
         }
         // Before the rename: what a cut keeps of the rename it keeps of the marks as well.
-        self.storage(context).set(context.top, &self.from())?;
-        Ok(context.top.rename(&self.from(), &self.to())?)
+        let prepared = context.staged(&self.0.from)?;
+        self.storage(context).set(&prepared, Path::new("."))?;
+        context.give_name(&self.0.from)
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
@@ -86,7 +82,7 @@ impl super::Step for Step<'_> {
                 "the prepared subvolume is not there",
             ));
         }
-        if !self.storage(context).is_set(context.top, &self.to())? {
+        if !context.is_stored(&self.0.to, self.storage(context))? {
             return Err(Error::not_verified(
                 self.to(),
                 "it lacks a property that the layout asks for",
@@ -102,7 +98,7 @@ impl super::Step for Step<'_> {
         if how == Undo::KeepAside {
             return self.keep_aside(context);
         }
-        context.top.rename(&self.to(), &self.from())?;
+        context.take_name(&self.0.from)?;
         Ok(None)
     }
 }

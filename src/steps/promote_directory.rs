@@ -4,61 +4,54 @@
 //! first component last; then its content is renamed up. Where the cut fell is seen from where
 //! that component is. A few dozen renames, whatever the data.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Probe, StepContext, Undo, below, is_stub, own_directory, relative};
+use super::{Error, Probe, StepContext, Undo, is_stub, own_directory};
+use crate::documents::action::PromoteDirectory;
 use crate::documents::plan::TRASH;
-use crate::documents::step::PromoteDirectory;
 use crate::fault;
 use crate::sys::{Root, attributes};
 
 /// The code behind [`PromoteDirectory`].
 pub(super) struct Step<'a>(pub &'a PromoteDirectory);
 
+/// The snapshot's own root.
+fn itself() -> &'static Path {
+    Path::new(".")
+}
+
+fn trash() -> &'static Path {
+    Path::new(TRASH)
+}
+
 impl Step<'_> {
-    fn root(&self) -> PathBuf {
-        relative(&self.0.subvolume)
-    }
-
-    fn trash(&self) -> PathBuf {
-        self.root().join(TRASH)
-    }
-
     /// Where the directory is once the snapshot's root is empty.
     fn emptied(&self) -> PathBuf {
-        self.trash().join(self.0.directory.trim_start_matches('/'))
+        trash().join(self.0.directory.path())
     }
 
-    fn first_component(&self) -> OsString {
-        let path = relative(&self.0.directory);
-        path.components()
-            .next()
-            .map(|part| part.as_os_str().to_owned())
-            .unwrap_or_default()
+    fn root_is_emptied(&self, root: &Root) -> Result<bool, Error> {
+        Ok(root.exists(&trash().join(self.0.directory.first()))?)
     }
 
-    fn root_is_emptied(&self, top: &Root) -> Result<bool, Error> {
-        Ok(top.exists(&self.trash().join(self.first_component()))?)
-    }
-
-    fn empty_root(&self, top: &Root) -> Result<(), Error> {
-        if !top.exists(&self.trash())? {
-            top.create_directory(&self.trash(), 0o700)?;
+    fn empty_root(&self, root: &Root) -> Result<(), Error> {
+        if !root.exists(trash())? {
+            root.create_directory(trash(), 0o700)?;
         }
-        let first = self.first_component();
-        for name in top.list(&self.root())? {
+        let first = OsStr::new(self.0.directory.first());
+        for name in root.list(itself())? {
             if name != TRASH && name != first {
-                move_entry(top, &self.root(), &self.trash(), &name)?;
+                move_entry(root, itself(), trash(), &name)?;
             }
         }
         fault::reached("subvolume-renames");
-        move_entry(top, &self.root(), &self.trash(), &first)
+        move_entry(root, itself(), trash(), first)
     }
 
-    fn move_content_up(&self, top: &Root) -> Result<(), Error> {
-        for (index, name) in top.list(&self.emptied())?.iter().enumerate() {
-            move_entry(top, &self.emptied(), &self.root(), name)?;
+    fn move_content_up(&self, root: &Root) -> Result<(), Error> {
+        for (index, name) in root.list(&self.emptied())?.iter().enumerate() {
+            move_entry(root, &self.emptied(), itself(), name)?;
             if index == 0 {
                 fault::reached("subvolume-renames");
             }
@@ -66,10 +59,9 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn attributes_are_right(&self, context: &StepContext) -> Result<bool, Error> {
-        let top = context.top;
-        let old = top.status(&context.old(&self.0.directory))?;
-        let new = top.status(&self.root())?;
+    fn attributes_are_right(&self, context: &StepContext, root: &Root) -> Result<bool, Error> {
+        let old = context.old()?.status(self.0.directory.path())?;
+        let new = root.status(itself())?;
         Ok(match (old, new) {
             (Some(old), Some(new)) => {
                 (old.mode, old.uid, old.gid, old.modified)
@@ -81,61 +73,52 @@ impl Step<'_> {
 }
 
 /// Stubs of nested subvolumes can't be renamed; their subvolumes get a snapshot of their own.
-fn move_entry(top: &Root, from: &Path, to: &Path, name: &OsStr) -> Result<(), Error> {
+fn move_entry(root: &Root, from: &Path, to: &Path, name: &OsStr) -> Result<(), Error> {
     let from = from.join(name);
-    if is_stub(top, &from)? {
-        return Ok(top.remove_directory(&from)?);
+    if is_stub(root, &from)? {
+        return Ok(root.remove_directory(&from)?);
     }
-    Ok(top.rename(&from, &to.join(name))?)
+    Ok(root.rename(&from, &to.join(name))?)
 }
 
 impl super::Step for Step<'_> {
     fn foresee(&self, context: &StepContext) -> Result<(), Error> {
-        own_directory(context, &self.0.directory)
+        own_directory(context, self.0.directory.path())
     }
 
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
-        let top = context.top;
-        let done = self.root_is_emptied(top)?
-            && top.list(&self.emptied())?.is_empty()
-            && self.attributes_are_right(context)?;
+        let root = context.staged(&self.0.subvolume)?;
+        let done = self.root_is_emptied(&root)?
+            && root.list(&self.emptied())?.is_empty()
+            && self.attributes_are_right(context, &root)?;
         Ok(if done { Probe::Done } else { Probe::Open })
     }
 
     fn apply(&self, context: &StepContext) -> Result<(), Error> {
-        let top = context.top;
-        if !self.root_is_emptied(top)? {
-            self.empty_root(top)?;
+        let root = context.staged(&self.0.subvolume)?;
+        if !self.root_is_emptied(&root)? {
+            self.empty_root(&root)?;
         }
-        self.move_content_up(top)?;
+        self.move_content_up(&root)?;
         fault::reached("subvolume-attributes");
-        let old = context.old(&self.0.directory);
-        Ok(attributes::copy_directory_attributes(
-            top,
-            &old,
-            top,
-            &self.root(),
-        )?)
+        let (old, directory) = (context.old()?, self.0.directory.path());
+        attributes::copy_directory_attributes(&old, directory, &root, itself())?;
+        Ok(())
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
-        let top = context.top;
-        let old = context.old(&self.0.directory);
-        let mut expected = top.list(&old)?;
+        let directory = self.0.directory.path();
+        let mut expected = context.old()?.list(directory)?;
         expected.retain(|name| {
-            let nested = below(&self.0.directory, &name.to_string_lossy());
-            let nested = nested.to_string_lossy();
-            !context
-                .old_system()
-                .nested
-                .iter()
-                .any(|path| path == nested.trim_matches('/'))
+            let mut nested = context.old_system().nested.iter();
+            let entry = directory.join(name);
+            !nested.any(|path| Path::new(path) == entry)
         });
-        let mut found = top.list(&self.root())?;
+        let mut found = context.staged(&self.0.subvolume)?.list(itself())?;
         found.retain(|name| name != TRASH);
         if expected != found {
             let problem = format!("{} entries instead of {}", found.len(), expected.len());
-            return Err(Error::not_verified(self.root(), problem));
+            return Err(Error::not_verified(self.0.subvolume.path(), problem));
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Probe, StepContext, Undo, below, copy_times, parent, relative, same_times};
-use crate::sys::Root;
+use super::{Error, Probe, StepContext, Undo, copy_times, parent, same_times};
+use crate::documents::fence::StagedSubvolume;
 use crate::{bootcfg, fault};
 
 /// Makes the new text of the old one; `None` when it may stay as it is.
@@ -13,7 +13,7 @@ pub(super) type Rewrite = fn(&StepContext, &str) -> Result<Option<String>, bootc
 /// A step that writes one file.
 pub(super) struct Step<'a> {
     /// The prepared subvolume.
-    pub subvolume: &'a str,
+    pub subvolume: &'a StagedSubvolume,
     /// The file, as `etc/fstab`.
     pub file: &'static str,
     /// Whether the step has nothing to do when there is no such file.
@@ -24,11 +24,11 @@ pub(super) struct Step<'a> {
 
 impl Step<'_> {
     fn path(&self) -> PathBuf {
-        below(self.subvolume, self.file)
+        self.subvolume.path().join(self.file)
     }
 
     fn new_text(&self, context: &StepContext) -> Result<Option<String>, Error> {
-        let old = match context.old_root()?.read_text(Path::new(self.file)) {
+        let old = match context.old()?.read_text(Path::new(self.file)) {
             Err(error) if self.optional && error.is_not_found() => return Ok(None),
             read => read?,
         };
@@ -38,26 +38,25 @@ impl Step<'_> {
         })
     }
 
-    /// The file is looked up inside the new subvolume, so that an absolute symlink in it points
-    /// into the new system.
-    fn new_root(&self, context: &StepContext) -> Result<Root, Error> {
-        Ok(context.top.within(&relative(self.subvolume))?)
+    /// The directory that holds the file, in the old system and in the new.
+    fn directory(&self) -> &'static Path {
+        parent(Path::new(self.file))
     }
 
     fn is_written(&self, context: &StepContext) -> Result<bool, Error> {
         let Some(text) = self.new_text(context)? else {
             return Ok(true);
         };
-        let written = self.new_root(context)?.read(Path::new(self.file))? == text.as_bytes();
-        let old = context.old(self.file);
-        Ok(written && same_times(context.top, parent(&old), parent(&self.path()))?)
+        let (root, directory) = (context.staged(self.subvolume)?, self.directory());
+        let written = root.read(Path::new(self.file))? == text.as_bytes();
+        Ok(written && same_times(&context.old()?, directory, &root, directory)?)
     }
 }
 
 impl super::Step for Step<'_> {
     fn foresee(&self, context: &StepContext) -> Result<(), Error> {
         let file = Path::new(self.file);
-        let there = context.old_root()?.status(file)?;
+        let there = context.old()?.status(file)?;
         if there.is_some_and(|there| !there.is_file()) {
             let problem = "it is no regular file: put the file itself in the place of the link";
             return Err(Error::in_the_way(Path::new("/").join(file), problem));
@@ -78,10 +77,10 @@ impl super::Step for Step<'_> {
             return Ok(());
         };
         fault::reached("file-prepared");
-        self.new_root(context)?
-            .replace_file(Path::new(self.file), text.as_bytes())?;
-        let old = context.old(self.file);
-        copy_times(context.top, parent(&old), parent(&self.path()))
+        // Looked up inside the new subvolume: an absolute symlink in it points into the new system.
+        let (root, directory) = (context.staged(self.subvolume)?, self.directory());
+        root.replace_file(Path::new(self.file), text.as_bytes())?;
+        copy_times(&context.old()?, directory, &root, directory)
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {

@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Probe, StepContext, Undo, relative};
+use super::{Error, Probe, StepContext, Undo};
 use crate::bootchain::Switch;
-use crate::documents::step::SwitchBootPath;
+use crate::documents::action::SwitchBootPath;
 
 /// The code behind [`SwitchBootPath`].
 pub(super) struct Step<'a>(pub &'a SwitchBootPath);
 
 impl Step<'_> {
     fn with<T>(&self, work: impl FnOnce(&Switch) -> T) -> T {
-        let [path, kept]: [PathBuf; 2] = [&self.0.path, &self.0.keep_as].map(|path| relative(path));
+        let [path, kept]: [PathBuf; 2] =
+            [&self.0.path, &self.0.keep_as].map(|path| PathBuf::from(path.trim_matches('/')));
         work(&Switch {
             path: &path,
             target: Path::new(&self.0.target),
@@ -22,8 +23,8 @@ impl Step<'_> {
 
 impl super::Step for Step<'_> {
     fn foresee(&self, context: &StepContext) -> Result<(), Error> {
-        let path = relative(&self.0.path);
-        let there = context.top.status(&path)?;
+        let path = PathBuf::from(self.0.path.trim_matches('/'));
+        let there = context.look()?.status(&path)?;
         if there.is_some_and(|there| there.is_directory()) {
             return Ok(());
         }
@@ -31,29 +32,31 @@ impl super::Step for Step<'_> {
     }
 
     fn probe(&self, context: &StepContext) -> Result<Probe, Error> {
-        Ok(if self.with(|switch| switch.is_made(context.top))? {
-            Probe::Done
-        } else {
-            Probe::Open
-        })
+        Ok(
+            if self.with(|switch| switch.is_made(context.boot_path()))? {
+                Probe::Done
+            } else {
+                Probe::Open
+            },
+        )
     }
 
     fn apply(&self, context: &StepContext) -> Result<(), Error> {
-        Ok(self.with(|switch| switch.make(context.top))?)
+        Ok(self.with(|switch| switch.make(context.boot_path()))?)
     }
 
     fn verify(&self, context: &StepContext) -> Result<(), Error> {
-        if self.with(|switch| switch.is_made(context.top))? {
+        if self.with(|switch| switch.is_made(context.boot_path()))? {
             return Ok(());
         }
         Err(Error::not_verified(
-            relative(&self.0.path),
+            PathBuf::from(self.0.path.trim_matches('/')),
             format!("it does not lead to {}", self.0.target),
         ))
     }
 
     fn undo(&self, context: &StepContext, _how: Undo) -> Result<Option<String>, Error> {
-        self.with(|switch| switch.take_back(context.top))?;
+        self.with(|switch| switch.take_back(context.boot_path()))?;
         Ok(None)
     }
 }

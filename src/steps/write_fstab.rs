@@ -5,9 +5,9 @@ use super::rewrite::Step;
 use crate::bootcfg;
 use crate::bootcfg::fstab::{Fstab, SubvolumeMount, to_subvolumes};
 use crate::documents::Plan;
+use crate::documents::action::InSubvolume;
 use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::documents::plan::PlannedFilesystem;
-use crate::documents::step::InSubvolume;
 
 pub(super) fn step(parameters: &InSubvolume) -> Step<'_> {
     let subvolume = &parameters.subvolume;

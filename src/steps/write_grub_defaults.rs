@@ -5,7 +5,7 @@ use super::StepContext;
 use super::rewrite::Step;
 use crate::bootcfg;
 use crate::bootcfg::grub_defaults::set_subvolume;
-use crate::documents::step::InSubvolume;
+use crate::documents::action::InSubvolume;
 
 pub(super) fn step(parameters: &InSubvolume) -> Step<'_> {
     let subvolume = &parameters.subvolume;

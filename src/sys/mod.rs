@@ -18,6 +18,7 @@ pub mod mount;
 pub mod network;
 pub mod power;
 pub mod process;
+mod read_only;
 pub mod room;
 pub mod root;
 pub mod signal;
@@ -33,6 +34,7 @@ pub mod watchdog;
 
 pub use directory::Directory;
 pub use error::{Error, Result};
+pub use read_only::ReadOnly;
 pub use root::Root;
 pub use sort::sorted;
 pub use status::{FileKind, FreeSpace, InodeFlags, Status, Time};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use rootshift::documents::StepSpec;
+use rootshift::documents::Action;
 use rootshift::documents::plan::{STAGING, TRASH};
 use rootshift::engine::home::Migration;
 use rootshift::engine::{Stage, State};
@@ -115,11 +115,7 @@ impl Judge<'_> {
         let plan = migration.plan();
         if !matches!(stage, Stage::Finalizing | Stage::Finalized) {
             let filesystem = "/";
-            let context = StepContext {
-                top,
-                plan,
-                filesystem,
-            };
+            let context = StepContext::new(top, plan, filesystem);
             last_step_is_true(&context, &migration)?;
         }
         if stage.new_system_is_root() {
@@ -345,7 +341,7 @@ fn is_about_a_step(record: &Record) -> bool {
 fn leaves_a_trace(step: &rootshift::documents::plan::PlannedStep) -> bool {
     matches!(
         step.action,
-        StepSpec::PlaceSubvolume(_) | StepSpec::SwitchBootPath(_) | StepSpec::Snapshot(_)
+        Action::PlaceSubvolume(_) | Action::SwitchBootPath(_) | Action::Snapshot(_)
     )
 }
 

@@ -2,9 +2,9 @@
 
 /// One part of a path into a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Part<'a> {
     /// A key of an object.
-    Key(&'static str),
+    Key(&'a str),
     /// An item of a list, from 0.
     Item(usize),
 }
@@ -33,6 +33,17 @@ pub fn locate(text: &str, path: &[Part]) -> Place {
         }
     }
     place(text, at, end_of_value(text, at))
+}
+
+/// The same for a path as messages write it: `steps[0].do.snapshot.to`.
+#[must_use]
+pub fn locate_written(text: &str, path: &str) -> Place {
+    let parts = path.split('.').flat_map(|part| {
+        let (key, items) = part.split_once('[').unwrap_or((part, ""));
+        let items = items.split(['[', ']']).filter_map(|item| item.parse().ok());
+        [Part::Key(key)].into_iter().chain(items.map(Part::Item))
+    });
+    locate(text, &parts.collect::<Vec<Part>>())
 }
 
 fn place(text: &str, start: usize, end: usize) -> Place {
@@ -134,7 +145,7 @@ fn byte(text: &str, at: usize) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::Part::{Item, Key};
-    use super::{Place, locate};
+    use super::{Place, locate, locate_written};
 
     const TEXT: &str = "{\n  \"a\": [1, {\"b\": \"x,]\\\"y\"}],\n  \"c\": true\n}";
 
@@ -156,6 +167,18 @@ mod tests {
     }
 
     #[test]
+    fn a_written_path_leads_to_the_same_place() {
+        assert_eq!(
+            locate_written(TEXT, "a[1].b"),
+            locate(TEXT, &[Key("a"), Item(1), Key("b")])
+        );
+        assert_eq!(
+            locate_written(TEXT, "a[7]"),
+            locate(TEXT, &[Key("a"), Item(7)])
+        );
+    }
+
+    #[test]
     fn what_does_not_exist_is_placed_at_the_deepest_part_that_does() {
         assert_eq!(found(&[Key("a"), Item(7)]), (2, 8, 20));
         assert_eq!(found(&[Key("z")]).0, 1);
@@ -165,6 +188,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in ".*") {
             let _ = locate(&text, &[Key("a"), Item(0), Key("b")]);
+            let _ = locate_written("{\"a\": [1]}", &text);
         }
     }
 }

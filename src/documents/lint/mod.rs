@@ -2,7 +2,9 @@
 //! Everything that is wrong is reported at once.
 
 mod derive;
+mod fence;
 mod locate;
+mod options;
 mod origins;
 mod rules;
 
@@ -45,6 +47,13 @@ pub struct Source {
 }
 
 impl Source {
+    /// A document that was read.
+    #[must_use]
+    pub fn new(file: String, bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        Self { file, text }
+    }
+
     fn problem(
         &self,
         severity: Severity,
@@ -93,8 +102,17 @@ pub fn lint(sources: &[Source]) -> Vec<Problem> {
     for (source, batch) in &batches {
         problems.extend(rules::batch(source, batch, &viscripts));
         problems.extend(origins::problems(source, batch));
+        problems.extend(options::problems(source, batch));
     }
+    problems.extend(fence::problems(&batches, &viscripts));
     problems
+}
+
+/// Whether there is an error among them: such documents are not acted on.
+#[must_use]
+pub fn blocks(problems: &[Problem]) -> bool {
+    let mut severities = problems.iter().map(|problem| problem.severity);
+    severities.any(|severity| severity == Severity::Error)
 }
 
 /// A document that could not be used, with the place that its text has for the mistake.

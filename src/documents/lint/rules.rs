@@ -8,7 +8,7 @@ use crate::documents::viscript::Kind;
 use crate::documents::{Batch, ViScript};
 use crate::sys::sorted;
 
-type Loaded<'a> = (&'a Source, ViScript);
+pub(super) type Loaded<'a> = (&'a Source, ViScript);
 
 /// What one viScript says of itself, against what it does.
 pub(super) fn viscript(source: &Source, script: &ViScript) -> Vec<Problem> {
@@ -97,11 +97,7 @@ fn twice(source: &Source, script: &ViScript) -> Vec<Problem> {
 
 /// A batch against its viScripts.
 pub(super) fn batch(source: &Source, batch: &Batch, viscripts: &[Loaded]) -> Vec<Problem> {
-    let find = |name: &str| {
-        let named =
-            |(known, _): &&Loaded| known.file == name || known.file.ends_with(&format!("/{name}"));
-        viscripts.iter().find(named).map(|(_, script)| script)
-    };
+    let find = |name: &str| loaded(viscripts, name).map(|(_, script)| script);
     let mut problems = Vec::new();
     for (phase, index, name) in places(batch) {
         if find(name).is_none() {
@@ -127,14 +123,27 @@ pub(super) fn batch(source: &Source, batch: &Batch, viscripts: &[Loaded]) -> Vec
     problems
 }
 
-fn places(batch: &Batch) -> impl Iterator<Item = (usize, usize, &str)> {
+/// Whether this is the file that batches know by this name.
+pub(super) fn is_named(file: &str, name: &str) -> bool {
+    let folder = file.strip_suffix(name);
+    folder.is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
+}
+
+/// The viScript of this file name.
+pub(super) fn loaded<'l, 's>(viscripts: &'l [Loaded<'s>], name: &str) -> Option<&'l Loaded<'s>> {
+    viscripts
+        .iter()
+        .find(|(source, _)| is_named(&source.file, name))
+}
+
+pub(super) fn places(batch: &Batch) -> impl Iterator<Item = (usize, usize, &str)> {
     batch.phases.iter().enumerate().flat_map(|(phase, phases)| {
         let names = phases.viscripts.iter().enumerate();
         names.map(move |(index, name)| (phase, index, name.as_str()))
     })
 }
 
-fn place_of(batch: &Batch, problem: &OrderProblem) -> Vec<Part> {
+fn place_of(batch: &Batch, problem: &OrderProblem) -> Vec<Part<'static>> {
     let script = match problem {
         OrderProblem::Circle(names) => names.first(),
         OrderProblem::Missing { script, .. }

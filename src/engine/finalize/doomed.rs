@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::Error;
 use super::super::rollback::present_root;
 use crate::documents::plan::{PlannedFilesystem, STAGING, TRASH};
-use crate::documents::{Plan, StepSpec};
+use crate::documents::{Action, Plan};
 use crate::sys::{Root, btrfs};
 
 /// What is to be deleted on one file system.
@@ -66,7 +66,7 @@ pub(super) fn paths(
     let mut paths = Vec::new();
     let mut switched = Vec::new();
     for step in plan.steps() {
-        if let StepSpec::SwitchBootPath(switch) = &step.action
+        if let Action::SwitchBootPath(switch) = &step.action
             && step.filesystem == *place
         {
             paths.push(PathBuf::from(&switch.keep_as));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Leftover;
 use crate::documents::plan::STAGING;
-use crate::documents::{Plan, StepSpec};
+use crate::documents::{Action, Plan};
 use crate::engine::Error;
 use crate::sys::mount::Mount;
 use crate::sys::{Root, btrfs};
@@ -68,10 +68,8 @@ fn source(plan: &Plan, path: &Path) -> Option<PathBuf> {
     plan.steps()
         .into_iter()
         .find_map(|step| match &step.action {
-            StepSpec::Snapshot(snapshot)
-                if step.filesystem == "/" && Path::new(snapshot.to.trim_matches('/')) == path =>
-            {
-                Some(plan.old_system.path(&snapshot.from))
+            Action::Snapshot(snapshot) if step.filesystem == "/" && snapshot.to.path() == path => {
+                Some(plan.old_system.path(&snapshot.from.to_string()))
             }
             _ => None,
         })

@@ -10,7 +10,7 @@ use crate::journal::{Entry, Record, record};
 fn plan(monitoring: &Value) -> Plan {
     let checks = json!([{ "name": "c", "check": { "root-flags": {} }, "required": true }]);
     let step = |id: &str| {
-        let action = json!({ "snapshot": { "from": "/", "to": "x" } });
+        let action = json!({ "snapshot": { "from": "/", "to": ".rootshift/new/@" } });
         json!({ "id": id, "do": action, "retries": 0 })
     };
     let script = |name: &str, steps: Value, requires: &[&str]| {

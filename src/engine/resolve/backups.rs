@@ -1,13 +1,13 @@
 //! The backups of `rollback_configuration`: each file is copied in the prepared new system before
 //! the first step that rewrites one.
 
-use super::holder;
-use crate::documents::StepSpec;
+use crate::documents::Action;
+use crate::documents::action::BackUpFile;
 use crate::documents::batch::RollbackConfiguration;
+use crate::documents::expand::holder;
 use crate::documents::layout::FilesystemLayout;
 use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING, root_filesystem};
 use crate::documents::restore::Restore;
-use crate::documents::step::BackUpFile;
 use crate::engine::Error;
 
 /// Puts one step for each backup before the first step that rewrites a file; without such a step
@@ -25,9 +25,10 @@ pub(super) fn insert(
         return Ok(());
     };
     let at = script.steps.iter().position(rewrites).unwrap_or(0);
-    let steps = restores
+    let steps: Vec<PlannedStep> = restores
         .iter()
-        .map(|restore| back_up(restore, time, layout));
+        .map(|restore| back_up(restore, time, layout))
+        .collect::<Result<_, _>>()?;
     script.steps.splice(at..at, steps);
     Ok(())
 }
@@ -37,20 +38,23 @@ fn first(problems: Vec<crate::documents::Error>) -> Error {
     first.map_or_else(|| Error::Unresolved(String::new()), Error::from)
 }
 
-fn back_up(restore: &Restore, time: &str, layout: &FilesystemLayout) -> PlannedStep {
+fn back_up(restore: &Restore, time: &str, layout: &FilesystemLayout) -> Result<PlannedStep, Error> {
+    let refused = |why: String| Error::Unresolved(format!("the backup {}: {why}", restore.name));
     let (subvolume, file) = holder(&restore.file, layout, None);
     let (_, backup) = holder(&restore.pattern.with(time), layout, None);
-    PlannedStep {
+    Ok(PlannedStep {
         id: format!("rollback_configuration/{}", restore.name),
         filesystem: root_filesystem(),
         shares_filesystem: false,
         retries: 3,
         on_failure: Vec::new(),
-        action: StepSpec::BackUpFile(BackUpFile {
-            subvolume: format!("{STAGING}/{subvolume}"),
-            file: format!("/{file}"),
-            backup: format!("/{backup}"),
-            old_path: restore.file.clone(),
+        action: Action::BackUpFile(BackUpFile {
+            subvolume: format!("{STAGING}/{subvolume}")
+                .try_into()
+                .map_err(refused)?,
+            file: file.try_into().map_err(refused)?,
+            backup: backup.try_into().map_err(refused)?,
+            old_path: restore.file.clone().try_into().map_err(refused)?,
         }),
-    }
+    })
 }

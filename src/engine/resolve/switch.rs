@@ -1,7 +1,8 @@
 //! The switch of the boot path, which is the engine's.
 
-use super::{Error, Scope, main_name};
-use crate::documents::StepSpec;
+use super::{Error, Scope};
+use crate::documents::Action;
+use crate::documents::expand::main_name;
 use crate::documents::plan::{PlannedPhase, PlannedStep, PlannedViScript, root_filesystem};
 use crate::documents::step::SwitchBootPath;
 use crate::documents::viscript::{RiskLevel, Stage};
@@ -16,12 +17,12 @@ pub(super) fn missing<'a>(
         return Ok(None);
     };
     let [path, target, keep_as] = root.old.boot_switch(main_name(root.layout));
-    let own = StepSpec::SwitchBootPath(SwitchBootPath {
+    let own = Action::SwitchBootPath(SwitchBootPath {
         path,
         target,
         keep_as,
     });
-    let is_switch = |step: &&PlannedStep| matches!(step.action, StepSpec::SwitchBootPath(_));
+    let is_switch = |step: &&PlannedStep| matches!(step.action, Action::SwitchBootPath(_));
     let given: Vec<&PlannedStep> = scripts
         .flat_map(|script| &script.steps)
         .filter(is_switch)
@@ -36,7 +37,7 @@ pub(super) fn missing<'a>(
     Ok(given.is_empty().then(|| switch_phase(own)))
 }
 
-fn switch_phase(action: StepSpec) -> PlannedPhase {
+fn switch_phase(action: Action) -> PlannedPhase {
     let step = PlannedStep {
         id: "boot_path/switch".into(),
         filesystem: root_filesystem(),

@@ -3,7 +3,7 @@ use crate::documents::batch::{LogLevel, Monitoring};
 use crate::documents::library::Bundle;
 use crate::documents::plan::{After, FilesystemIdentity, OldSystem};
 use crate::documents::viscript::Stage;
-use crate::documents::{Batch, Plan, StepSpec, ViScript};
+use crate::documents::{Action, Batch, Plan, ViScript};
 
 fn repository(path: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -22,7 +22,11 @@ fn bundle(batch: &str, edit: impl Fn(&str, String) -> String) -> Bundle {
             ViScript::parse(name, text.as_bytes()).unwrap(),
         ));
     }
-    Bundle { batch, viscripts }
+    Bundle {
+        batch,
+        viscripts,
+        sources: vec![],
+    }
 }
 
 fn unedited(_: &str, text: String) -> String {
@@ -107,7 +111,7 @@ fn what_is_nested_lands_in_the_subvolume_that_its_path_belongs_to() {
         .iter()
         .filter(|step| step.id.contains("carry-over"))
         .map(|step| match &step.action {
-            StepSpec::Snapshot(snapshot) => snapshot.to.clone(),
+            Action::Snapshot(snapshot) => String::from(snapshot.to.clone()),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -125,7 +129,7 @@ fn what_the_boot_loader_reads_is_switched_as_a_whole_for_a_root_in_a_subvolume()
         machine.old_system.root = root.into();
         let plan = resolve(&bundle, machine, After::Reboot).unwrap();
         match &plan.steps().last().unwrap().action {
-            StepSpec::SwitchBootPath(step) => {
+            Action::SwitchBootPath(step) => {
                 [step.path.clone(), step.target.clone(), step.keep_as.clone()]
             }
             other => panic!("{other:?}"),
@@ -159,8 +163,8 @@ fn a_directory_inside_another_split_off_one_is_vacated_there() {
         .steps()
         .iter()
         .filter_map(|step| match &step.action {
-            StepSpec::VacateDirectory(step) => {
-                Some((step.subvolume.clone(), step.directory.clone()))
+            Action::VacateDirectory(step) => {
+                Some((step.subvolume.clone().into(), step.directory.clone().into()))
             }
             _ => None,
         })
@@ -234,9 +238,14 @@ fn a_frozen_plan_reads_back_as_it_was() {
 fn backups(plan: &Plan) -> Vec<(&str, String)> {
     let steps = plan.steps().into_iter();
     let copies = steps.filter_map(|step| match &step.action {
-        StepSpec::BackUpFile(copy) => Some((
+        Action::BackUpFile(copy) => Some((
             step.id.as_str(),
-            format!("{}{} {}", copy.subvolume, copy.file, copy.backup),
+            format!(
+                "{}{} {}",
+                copy.subvolume.path().display(),
+                copy.file,
+                copy.backup
+            ),
         )),
         _ => None,
     });
@@ -330,4 +339,118 @@ fn how_much_is_told_comes_from_the_batch() {
             .unwrap()
             .contains("monitoring")
     );
+}
+
+/// `lint` says so first; this is what holds a plan whoever made it.
+#[test]
+fn a_step_that_leaves_its_place_becomes_no_plan() {
+    for (from, to, wanted) in [
+        (
+            "{staging}/{main}",
+            ".",
+            "\".\" is not below the staging place",
+        ),
+        (
+            "{staging}/{main}",
+            "{staging}/@data",
+            "@data is no subvolume of the layout at /, which has @, @home, @var_log",
+        ),
+        (
+            "\"{name}\"",
+            "\"home\"",
+            "home is no subvolume of the layout",
+        ),
+        (
+            "{boot_path}",
+            "/home",
+            "\"/home\" is not /boot, which is switched here",
+        ),
+        ("{boot_kept}", "home", "\"home\" is not .boot.rootshift"),
+    ] {
+        let bundle = bundle("flat-to-subvolumes", |name, text| match name {
+            "btrfs_boot_configuration_viScript.json" => {
+                assert!(text.contains(from), "{from}");
+                text.replacen(from, to, 1)
+            }
+            _ => text,
+        });
+        let said = refusal(&bundle);
+        assert!(said.contains(wanted), "{said}");
+        assert!(said.contains("steps["), "{said}");
+    }
+}
+
+#[test]
+fn a_recovery_is_held_to_the_same() {
+    let bundle = bundle("flat-to-subvolumes", |name, text| match name {
+        "btrfs_mount_configuration_viScript.json" => text.replacen(
+            "\"name\": \"fstab\",",
+            "\"name\": \"fstab\", \"on_failure\": [{\"clear-staging\": {\"path\": \"home\"}}],",
+            1,
+        ),
+        _ => text,
+    });
+    let said = refusal(&bundle);
+    assert!(
+        said.contains("steps[0].on_failure[0].clear-staging.path: \"home\" is not"),
+        "{said}"
+    );
+}
+
+#[test]
+fn two_steps_of_one_name_become_no_plan() {
+    let bundle = bundle("flat-to-subvolumes", |_, text| {
+        text.replace("\"name\": \"vacate\"", "\"name\": \"promote\"")
+    });
+    let said = refusal(&bundle);
+    assert!(
+        said.contains("btrfs_data_migration/promote[@home]"),
+        "{said}"
+    );
+    assert!(said.contains("the second would never run"), "{said}");
+}
+
+/// A plan that is read from a disk is held to the same types and names.
+#[test]
+fn a_frozen_plan_that_leaves_its_place_is_not_read() {
+    let bundle = bundle("flat-to-subvolumes", unedited);
+    let plan = resolve(&bundle, machine(&[]), After::Reboot).unwrap();
+    let text = String::from_utf8(plan.to_bytes().unwrap()).unwrap();
+    for (from, to, wanted) in [
+        (
+            ".rootshift/new/@home",
+            "home",
+            "is not below the staging place",
+        ),
+        (
+            ".rootshift/new/@",
+            ".rootshift/new/..",
+            "is not below the staging place",
+        ),
+        (
+            ".rootshift/new/@\"",
+            ".rootshift/new/@x\"",
+            "@x is no subvolume of the layout",
+        ),
+        (
+            "\"to\":\"@home\"",
+            "\"to\":\"home\"",
+            "home is no subvolume",
+        ),
+        (
+            "\".boot.rootshift\"",
+            "\"home\"",
+            "\"home\" is not .boot.rootshift",
+        ),
+        (
+            "\"name\":\"@home\"",
+            "\"name\":\"../x\"",
+            "\"../x\" can't be a subvolume's name",
+        ),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let hostile = text.replace(from, to);
+        let said = Plan::parse("plan.json", hostile.as_bytes()).unwrap_err();
+        assert!(said.to_string().contains(wanted), "{to}: {said}");
+    }
 }

@@ -17,7 +17,7 @@ pub use extended::{
 
 pub use storage::Storage;
 
-use super::{Error, InodeFlags, Result, Root, Status, Time};
+use super::{Error, InodeFlags, ReadOnly, Result, Root, Status, Time};
 
 /// The flags that can be set; the others only describe how a file is stored (btrfs ioctl.c).
 const SETTABLE: IFlags = IFlags::SYNC
@@ -38,12 +38,12 @@ const LOCKS: IFlags = IFlags::IMMUTABLE.union(IFlags::APPEND);
 /// Attributes that only the target has are removed. Entries are not touched. Not atomic: after a
 /// cut it is to be done again.
 pub fn copy_directory_attributes(
-    from: &Root,
+    from: &ReadOnly,
     from_path: &Path,
     to: &Root,
     to_path: &Path,
 ) -> Result<()> {
-    let source = from.directory(from_path)?;
+    let source = from.root().directory(from_path)?;
     let target = to.directory(to_path)?;
     let status = source.status()?;
     let flags = settable_flags(&source, source.path())?;

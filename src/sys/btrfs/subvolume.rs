@@ -14,7 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::call::{Numbers, call, name_argument};
-use crate::sys::{Error, InodeFlags, Result, Root};
+use crate::sys::{Error, InodeFlags, ReadOnly, Result, Root};
 
 /// BTRFS_FIRST_FREE_OBJECTID: the inode of every subvolume's root.
 const ROOT_INODE: u64 = 256;
@@ -48,20 +48,20 @@ pub struct SubvolumeInfo {
 
 /// Makes a writable snapshot of the subvolume at `from_path`. Nested subvolumes become empty
 /// stubs (inode 2). Do not rely on it being durable: sync (facts crash.md 3).
-pub fn snapshot(from: &Root, from_path: &Path, to: &Root, to_path: &Path) -> Result<()> {
+pub fn snapshot(from: &ReadOnly, from_path: &Path, to: &Root, to_path: &Path) -> Result<()> {
     snapshot_as(from, from_path, to, to_path, false)
 }
 
 /// The same, read-only if it is to be: then it keeps what `btrfs receive` has marked it with.
 pub fn snapshot_as(
-    from: &Root,
+    from: &ReadOnly,
     from_path: &Path,
     to: &Root,
     to_path: &Path,
     read_only: bool,
 ) -> Result<()> {
     const ACT: &str = "snapshot";
-    let source = from.directory(from_path)?;
+    let source = from.root().directory(from_path)?;
     let (parent, name) = parent_for_ioctl(ACT, to, to_path)?;
     let failed = |cause| Error::pair(ACT, source.path(), &to.shown(to_path), cause);
     let mut argument = name_argument(name_field(name).map_err(failed)?);

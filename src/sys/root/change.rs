@@ -65,6 +65,16 @@ impl Root {
         self.rename_with("rename", from, to, RenameFlags::NOREPLACE)
     }
 
+    /// Renames into another root on the same file system; an error when the new name is taken.
+    pub fn rename_into(&self, from: &Path, other: &Root, to: &Path) -> Result<()> {
+        const ACT: &str = "rename";
+        let (old_parent, old_name) = self.place(ACT, from)?;
+        let (new_parent, new_name) = other.place(ACT, to)?;
+        let (old_parent, free) = (old_parent.as_fd(), RenameFlags::NOREPLACE);
+        rustix::fs::renameat_with(old_parent, old_name, new_parent.as_fd(), new_name, free)
+            .map_err(|cause| Error::pair(ACT, &self.shown(from), &other.shown(to), cause))
+    }
+
     /// Renames over whatever has the new name: it names the old file or the new, never nothing.
     pub fn replace(&self, from: &Path, to: &Path) -> Result<()> {
         self.rename_with("rename", from, to, RenameFlags::empty())

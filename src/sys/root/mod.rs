@@ -72,6 +72,17 @@ impl Root {
         Ok(Self { descriptor, path })
     }
 
+    /// A root on a directory inside that is reached by its very path: a symlink anywhere in it is
+    /// refused.
+    pub fn beneath(&self, dir: &Path) -> Result<Self> {
+        let path = self.shown(dir);
+        let strict = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let open = || rustix::fs::openat2(self, dir, READ_DIRECTORY, Mode::empty(), strict);
+        let descriptor =
+            retry_on_intr(open).map_err(|cause| Error::call("open directory", &path, cause))?;
+        Ok(Self { descriptor, path })
+    }
+
     /// A handle on a directory inside, for walking; a symlink in the last place is refused.
     pub fn directory(&self, dir: &Path) -> Result<Directory> {
         let path = self.shown(dir);

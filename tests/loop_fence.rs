@@ -1,0 +1,427 @@
+//! A fence around documents: whatever a viScript or a layout says, `lint` names it, `arm` refuses it
+//! in the same words, and nothing outside the staging place is written before the commit.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use common::{Disk, Kind, Ran, assert_same, repository, run};
+use rootshift::documents::Action;
+use rootshift::documents::plan::After;
+use rootshift::steps::{self, StepContext, Undo};
+use rootshift::sys::Root;
+use rootshift::tree::compare;
+use rootshift::tree::manifest::{Manifest, Options};
+
+/// Where the documents lie on the disk.
+const FOLDER: &str = "root/documents";
+const BATCH: &str = include_str!("../batches/flat-to-subvolumes.json");
+const FSTAB: &str = "btrfs_mount_configuration_viScript.json";
+const MIGRATION: &str = "btrfs_data_migration_viScript.json";
+const CREATION: &str = "btrfs_subvolume_creation_viScript.json";
+const BOOT: &str = "btrfs_boot_configuration_viScript.json";
+
+/// The shipped documents on the disk, one of them edited.
+fn put_documents(disk: &Disk, file: &str, from: &str, to: &str) {
+    disk.mounted(|top| {
+        let folder = top.join(FOLDER);
+        fs::create_dir_all(&folder).unwrap();
+        let put = |name: &str, text: &str| {
+            let text = match name == file {
+                true => {
+                    assert!(text.contains(from), "{name} lacks {from}");
+                    text.replacen(from, to, 1)
+                }
+                false => text.to_owned(),
+            };
+            fs::write(folder.join(name), text).unwrap();
+        };
+        put("b.json", BATCH);
+        for entry in fs::read_dir(repository().join("viscripts")).unwrap() {
+            let entry = entry.unwrap();
+            let text = fs::read_to_string(entry.path()).unwrap();
+            put(entry.file_name().to_str().unwrap(), &text);
+        }
+        common::run("chmod", &["-R", "go-w", folder.to_str().unwrap()]);
+    });
+}
+
+fn all_documents(disk: &Disk) -> String {
+    disk.mounted(|top| {
+        let names = common::names(&top.join(FOLDER));
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| format!("/{FOLDER}/{name}"))
+            .collect();
+        names.join(" ")
+    })
+}
+
+/// `lint` names it in the document where it stands, and `check`, `plan`, `arm` and `run` refuse it
+/// with the same words before anything is done.
+fn assert_fenced(file: &str, from: &str, to: &str, wanted: &str) {
+    let disk = Disk::with_system();
+    put_documents(&disk, file, from, to);
+    let before = disk.old_manifest();
+    let linted = disk.run_inside(&format!("lint {}", all_documents(&disk)));
+    let said = |ran: &Ran| format!("{}{}", ran.stdout, ran.stderr).contains(wanted);
+    assert!(linted.code == 1 && said(&linted), "lint, {to}: {linted:?}");
+    assert!(
+        linted.stdout.contains(&format!("{file}:")),
+        "no place: {linted:?}"
+    );
+    for command in ["check", "plan", "arm --yes", "run --yes"] {
+        let ran = disk.run_inside(&format!("{command} --batch /{FOLDER}/b.json"));
+        assert_eq!(ran.code, 2, "{command}, {to}: {ran:?}");
+        assert!(ran.stderr.contains(wanted), "{command}, {to}: {ran:?}");
+        assert_eq!(ran.stdout, "", "{command}, {to}");
+    }
+    assert!(disk.mounted(|top| !top.join(".rootshift").exists()));
+    assert_same(&before, &disk.old_manifest());
+}
+
+#[test]
+fn the_shipped_documents_are_not_refused() {
+    let disk = Disk::with_system();
+    put_documents(&disk, "b.json", "", "");
+    let linted = disk.run_inside(&format!("lint {}", all_documents(&disk)));
+    assert_eq!(linted.code, 0, "{linted:?}");
+    for command in ["check", "plan"] {
+        let ran = disk.run_inside(&format!("{command} --batch /{FOLDER}/b.json"));
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+}
+
+#[test]
+fn a_step_that_writes_outside_the_staging_place_is_refused() {
+    for (file, from, to) in [
+        (FSTAB, "\"{staging}/{main}\"", "\".\""),
+        (BOOT, "\"{staging}/{main}\"", "\"/\""),
+        (MIGRATION, "\"{staging}/{name}\"", "\"home\""),
+        (MIGRATION, "\"{staging}/{holder}\"", "\"/\""),
+        (CREATION, "\"{staging}/{name}\"", "\"home/user/{name}\""),
+        (
+            CREATION,
+            "\"{staging}/{name}\"",
+            "\"{staging}/../../{name}\"",
+        ),
+    ] {
+        assert_fenced(file, from, to, "is not below the staging place");
+    }
+}
+
+#[test]
+fn two_steps_of_one_name_are_refused() {
+    let (from, to) = ("\"name\": \"vacate\"", "\"name\": \"promote\"");
+    assert_fenced(MIGRATION, from, to, "a second step is named \"promote\"");
+}
+
+#[test]
+fn an_unknown_mount_option_is_refused() {
+    let from = "\"mount_point\": \"/home\"";
+    for (option, wanted) in [
+        ("noatme", "did you mean \"noatime\"?"),
+        ("compres=zstd", "did you mean \"compress=zstd\"?"),
+        ("errors=remount-ro", "only ext2, ext3 and ext4 know"),
+    ] {
+        let to = format!("{from}, \"options\": [\"{option}\"]");
+        assert_fenced("b.json", from, &to, wanted);
+    }
+}
+
+/// Every kind of step with the places of its paths, as a plan that is read from a disk has it.
+const ACTIONS: [&str; 10] = [
+    r#"{"snapshot": {"from": "OLD", "to": "STAGED"}}"#,
+    r#"{"promote-directory": {"subvolume": "STAGED", "directory": "INSIDE"}}"#,
+    r#"{"vacate-directory": {"subvolume": "STAGED", "directory": "INSIDE", "old_path": "OLD",
+        "keep_as": "NAME"}}"#,
+    r#"{"write-fstab": {"subvolume": "STAGED"}}"#,
+    r#"{"write-grub-defaults": {"subvolume": "STAGED"}}"#,
+    r#"{"write-grub-config": {"subvolume": "STAGED"}}"#,
+    r#"{"back-up-file": {"subvolume": "STAGED", "file": "FILE", "backup": "COPY",
+        "old_path": "OLD"}}"#,
+    r#"{"place-subvolume": {"from": "STAGED", "to": "NAME"}}"#,
+    r#"{"clear-staging": {"path": "STAGED"}}"#,
+    r#"{"switch-boot-path": {"path": "BOOT", "target": "STAGED", "keep_as": "NAME"}}"#,
+];
+
+/// What stands for a path, and what sense would make there.
+const PLACES: [(&str, &[&str]); 7] = [
+    (
+        "STAGED",
+        &[
+            ".rootshift/new/@",
+            ".rootshift/new/@home",
+            ".rootshift/new/@",
+            ".rootshift/new/@/relative/user",
+            ".rootshift/new/@/absolute/user",
+            ".rootshift/new/@/srv/x",
+            ".rootshift/new/@/home",
+        ],
+    ),
+    (
+        "OLD",
+        &[
+            "/",
+            "/home",
+            "/home/user",
+            "/etc/fstab",
+            "/absolute",
+            "/home/user/vm",
+        ],
+    ),
+    (
+        "INSIDE",
+        &[
+            "/home",
+            "/home/user",
+            "/etc/fstab",
+            "/etc/fstab.b",
+            "/relative/user",
+            "/absolute/user",
+            "/evil/fstab",
+            "/evil/b",
+            "/magic/etc/fstab",
+        ],
+    ),
+    ("FILE", &["/etc/fstab", "/evil/fstab"]),
+    ("COPY", &["/etc/fstab.b", "/evil/b"]),
+    ("NAME", &["@", "@home", "kept"]),
+    ("BOOT", &["/boot", "/home"]),
+];
+
+/// A generator of numbers; the same ones in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).unwrap()
+    }
+
+    fn one_of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+        all[self.below(all.len())]
+    }
+
+    /// Mostly what makes sense, as it is or with an enemy's parts behind it; else those alone.
+    fn path(&mut self, sense: &[&str]) -> String {
+        const PARTS: [&str; 16] = [
+            "",
+            ".",
+            "..",
+            "../../..",
+            "@",
+            "home",
+            "etc/fstab",
+            "boot",
+            ".rootshift",
+            ".rootshift-trash",
+            "relative",
+            "absolute",
+            "magic",
+            "evil",
+            "/",
+            "home/user",
+        ];
+        let mut path = match self.below(8) {
+            0 => String::new(),
+            _ => self.one_of(sense).to_owned(),
+        };
+        if path.is_empty() || self.below(6) == 0 {
+            for _ in 0..=self.below(3) {
+                path.push('/');
+                path.push_str(self.one_of(&PARTS));
+            }
+        }
+        path
+    }
+
+    fn action(&mut self) -> String {
+        let mut text = self.one_of(&ACTIONS).to_owned();
+        for (mark, sense) in PLACES {
+            while text.contains(mark) {
+                text = text.replacen(mark, &self.path(sense), 1);
+            }
+        }
+        text
+    }
+}
+
+/// Everything on the disk but what is rootshift's own.
+fn outside(top: &Path) -> Manifest {
+    let options = Options {
+        cross_subvolumes: true,
+        contents: true,
+        holes: false,
+    };
+    Manifest::of(&Root::open(top).unwrap(), options).unwrap()
+}
+
+/// The same, but for the time of the top level's own directory.
+fn differences(before: &Manifest, after: &Manifest) -> String {
+    let options = compare::Options {
+        ignore: &|path| path.starts_with(".rootshift"),
+        ignore_difference: &|path, difference| {
+            path == Path::new("") && difference.attribute == "modified"
+        },
+    };
+    let compared = compare::compare(before, after, &options);
+    assert!(compared.same > 20, "{compared:?}");
+    match compared.is_equal() {
+        true => String::new(),
+        false => format!("{compared:#?}"),
+    }
+}
+
+/// Two prepared subvolumes with ways out of them for who follows symlinks.
+fn prepare(top: &Path, root: &str) {
+    let own = top.join(".rootshift");
+    if !own.exists() {
+        run(
+            "btrfs",
+            &["-q", "subvolume", "create", own.to_str().unwrap()],
+        );
+    }
+    fs::create_dir_all(own.join("new")).unwrap();
+    for name in ["@", "@home"] {
+        let staged = own.join("new").join(name);
+        if staged.exists() {
+            continue;
+        }
+        let old = top.join(root);
+        let (old, new) = (old.to_str().unwrap(), staged.to_str().unwrap());
+        run("btrfs", &["-q", "subvolume", "snapshot", old, new]);
+        symlink("../../../home", staged.join("relative")).unwrap();
+        symlink("/home", staged.join("absolute")).unwrap();
+        symlink("/proc/self/cwd", staged.join("magic")).unwrap();
+        symlink(top.join(root).join("etc"), staged.join("evil")).unwrap();
+    }
+}
+
+/// Takes a step in every way, whatever comes of it; whether it did something.
+fn take(action: &Action, context: &StepContext, outside_is_whole: &dyn Fn()) -> bool {
+    let step = steps::of(action);
+    let _ = step.probe(context);
+    let did = step.apply(context).is_ok();
+    let _ = step.verify(context);
+    // What these do at the top level is taken back first; nothing else does anything there.
+    if matches!(
+        action,
+        Action::PlaceSubvolume(_) | Action::SwitchBootPath(_)
+    ) {
+        let _ = step.undo(context, Undo::Discard);
+    }
+    outside_is_whole();
+    did
+}
+
+fn no_step_writes_outside(kind: Kind) {
+    let rounds = if common::is_thorough() { 5_000 } else { 500 };
+    let disk = Disk::with_system_of(kind);
+    let plan = disk.mounted(|top| disk.plan(&Root::open(top).unwrap(), After::Reboot));
+    disk.mounted(|top| {
+        prepare(top, kind.root());
+        let before = outside(top);
+        let root = Root::open(top).unwrap();
+        let context = StepContext::new(&root, &plan, "/");
+        let layout = plan.layout.root().unwrap();
+        let mut numbers = Numbers(0x5eed_0006);
+        let mut took = std::collections::BTreeMap::new();
+        for round in 0..rounds {
+            let text = numbers.action();
+            // What the types and the plan let pass is done; all else never gets as far.
+            let Ok(action) = serde_json::from_str::<Action>(&text) else {
+                continue;
+            };
+            if action.breach(layout, &plan.old_system).is_some() {
+                continue;
+            }
+            prepare(top, kind.root());
+            let did = take(&action, &context, &|| {
+                let said = differences(&before, &outside(top));
+                assert_eq!(said, "", "{kind:?}, round {round}: {text}");
+            });
+            *took.entry(action.kind()).or_insert(0) += usize::from(did);
+        }
+        println!("{kind:?}: {took:?}");
+        // Each kind was let pass and did its work, or nothing was tried.
+        let unknown = serde_json::from_str::<Action>(r#"{"?": 0}"#).unwrap_err();
+        for name in unknown.to_string().split('`').skip(3).step_by(2) {
+            let switch = name == "switch-boot-path"; // three values that no number comes to
+            assert!(
+                switch || took.get(name).is_some_and(|count| *count > 0),
+                "{name}: {took:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn no_step_writes_outside_the_staging_place_of_a_flat_root() {
+    no_step_writes_outside(Kind::Flat);
+}
+
+#[test]
+fn no_step_writes_outside_the_staging_place_of_a_root_in_a_subvolume() {
+    no_step_writes_outside(Kind::Rootfs);
+}
+
+/// A symlink of the old system is in the snapshot too; it leads inside the new system, or nowhere.
+#[test]
+fn a_symlink_in_a_prepared_subvolume_leads_nowhere_else() {
+    for target in ["/home/user/etc", "../../../home/user/etc", "home/user/etc"] {
+        let disk = Disk::with_system();
+        disk.mounted(|top| {
+            fs::rename(top.join("etc"), top.join("home/user/etc")).unwrap();
+            symlink(target, top.join("etc")).unwrap();
+        });
+        let plan = disk.mounted(|top| disk.plan(&Root::open(top).unwrap(), After::Reboot));
+        disk.mounted(|top| {
+            prepare(top, "");
+            let before = outside(top);
+            let root = Root::open(top).unwrap();
+            let context = StepContext::new(&root, &plan, "/");
+            let text = r#"{"write-fstab": {"subvolume": ".rootshift/new/@"}}"#;
+            let action: Action = serde_json::from_str(text).unwrap();
+            steps::of(&action).apply(&context).unwrap();
+            let fstab = top.join(".rootshift/new/@/home/user/etc/fstab");
+            assert!(
+                fs::read_to_string(fstab).unwrap().contains("subvol=@"),
+                "{target}"
+            );
+            assert_eq!(differences(&before, &outside(top)), "", "{target}");
+        });
+    }
+}
+
+/// Not even root's own symlink on the way to the staging place is followed.
+#[test]
+fn a_staging_place_that_is_a_symlink_is_not_entered() {
+    let disk = Disk::with_system();
+    let plan = disk.mounted(|top| disk.plan(&Root::open(top).unwrap(), After::Reboot));
+    disk.mounted(|top| {
+        prepare(top, "");
+        let new = top.join(".rootshift/new");
+        fs::rename(&new, top.join(".rootshift/elsewhere")).unwrap();
+        symlink("elsewhere", &new).unwrap();
+        let before = outside(top);
+        let root = Root::open(top).unwrap();
+        let context = StepContext::new(&root, &plan, "/");
+        let text = r#"{"write-fstab": {"subvolume": ".rootshift/new/@"}}"#;
+        let action: Action = serde_json::from_str(text).unwrap();
+        let refused = steps::of(&action).apply(&context).unwrap_err();
+        assert!(refused.to_string().contains("symbolic links"), "{refused}");
+        assert_eq!(differences(&before, &outside(top)), "");
+    });
+}
