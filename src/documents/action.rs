@@ -250,6 +250,8 @@ fn other_boot_path(
     ];
     let mut wrong = wanted.into_iter().filter(|(_, said, own, _)| *said != own);
     let (key, said, own, write) = wrong.next()?;
-    let what = format!("\"{said}\" is not {own}, which is switched here; write \"{write}\"");
+    let what = format!(
+        "\"{said}\" is not {own}, which is switched here; write \"{write}\", or leave the step out"
+    );
     Some((key, what))
 }

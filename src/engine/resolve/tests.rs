@@ -146,7 +146,7 @@ fn a_batch_switches_nothing_but_the_boot_path() {
     });
     let message = refusal(&bundle);
     assert!(
-        message.contains("btrfs_boot_configuration/boot-path")
+        message.contains("switch-boot-path.path: \"/etc\" is not /boot")
             && message.contains("leave the step out"),
         "{message}"
     );
