@@ -313,7 +313,7 @@ fn belongs_to_the_root(path: &str) -> Option<String> {
     const APART: [&str; 2] = ["/usr/local", "/usr/src"];
     let is_in = |place: &&str| Path::new(path).starts_with(place);
     let needed = NEEDED.iter().find(|place| is_in(place))?;
-    (!APART.iter().any(|place| is_in(&place))).then(|| {
+    (!APART.iter().any(is_in)).then(|| {
         format!(
             "{path} can't be split off: {needed} is needed before fstab is read; leave it in the \
              subvolume that is mounted at /"

@@ -124,15 +124,9 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         return Ok(Next::Ordinary);
     }
     let device = Path::new(&options.device);
-    let Some(uuid) = block::btrfs_uuid(device)? else {
-        log::warn!("{} is no btrfs: nothing is done", device.display());
+    let Some(uuid) = the_only_btrfs(&system, device)? else {
         return Ok(Next::Ordinary);
     };
-    let twins = twin_devices(&system, &uuid).map_err(crate::engine::Error::from)?;
-    if let Some(twins) = twins {
-        log::warn!("{twins}: nothing is done to either; detach the copy");
-        return Ok(Next::Ordinary);
-    }
     let chosen = image::choose(plans, &uuid);
     let wrong = chosen.as_ref().err().map(|reason| BrokenOff {
         reason,
@@ -168,6 +162,20 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         }
         next => next,
     })
+}
+
+/// The UUID of the btrfs on the device; none where there is no btrfs, or a copy of it.
+fn the_only_btrfs(system: &Root, device: &Path) -> Result<Option<String>, Error> {
+    let Some(uuid) = block::btrfs_uuid(device)? else {
+        log::warn!("{} is no btrfs: nothing is done", device.display());
+        return Ok(None);
+    };
+    let twins = twin_devices(system, &uuid).map_err(crate::engine::Error::from)?;
+    if let Some(twins) = twins {
+        log::warn!("{twins}: nothing is done to either; detach the copy");
+        return Ok(None);
+    }
+    Ok(Some(uuid))
 }
 
 /// Without a sound plan in the image nothing is begun nor gone on with. Once the new system is root

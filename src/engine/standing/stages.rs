@@ -26,6 +26,18 @@ const VALIDATE: (&str, &[&str]) = (
     "Look whether all is as planned; if so, the trial ends:",
     &["rootshift validate"],
 );
+const REHEARSE: (&str, &[&str]) = (
+    "Before the old system can go, the boot loader boots the new one once by itself:",
+    &["reboot"],
+);
+const LOOK_AND_DELETE: (&str, &[&str]) = (
+    "When you are sure, look once more and delete the old system. This can't be undone:",
+    &["rootshift finalize"],
+);
+const DELETE: (&str, &[&str]) = (
+    "When you are sure, delete the old system. This can't be undone:",
+    &["rootshift finalize"],
+);
 const BACK: (&str, &[&str]) = (
     "Or go back to the old system; this one is kept aside:",
     &["rootshift rollback", "reboot"],
@@ -162,28 +174,14 @@ fn of_the_new_system(stage: Stage) -> Words {
             None,
             BOTH_ARE_WHOLE,
             BY_HAND,
-            &[
-                (
-                    "Before the old system can go, the boot loader boots the new one once by \
-                     itself:",
-                    &["reboot"],
-                ),
-                BACK,
-            ],
+            &[REHEARSE, BACK],
         ),
         Stage::Rehearsing => (
             "The boot loader alone has booted the new system. The old one is whole.",
             None,
             BOTH_ARE_WHOLE,
             BY_HAND,
-            &[
-                (
-                    "When you are sure, look once more and delete the old system. This can't be \
-                     undone:",
-                    &["rootshift finalize"],
-                ),
-                BACK,
-            ],
+            &[LOOK_AND_DELETE, BACK],
         ),
         Stage::Rehearsed => (
             "The new system has passed its validation, and its boot loader was tried. The old one is \
@@ -191,13 +189,7 @@ fn of_the_new_system(stage: Stage) -> Words {
             None,
             BOTH_ARE_WHOLE,
             BY_HAND,
-            &[
-                (
-                    "When you are sure, delete the old system. This can't be undone:",
-                    &["rootshift finalize"],
-                ),
-                BACK,
-            ],
+            &[DELETE, BACK],
         ),
         Stage::Finalizing => (
             "The old system is being deleted; there is no way back to it.",
