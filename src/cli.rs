@@ -269,6 +269,13 @@ pub struct Finalize {
     /// only go on with what was begun; the systemd unit runs it
     #[argh(switch)]
     pub resume: bool,
+    /// delete also what was changed in the old system since the commit, if it is
+    /// so many files and directories
+    #[argh(option)]
+    pub also_changed: Option<u64>,
+    /// leave those parts of the old system in which something was changed
+    #[argh(switch)]
+    pub keep_changed: bool,
     /// do not ask
     #[argh(switch)]
     pub yes: bool,

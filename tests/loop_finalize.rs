@@ -108,8 +108,24 @@ fn assert_finalized(disk: &Disk, new: &Manifest, at: &str) {
 
 /// In the new system, while the test has the disk mounted as well.
 fn finalize_beside(disk: &Disk) -> Output {
-    let mut command = disk.command_in_new_system("finalize --yes");
+    finalize_with(disk, "")
+}
+
+fn finalize_with(disk: &Disk, options: &str) -> Output {
+    let mut command = disk.command_in_new_system(&format!("finalize --yes {options}"));
     command.output().unwrap()
+}
+
+/// As somebody does who changed so much of the old system on purpose; it is refused otherwise.
+fn with_consent(disk: &Disk) -> String {
+    let ran = disk.run_in_new_system("finalize --yes");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    let words: Vec<&str> = ran.stderr.split_whitespace().collect();
+    let at = words
+        .iter()
+        .position(|word| word.ends_with("--also-changed"));
+    let count = words[at.unwrap() + 1].trim_end_matches(['`', '.']);
+    format!("finalize --yes --also-changed {count}")
 }
 
 fn said(output: &Output) -> String {
@@ -162,7 +178,11 @@ impl Drop for Undo<'_> {
 }
 
 fn assert_refused(disk: &Disk, wanted: &[&str]) {
-    let output = finalize_beside(disk);
+    assert_refused_with(disk, "", wanted);
+}
+
+fn assert_refused_with(disk: &Disk, options: &str, wanted: &[&str]) {
+    let output = finalize_with(disk, options);
     let said = said(&output);
     assert_eq!(output.status.code(), Some(4), "{wanted:?}: {said}");
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -269,26 +289,28 @@ fn while_the_kernel_uses_or_holds_any_of_it_nothing_is_deleted() {
     // A name with a space, as /proc/swaps escapes it.
     let swap = make_swap_file(&top.0, "home/a swap");
     let directory = text(&top.0);
+    // The swap file is new; what is in use is in the way all the same.
+    let known = "--also-changed 1";
     {
         let sparse = path("home/user/sparse");
         let device = run("losetup", &["--find", "--show", &sparse]);
         let detach = || drop(run("losetup", &["-d", device.trim()]));
         let _attached = Undo(&detach);
         let wanted = ["home/user/sparse in the old system", "losetup -d /dev/loop"];
-        assert_refused(&disk, &wanted);
+        assert_refused_with(&disk, known, &wanted);
     }
     {
         run("swapon", &[&swap]);
         let off = || drop(run("swapoff", &[&swap]));
         let _active = Undo(&off);
         let wanted = ["home/a swap lies in the old system", "run `swapoff /"];
-        assert_refused(&disk, &wanted);
+        assert_refused_with(&disk, known, &wanted);
     }
     {
         run("chattr", &["+i", &directory]);
         let unlock = || drop(run("chattr", &["-i", &directory]));
         let _locked = Undo(&unlock);
-        assert_refused(&disk, &["immutable", "chattr -ia"]);
+        assert_refused_with(&disk, known, &["immutable", "chattr -ia"]);
     }
     {
         let nested = path("home/user/vm");
@@ -301,11 +323,15 @@ fn while_the_kernel_uses_or_holds_any_of_it_nothing_is_deleted() {
             "home/user/vm of the old system is the default one",
             "set-default 5",
         ];
-        assert_refused(&disk, &wanted);
+        assert_refused_with(&disk, known, &wanted);
     }
     drop(top);
     disk.settle();
-    assert_eq!(disk.run_in_new_system("finalize --yes").code, 0);
+    assert_eq!(
+        disk.run_in_new_system("finalize --yes --also-changed 1")
+            .code,
+        0
+    );
     assert_finalized(&disk, &new, "then");
 }
 
@@ -431,7 +457,7 @@ fn whatever_lies_in_the_old_system_is_deleted_and_nothing_outside() {
         write(&outside, "file", "not ours");
         disk.in_old(|old| obstruct(old, &outside));
         let new = disk.new_manifest();
-        let ran = disk.run_in_new_system("finalize --yes");
+        let ran = disk.run_in_new_system(&with_consent(&disk));
         assert_eq!(ran.code, 0, "{kind:?}: {ran:?}");
         assert_finalized(&disk, &new, &format!("{kind:?}"));
         let kept = fs::read_to_string(outside.join("file")).unwrap();
@@ -479,7 +505,7 @@ fn quotas_that_are_used_up_are_in_nobodys_way_and_their_groups_go() {
         );
         doomed
     });
-    let ran = disk.run_in_new_system("finalize --yes");
+    let ran = disk.run_in_new_system(&with_consent(&disk));
     assert_eq!(ran.code, 0, "{ran:?}");
     println!("{}", ran.stderr);
     disk.mounted(|top| {
@@ -601,7 +627,11 @@ struct Deletion {
 
 impl Deletion {
     fn start(disk: &Disk, fault: &str) -> Self {
-        let mut command = disk.command_in_new_system("finalize --yes");
+        Self::of(disk, "finalize --yes", fault)
+    }
+
+    fn of(disk: &Disk, command: &str, fault: &str) -> Self {
+        let mut command = disk.command_in_new_system(command);
         command.env("ROOTSHIFT_FAULT", fault).stderr(Stdio::piped());
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -712,8 +742,9 @@ fn it_stops_when_asked_and_goes_on_also_after_a_kill() {
     let new = disk.new_manifest();
     let before = entries_left(&disk);
     assert!(before > MANY, "{before}");
+    let command = with_consent(&disk);
     let held = hold(&disk);
-    let mut deletion = Deletion::start(&disk, "");
+    let mut deletion = Deletion::of(&disk, &command, "");
     assert!(deletion.until("deleting the old system, "));
     assert_told(&deletion, &disk, before);
     let took = stop(deletion);

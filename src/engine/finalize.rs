@@ -1,9 +1,12 @@
 //! `finalize`: gives the space of the old system back. The only act that can't be undone.
 //!
-//! Deletes only what the plan lists as the old system, and the trash of the new subvolumes. The
-//! symlink `boot` or `@rootfs` stays: core.img and an ESP's stub may still point at it.
+//! Deletes only what the commit's inventory knows of the old system, and the trash of the new
+//! subvolumes; each by what it is, and only where nothing changed since the commit. The symlink
+//! `boot` or `@rootfs` stays: core.img and an ESP's stub may still point at it.
 
 mod at_work;
+mod changes;
+mod consent;
 mod delete;
 mod doomed;
 mod doubts;
@@ -13,13 +16,18 @@ mod quota;
 use std::path::Path;
 use std::sync::Arc;
 
-use self::doomed::Doomed;
+pub use self::consent::Changed;
+
+use self::changes::{Changes, Look};
+use self::consent::Decided;
+use self::doomed::{Doomed, Found};
 use super::home::Migration;
 use super::others::{all_there, remove_homes, top_at};
-use super::{Error, Stage, arming, rehearsal};
+use super::{Error, Stage, arming, inventory, rehearsal};
 use crate::bootchain::{self, NewSystem};
 use crate::checks;
 use crate::documents::Plan;
+use crate::documents::plan::STAGING;
 use crate::fault;
 use crate::journal::Record;
 use crate::report::progress::{Part, Progress, Unit};
@@ -35,8 +43,17 @@ pub fn weights() -> Vec<u32> {
     vec![1, 4]
 }
 
-/// Deletes the old system. May be repeated after a cut. `progress` is made with [`weights`].
-/// Returns the number of entries that this run deleted.
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Deleted {
+    /// Entries that this run deleted.
+    pub entries: u64,
+    /// What stays where it is, and why.
+    pub left: Vec<String>,
+}
+
+/// Deletes the old system, as long as nothing in it changed since the commit. May be repeated after
+/// a cut. `progress` is made with [`weights`]. Returns the number of entries that this run deleted.
 ///
 /// # Errors
 /// When anything is in doubt, before anything is deleted; or the first act that failed.
@@ -46,8 +63,8 @@ pub fn finalize(
     migration: &mut Migration,
     progress: &mut Progress,
 ) -> Result<u64, Error> {
-    begin(system, top, migration)?;
-    delete(top, migration, progress)
+    begin(system, top, migration, Changed::Refuse)?;
+    Ok(delete(top, migration, progress)?.entries)
 }
 
 /// Makes the images ordinary and records the decision; from here on there is no way back. May be
@@ -55,13 +72,19 @@ pub fn finalize(
 ///
 /// # Errors
 /// When anything is in doubt, before anything is changed; or an image that still holds the plan.
-pub fn begin(system: &Root, top: &Root, migration: &mut Migration) -> Result<(), Error> {
-    may_finalize(system, top, migration)?;
+pub fn begin(
+    system: &Root,
+    top: &Root,
+    migration: &mut Migration,
+    changed: Changed,
+) -> Result<(), Error> {
+    let decided = may_finalize(system, top, migration, changed)?;
     // Before the decision: a program that fails here leaves the way back open.
     if migration.state().armed {
         arming::make_ordinary(system, migration)?;
         still_boots(top, migration.plan())?;
     }
+    decided.0.write(top)?;
     if migration.state().stage != Stage::Finalizing {
         migration.record(Record::FinalizeBegun)?;
     }
@@ -88,32 +111,52 @@ fn still_boots(top: &Root, plan: &Plan) -> Result<(), Error> {
 /// Deletes what [`begin`] decided to, and records that it is gone. May be repeated after a cut.
 ///
 /// # Errors
-/// The first act that failed; that this process was asked to stop.
+/// The first act that failed; that this process was asked to stop; that somebody wrote into what
+/// is to be deleted.
 pub fn delete(
     top: &Root,
     migration: &mut Migration,
     progress: &mut Progress,
-) -> Result<u64, Error> {
+) -> Result<Deleted, Error> {
     let others = Arc::clone(&migration.others);
     let plan = Arc::clone(migration.plan());
-    let all = all_doomed(top, migration, &plan)?;
+    let decided = Decided::read(top)?;
+    let all = all_doomed(top, migration, &plan, &decided)?;
     let of = count(&all, progress);
-    let mut entries = 0;
+    let mut done = Deleted::default();
     progress.step("", 2, DELETING);
-    for doomed in &all {
+    for (place, doomed) in &all {
         quota::note(doomed)?;
-        let before = entries;
+        let before = done.entries;
         let tell = &mut |count| progress.part(part(before + count, of));
-        entries += delete::remove(doomed, tell)?;
+        done.entries += delete::remove(doomed, decided.known(place), tell)?;
+        done.left
+            .extend(doomed.left.iter().map(|left| named(place, left)));
+        let (removed, left) = delete::remove_staging(doomed.top)?;
+        done.entries += removed;
+        done.left.extend(left.iter().map(|left| named(place, left)));
     }
-    for doomed in &all {
+    for (_, doomed) in &all {
         quota::remove(doomed.top)?;
     }
     remove_homes(&others)?;
+    consent::forget(top)?;
+    top.sync_filesystem()?;
     progress.finish();
+    for left in &done.left {
+        log::warn!("left where it is: {left}");
+    }
+    let entries = done.entries;
     migration.record(Record::Finalized { entries })?;
     fault::reached("finalize-complete");
-    Ok(entries)
+    Ok(done)
+}
+
+fn named(place: &str, left: &str) -> String {
+    match place {
+        "/" => left.to_owned(),
+        place => format!("on the file system of {place}: {left}"),
+    }
 }
 
 fn part(done: u64, of: Option<u64>) -> Part {
@@ -123,46 +166,42 @@ fn part(done: u64, of: Option<u64>) -> Part {
 
 /// How much there is to delete, for whoever looks on; `None` when nobody does, or when something
 /// can't be counted: whether that can be deleted is another question.
-fn count(all: &[Doomed], progress: &mut Progress) -> Option<u64> {
+fn count(all: &[(String, Doomed)], progress: &mut Progress) -> Option<u64> {
     if !progress.is_shown() {
         return None;
     }
     progress.step("", 1, COUNTING);
     let mut entries = 0;
-    for doomed in all {
-        for path in &doomed.paths {
-            if btrfs::is_subvolume(doomed.top, path).ok()? {
-                continue; // deleted as a whole
-            }
+    for (_, doomed) in all {
+        entries += u64::from(doomed.top.exists(Path::new(STAGING)).ok()?);
+        for tree in &doomed.trees {
             let tell = &mut |count| progress.part(part(entries + count, None));
-            entries += count_tree(doomed.top, path, tell).ok()?;
+            let path = Path::new("");
+            entries += match doomed::find(doomed.top, tree).ok()? {
+                Some(Found::Entry(_)) => count_tree(doomed.top, &tree.path, tell).ok()?,
+                Some(Found::Trash(trash)) => count_tree(&trash, path, tell).ok()?,
+                Some(Found::Subvolume) | None => 0, // deleted as a whole
+            };
         }
     }
     Some(entries)
 }
 
+/// What a person decided about what changed, ready to be written down.
+#[derive(Debug)]
+pub struct Decision(Decided);
+
 /// Whether the old system may be deleted now. Changes nothing.
 ///
 /// # Errors
 /// What is in doubt, with its remedy.
-pub fn may_finalize(system: &Root, top: &Root, migration: &Migration) -> Result<(), Error> {
-    let refuse = |why: &str| Err(Error::NotNow(why.to_owned()));
-    match migration.state().stage {
-        Stage::Validated | Stage::Rehearsing | Stage::Rehearsed | Stage::Finalizing => {}
-        Stage::Committed => {
-            return refuse(
-                "the new system has not passed its validation; see `rootshift validate`",
-            );
-        }
-        Stage::RollbackRequested => {
-            return refuse(
-                "a rollback was asked for: the next boot goes back to the old system; nothing is \
-                 deleted",
-            );
-        }
-        Stage::Finalized => return refuse("it is finalized already"),
-        _ => return refuse("the old system is root; there is nothing to finalize"),
-    }
+pub fn may_finalize(
+    system: &Root,
+    top: &Root,
+    migration: &Migration,
+    changed: Changed,
+) -> Result<Decision, Error> {
+    is_its_time(migration.state().stage)?;
     all_there(migration)?;
     let plan = migration.plan();
     for filesystem in plan.filesystems() {
@@ -178,31 +217,111 @@ pub fn may_finalize(system: &Root, top: &Root, migration: &Migration) -> Result<
                 )));
             }
         }
-        doomed::unknown_subvolume(top, plan, filesystem)?;
     }
-    let all = all_doomed(top, migration, plan)?;
+    let mut decided = Decided::read(top)?;
+    let mut all = all_doomed(top, migration, plan, &decided)?;
+    // Before anything is said to be in the way: what is in use is not to be deleted, but to stay.
+    decide(&mut all, migration.state().stage, changed, &mut decided)?;
+    let all: Vec<Doomed> = all.into_iter().map(|(_, doomed)| doomed).collect();
+    for doomed in &all {
+        doomed::unknown_subvolume(doomed)?;
+    }
     doubts::none(system, &all, plan.root_subvolume())?;
     if migration.state().stage.is_validated()
         && let Some(why) = rehearsal::missing(system, migration.state())?
     {
-        return refuse(&why);
+        return Err(Error::NotNow(why));
     }
-    Ok(())
+    Ok(Decision(decided))
+}
+
+fn is_its_time(stage: Stage) -> Result<(), Error> {
+    let refuse = |why: &str| Err(Error::NotNow(why.to_owned()));
+    match stage {
+        Stage::Validated | Stage::Rehearsing | Stage::Rehearsed | Stage::Finalizing => Ok(()),
+        Stage::Committed => {
+            refuse("the new system has not passed its validation; see `rootshift validate`")
+        }
+        Stage::RollbackRequested => refuse(
+            "a rollback was asked for: the next boot goes back to the old system; nothing is \
+             deleted",
+        ),
+        Stage::Finalized => refuse("it is finalized already"),
+        _ => refuse("the old system is root; there is nothing to finalize"),
+    }
+}
+
+/// Nothing that changed since the commit is deleted unless somebody says so who saw how much it is.
+fn decide(
+    all: &mut [(String, Doomed)],
+    stage: Stage,
+    changed: Changed,
+    decided: &mut Decided,
+) -> Result<(), Error> {
+    let how = match stage {
+        Stage::Finalizing => Look::During,
+        _ => Look::Before,
+    };
+    let mut changes = Changes::default();
+    for (place, doomed) in all {
+        doomed.top.sync_filesystem()?;
+        let now = btrfs::filesystem(doomed.top)?.generation;
+        let found = changes::since(doomed, &doomed.trees, how, decided.known(place))?;
+        if changed == Changed::Keep && found.count > 0 {
+            keep(place, doomed, &found, decided);
+        }
+        // Until then it was looked at, and agreed to.
+        decided.known.insert(place.clone(), now);
+        changes.add(found);
+    }
+    let count = changes.count;
+    match changed {
+        Changed::Delete(expected) if expected != count => Err(Error::NotNow(format!(
+            "{} and not {expected}: look at them; nothing is deleted",
+            changes.in_words()
+        ))),
+        Changed::Refuse if count > 0 => Err(Error::NotNow(format!(
+            "{}: if anybody still needs them run `rootshift finalize --keep-changed`, which \
+             leaves what they are in where it is; to delete them as well run `rootshift finalize \
+             --also-changed {count}`. Until then nothing is deleted",
+            changes.in_words()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn keep(place: &str, doomed: &mut Doomed, found: &Changes, decided: &mut Decided) {
+    let kept = decided.kept.entry(place.to_owned()).or_default();
+    let changed = doomed
+        .trees
+        .iter()
+        .filter(|tree| found.trees.contains(&tree.path));
+    kept.extend(changed.map(|tree| tree.object.path.clone()));
+    doomed.leave(&|path| kept.iter().any(|kept| kept == path));
 }
 
 fn all_doomed<'a>(
     top: &'a Root,
     migration: &'a Migration,
     plan: &'a Plan,
-) -> Result<Vec<Doomed<'a>>, Error> {
+    decided: &Decided,
+) -> Result<Vec<(String, Doomed<'a>)>, Error> {
     let mut all = Vec::new();
     for filesystem in plan.filesystems() {
         let place = &filesystem.layout.mounted_at;
-        if let Some(top) = top_at(top, &migration.others, place) {
-            let paths = doomed::paths(top, plan, filesystem)?;
-            let uuid = &filesystem.identity.uuid;
-            all.push(Doomed { top, uuid, paths });
-        }
+        let Some(top) = top_at(top, &migration.others, place) else {
+            continue;
+        };
+        let known = match migration.state().inventory() {
+            Some(all) => {
+                let here = all.iter().filter(|object| object.filesystem == *place);
+                here.cloned().collect()
+            }
+            None => inventory::afterwards(top, plan, filesystem)?,
+        };
+        let mut doomed = doomed::look(top, &filesystem.identity.uuid, plan, known)?;
+        doomed.leave(&|path| decided.is_kept(place, path));
+        all.push((place.clone(), doomed));
     }
     Ok(all)
 }

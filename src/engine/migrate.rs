@@ -9,10 +9,9 @@ use super::phase::{left_out, run_phase};
 use super::preflight::{Finding, look};
 use super::rollback::discard;
 use super::step::{Run, run_step};
-use super::{Error, Stage};
+use super::{Error, Stage, inventory};
 use crate::checks::CheckContext;
-use crate::documents::layout::FilesystemLayout;
-use crate::documents::plan::{PlannedPhase, PlannedStep, STAGING};
+use crate::documents::plan::{PlannedPhase, PlannedStep};
 use crate::documents::viscript::{self, NamedCheck};
 use crate::documents::{Action, CheckSpec};
 use crate::fault;
@@ -21,7 +20,7 @@ use crate::report::signs::{Sign, give};
 use crate::sys::console::line_within;
 use crate::sys::usage::Scope;
 use crate::sys::{Root, btrfs};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Takes the migration up where the journal says, and carries it through the commit.
@@ -78,7 +77,7 @@ fn changed_since_prepared(top: &Root, migration: &Migration) -> Result<Option<St
         let Some(top) = top_at(top, &migration.others, place) else {
             continue;
         };
-        let Some(oldest) = oldest_snapshot(top, filesystem.layout)? else {
+        let Some(oldest) = inventory::copied(top, filesystem)? else {
             continue;
         };
         let old = filesystem.old_system;
@@ -94,19 +93,6 @@ fn changed_since_prepared(top: &Root, migration: &Migration) -> Result<Option<St
         }
     }
     Ok(None)
-}
-
-fn oldest_snapshot(top: &Root, layout: &FilesystemLayout) -> Result<Option<u64>, Error> {
-    let mut oldest = None;
-    for name in layout.subvolumes.iter().map(|subvolume| &subvolume.name) {
-        for path in [Path::new(STAGING).join(name), PathBuf::from(name)] {
-            if btrfs::is_subvolume(top, &path)? {
-                let created = btrfs::subvolume_info(top, &path)?.created_generation;
-                oldest = Some(oldest.map_or(created, |oldest: u64| oldest.min(created)));
-            }
-        }
-    }
-    Ok(oldest)
 }
 
 /// Notes the failure first, so that a cut while it is taken back does not try again.
@@ -202,6 +188,7 @@ fn commit(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     if fault::mutant::FLIP_EARLY {
         complete_commit(top, migration)?;
     }
+    inventory::record(top, migration)?;
     migration.record(Record::Committed)?;
     top.sync_filesystem()?;
     fault::reached("committed");

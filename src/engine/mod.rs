@@ -14,6 +14,7 @@ pub mod finalize;
 mod fits;
 pub mod home;
 pub mod initramfs;
+mod inventory;
 pub mod kept;
 mod links;
 pub mod look;

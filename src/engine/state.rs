@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::documents::plan::Fingerprint;
-use crate::journal::Record;
 use crate::journal::record::BootImage;
+use crate::journal::{Object, Record};
 
 /// The stages of a migration's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -100,6 +100,11 @@ pub struct State {
     /// What the loader read in the last rehearsal that passed.
     #[serde(skip)]
     pub chain: Vec<Fingerprint>,
+    #[serde(skip)]
+    inventory: Option<Vec<Object>>,
+    /// A part of the inventory is missing.
+    #[serde(skip)]
+    unfinished: bool,
     /// Whether the images still hold the plan.
     pub armed: bool,
 }
@@ -138,6 +143,8 @@ impl State {
             loader_named_root: None,
             rehearsal_boot: None,
             chain: Vec::new(),
+            inventory: None,
+            unfinished: false,
             armed: false,
         }
     }
@@ -168,7 +175,15 @@ impl State {
                 self.stage = Stage::Preparing;
                 self.attempts = *number;
             }
-            Record::Begun { step } => self.open.push(step.clone()),
+            Record::Begun { step } => {
+                self.open.push(step.clone());
+                self.forget_inventory();
+            }
+            Record::Inventory {
+                objects,
+                part,
+                more,
+            } => self.know(objects, *part, *more),
             Record::Done { step, .. } => {
                 self.open.retain(|open| open != step);
                 self.done.push(step.clone());
@@ -181,6 +196,7 @@ impl State {
             Record::Undone { step } => self.forget(step),
             Record::Failed { error, .. } => self.move_to(Stage::Failed, error),
             Record::Discarded { reason } => {
+                self.forget_inventory();
                 self.reason = Some(reason.clone());
                 self.checkpoints.clear();
                 self.tolerated.clear();
@@ -241,7 +257,32 @@ impl State {
         self.reason = Some(reason.to_owned());
     }
 
+    /// What is known of what the commit left, taken after the last step; none in journals of
+    /// version 0.1.0.
+    #[must_use]
+    pub fn inventory(&self) -> Option<&[Object]> {
+        self.inventory.as_deref().filter(|_| !self.unfinished)
+    }
+
+    fn know(&mut self, objects: &[Object], part: u32, more: bool) {
+        if part == 0 {
+            self.inventory = None;
+        }
+        self.unfinished = more;
+        let known = self.inventory.get_or_insert_default();
+        known.extend_from_slice(objects);
+    }
+
+    /// Work that is done after it changes what it tells of; after the commit none does.
+    fn forget_inventory(&mut self) {
+        if !self.stage.new_system_is_root() && self.stage != Stage::RollingBack {
+            self.inventory = None;
+            self.unfinished = false;
+        }
+    }
+
     fn forget(&mut self, step: &str) {
+        self.forget_inventory();
         self.done.retain(|done| done != step);
         self.open.retain(|open| open != step);
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::object::Object;
 use crate::documents::plan::Fingerprint;
 use crate::sys;
 
@@ -103,6 +104,18 @@ pub enum Record {
         /// The name of the phase that the checkpoint ended.
         phase: String,
     },
+    /// What the commit leaves to be deleted, renamed or guarded later, each known by what it is.
+    /// The last one before the commit counts.
+    Inventory {
+        /// All of it, or so much as fits into one record.
+        objects: Vec<Object>,
+        /// 0 begins an inventory, what is higher goes on with it.
+        #[serde(default, skip_serializing_if = "is_first")]
+        part: u32,
+        /// Another part follows.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
+    },
     /// From here on the new system is root.
     Committed,
     /// The initramfs hands over to the new system, not validated yet.
@@ -178,6 +191,10 @@ pub enum Record {
         /// Files and directories deleted by the run that came to the end, subvolumes not counted.
         entries: u64,
     },
+}
+
+fn is_first(part: &u32) -> bool {
+    *part == 0
 }
 
 /// What a piece of work cost.

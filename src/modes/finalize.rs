@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Error, session};
 use crate::checks::CheckContext;
 use crate::cli::{Exit, Finalize};
-use crate::engine::finalize::{begin, delete, may_finalize, pending, weights};
+use crate::engine::finalize::{Changed, Deleted, begin, delete, may_finalize, pending, weights};
 use crate::engine::home::Migration;
 use crate::engine::rehearsal::can_be_concluded;
 use crate::engine::survey::Survey;
@@ -30,7 +30,10 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     if !options.resume && can_be_concluded(migration.state(), system) {
         conclude_rehearsal(&survey, &mut migration)?;
     }
-    may_finalize(system, top, &migration).or_else(|why| noted(options, &mut migration, why))?;
+    let changed = changed(options)?;
+    if let Err(why) = may_finalize(system, top, &migration, changed) {
+        return Err(noted(options, &mut migration, why)?.into());
+    }
     let question = "Delete the old system? This can't be undone.";
     if !options.yes && !options.resume && !print::confirmed(question) {
         print::error("nothing was changed");
@@ -39,14 +42,14 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     lower_priority()?;
     pending::remember(system)?;
     if options.background {
-        begin(system, top, &mut migration)?;
+        begin(system, top, &mut migration, changed)?;
         drop(migration); // the service needs the journal
         pending::hand_over(system)?;
         let said = "The old system is being deleted in the background; see `rootshift status`.";
         return Ok(say(options, json!({ "finalized": false }), said));
     }
     signal::note_requests_to_stop()?;
-    let entries = match deleted(options, system, top, &mut migration) {
+    let done = match deleted(options, changed, system, top, &mut migration) {
         Err(_) if signal::asked_to_stop() => {
             print::error("stopped; `rootshift finalize` goes on with it, or the next boot does");
             signal::end_as_asked();
@@ -55,9 +58,27 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         done => done?,
     };
     pending::forget(system)?;
-    let said = format!("Finalized: {entries} entries of the old system deleted.");
-    let told = json!({ "finalized": true, "entries": entries });
-    Ok(say(options, told, &said))
+    let entries = done.entries;
+    let mut said = vec![format!(
+        "Finalized: {entries} entries of the old system deleted."
+    )];
+    let left = done.left.iter();
+    said.extend(left.map(|left| format!("Left where it is: {left}.")));
+    let told = json!({ "finalized": true, "entries": entries, "left": done.left });
+    Ok(say(options, told, &said.join("\n")))
+}
+
+/// What is done with what changed since the commit.
+fn changed(options: &Finalize) -> Result<Changed, Error> {
+    match (options.also_changed, options.keep_changed) {
+        (Some(_), true) => Err(Error::Usage(
+            "--also-changed deletes what changed, --keep-changed leaves it: give one of them"
+                .into(),
+        )),
+        (Some(count), false) => Ok(Changed::Delete(count)),
+        (None, true) => Ok(Changed::Keep),
+        (None, false) => Ok(Changed::Refuse),
+    }
 }
 
 /// This boot may tell already how the boot loader by itself does: then it is not asked for another.
@@ -88,20 +109,21 @@ fn noted(
     options: &Finalize,
     migration: &mut Migration,
     why: engine::Error,
-) -> Result<(), engine::Error> {
+) -> Result<engine::Error, engine::Error> {
     if options.resume {
         migration.refuse(&why.to_string())?;
     }
-    Err(why)
+    Ok(why)
 }
 
 fn deleted(
     options: &Finalize,
+    changed: Changed,
     system: &Root,
     top: &Root,
     migration: &mut Migration,
-) -> Result<u64, engine::Error> {
-    begin(system, top, migration)?;
+) -> Result<Deleted, engine::Error> {
+    begin(system, top, migration, changed)?;
     let mut progress = if migration.plan().monitoring().progress_tracking {
         Progress::new(weights(), for_long_work(system, options.resume))
     } else {

@@ -143,6 +143,12 @@ fn in_words(entry: &Entry) -> String {
              ({milliseconds} ms)"
         ),
         Record::Checkpoint { phase } => format!("checkpoint after {phase}"),
+        Record::Inventory { objects, .. } => {
+            format!(
+                "inventory: {} things are known by what they are",
+                objects.len()
+            )
+        }
         Record::Committed => "COMMITTED: the new system is root".to_owned(),
         later => later_in_words(later),
     };

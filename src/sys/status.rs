@@ -1,6 +1,13 @@
 //! What the kernel says about one file: kind, owner, times, flags.
 
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::path::Path;
+
 use rustix::fs::{IFlags, Statx, StatxFlags, StatxTimestamp};
+
+use super::root::status_at;
+use super::{Error, Result};
 
 /// A point in time: seconds since 1970 (negative before) and nanoseconds within the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +93,11 @@ impl Status {
     pub(in crate::sys) fn wanted() -> StatxFlags {
         StatxFlags::BASIC_STATS | StatxFlags::MNT_ID
     }
+}
+
+/// What an open file or directory is; `shown` names it in messages.
+pub fn status_of(file: impl AsFd, shown: &Path) -> Result<Status> {
+    status_at(file, OsStr::new("")).map_err(|cause| Error::call("look at", shown, cause))
 }
 
 impl From<&Statx> for Status {

@@ -1,11 +1,13 @@
 //! Removing whole trees.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use super::Error;
 use super::walk::{Boundary, Decision, Found, Order, Visitor, walk};
 use crate::fault;
 use crate::sys::signal::asked_to_stop;
+use crate::sys::status::status_of;
 use crate::sys::{Directory, InodeFlags, Root, Status, attributes};
 
 /// Progress is told this often.
@@ -56,13 +58,40 @@ fn remove(
     };
     let above = path.parent().unwrap_or(Path::new(""));
     let parent = root.within(above)?.directory(Path::new(""))?;
-    let parent_status = parent.status()?;
-    let top = Found {
+    let entry = Entry {
         parent: &parent,
-        parent_status: &parent_status,
         name,
-        path: Path::new(name),
         status: &status,
+    };
+    remove_entry_of(&entry, leaves_hard, on_progress)
+}
+
+/// An entry of an open directory, as it was looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The directory.
+    pub parent: &'a Directory,
+    /// Its name there.
+    pub name: &'a OsStr,
+    /// What it is.
+    pub status: &'a Status,
+}
+
+/// As [`remove_tree`] for an entry that was looked at before: when something else has its name by
+/// now, what is in that is not touched ([`Error::Moved`]). With `leaves_hard` as
+/// [`remove_what_takes_no_room`].
+pub fn remove_entry_of(
+    entry: &Entry<'_>,
+    leaves_hard: bool,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<u64, Error> {
+    let parent_status = entry.parent.status()?;
+    let top = Found {
+        parent: entry.parent,
+        parent_status: &parent_status,
+        name: entry.name,
+        path: Path::new(entry.name),
+        status: entry.status,
     };
     let mut remover = Remover {
         removed: 0,
@@ -166,8 +195,12 @@ impl Remover<'_> {
         if self.visit(top)? == Decision::Pass {
             return Ok(());
         }
+        let directory = top.parent.open_directory(top.name)?;
+        if !directory.status()?.is_same_file(top.status) {
+            return Err(moved(top));
+        }
         self.inside = true;
-        walk(top.parent.open_directory(top.name)?, Order::Stored, self)?;
+        walk(directory, Order::Stored, self)?;
         self.inside = false;
         self.leave(top)
     }
@@ -199,9 +232,14 @@ fn remove_entry(found: &Found<'_>) -> crate::sys::Result<()> {
     }
 }
 
+fn moved(found: &Found<'_>) -> Error {
+    let path = found.path.to_owned();
+    Error::Moved { path }
+}
+
 /// Clears what forbids a removal: flags of the entry itself, and of a directory above it that is
 /// to go as well.
-fn unlock(found: &Found<'_>, parent_goes: bool) -> crate::sys::Result<()> {
+fn unlock(found: &Found<'_>, parent_goes: bool) -> Result<(), Error> {
     let parent: &Directory = found.parent;
     if parent_goes {
         let flags = attributes::flags_of(parent, parent.path())?;
@@ -212,6 +250,9 @@ fn unlock(found: &Found<'_>, parent_goes: bool) -> crate::sys::Result<()> {
     let status: &Status = found.status;
     if status.is_directory() || status.is_file() {
         let entry = parent.open_entry(found.name)?;
+        if !status.is_same_file(&status_of(&entry, parent.path())?) {
+            return Err(moved(found));
+        }
         let shown = parent.path().join(found.name);
         let flags = attributes::flags_of(&entry, &shown)?;
         if flags.bits & InodeFlags::LOCKS != 0 {

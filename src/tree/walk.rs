@@ -117,8 +117,13 @@ pub fn walk(start: Directory, order: Order, visitor: &mut dyn Visitor) -> Result
         if let Some(name) = frame.names.next() {
             path.push(&name);
             match visit(&here, frame, &name, &path, visitor)? {
-                Some(below) => {
-                    frames.push(self::frame(&below, name, order)?);
+                Some((below, status)) => {
+                    let next = self::frame(&below, name, order)?;
+                    // What was shown, and not what somebody put in its place meanwhile.
+                    if !next.status.is_same_file(&status) {
+                        return Err(Error::Moved { path });
+                    }
+                    frames.push(next);
                     here = below;
                 }
                 None => {
@@ -155,14 +160,14 @@ fn frame(directory: &Directory, name: OsString, order: Order) -> Result<Frame, E
     })
 }
 
-/// Shows one entry; the directory to go into, if any.
+/// Shows one entry; the directory to go into, if any, and what was shown of it.
 fn visit(
     here: &Directory,
     frame: &Frame,
     name: &OsStr,
     path: &Path,
     visitor: &mut dyn Visitor,
-) -> Result<Option<Directory>, Error> {
+) -> Result<Option<(Directory, Status)>, Error> {
     let status = match here.status_of(name) {
         Err(error) if error.is_not_found() => return Ok(None),
         status => status?,
@@ -177,5 +182,5 @@ fn visit(
     if visitor.visit(&found)? == Decision::Pass || !status.is_directory() {
         return Ok(None);
     }
-    Ok(Some(here.open_directory(name)?))
+    Ok(Some((here.open_directory(name)?, status)))
 }

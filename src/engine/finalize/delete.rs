@@ -1,26 +1,34 @@
 //! Deleting one tree of the old system.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::super::Error;
-use super::doomed::Doomed;
-use crate::documents::plan::TRASH;
+use super::changes::{self, Look};
+use super::doomed::{self, Doomed, Found, Tree};
+use crate::documents::plan::STAGING;
 use crate::fault;
+use crate::sys::btrfs::Subvolume;
 use crate::sys::signal::asked_to_stop;
-use crate::sys::{InodeFlags, Root, attributes, btrfs};
+use crate::sys::{InodeFlags, Root, Status, attributes, btrfs};
 use crate::tree;
-use crate::tree::remove::{remove_tree, remove_what_takes_no_room};
+use crate::tree::remove::{Entry, remove_entry_of};
+
+/// A trash that somebody renames all the time is met within so many.
+const ATTEMPTS: u32 = 100;
 
 /// Deletes everything of one file system; the number of entries deleted, subvolumes not counted.
-/// Where a quota is used up, what takes no room goes first: that makes some. Durable when it
-/// returns.
+/// Where a quota is used up, what takes no room goes first: that makes some. What changed up to the
+/// transaction `known` goes as well. Durable when it returns.
 ///
 /// # Errors
 /// The first act that failed; a second call goes on.
-pub(super) fn remove(doomed: &Doomed, on_progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
-    remove_all(doomed, on_progress).map_err(explain)
+pub(super) fn remove(
+    doomed: &Doomed,
+    known: u64,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<u64, Error> {
+    remove_all(doomed, known, on_progress).map_err(explain)
 }
 
 /// A directory was emptied and is not empty: somebody wrote into it meanwhile, or half of a name is
@@ -39,28 +47,27 @@ fn explain(error: Error) -> Error {
     }
 }
 
-fn remove_all(doomed: &Doomed, on_progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
+fn remove_all(doomed: &Doomed, known: u64, on_progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
     let (removed, before) = (Cell::new(0), Cell::new(0));
     let tell = &mut |count: u64| {
         removed.set(before.get() + count);
         on_progress(removed.get());
     };
     let mut has_room = false;
-    for path in &doomed.paths {
+    for tree in &doomed.trees {
+        nothing_new(doomed, tree, known)?;
         before.set(removed.get());
-        match whole(doomed.top, path, tell) {
+        match whole(doomed, tree, tell) {
             Err(cause) if is_no_space(&cause) && !has_room => {
                 log::warn!("{cause}: what can be deleted without room goes first");
-                for path in &doomed.paths {
-                    for tree in trees(doomed.top, path)? {
-                        before.set(removed.get());
-                        remove_what_takes_no_room(doomed.top, &tree, tell)?;
-                    }
+                for tree in &doomed.trees {
+                    before.set(removed.get());
+                    without_room(doomed, tree, tell)?;
                 }
                 doomed.top.sync_filesystem()?;
                 has_room = true;
                 before.set(removed.get());
-                whole(doomed.top, path, tell)?;
+                whole(doomed, tree, tell)?;
             }
             done => done?,
         }
@@ -68,6 +75,19 @@ fn remove_all(doomed: &Doomed, on_progress: &mut dyn FnMut(u64)) -> Result<u64, 
         doomed.top.sync_filesystem()?;
     }
     Ok(removed.get())
+}
+
+/// Somebody may have begun to write there after the question was answered.
+fn nothing_new(doomed: &Doomed, tree: &Tree, known: u64) -> Result<(), Error> {
+    let trees = std::slice::from_ref(tree);
+    let changes = changes::since(doomed, trees, Look::During, known)?;
+    if changes.count == 0 {
+        return Ok(());
+    }
+    Err(Error::NotNow(format!(
+        "{}; they are not deleted: run `rootshift finalize` again, it says what can be done",
+        changes.in_words()
+    )))
 }
 
 fn is_no_space(error: &Error) -> bool {
@@ -78,47 +98,97 @@ fn is_no_space(error: &Error) -> bool {
     }
 }
 
-fn whole(top: &Root, path: &Path, on_progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
-    delete_nested(top, path)?;
-    if is_trash(path) {
-        unlock(top, path)?;
-    }
-    let mut entries = 0;
-    for tree in trees(top, path)? {
-        let mut tell = |count| on_progress(entries + count);
-        entries += remove_tree(top, &tree, &mut tell)?;
-    }
-    if is_trash(path) {
-        remove_trash(top, path)?;
-        on_progress(entries + 1);
+/// As far as it is there, and still is what it was.
+fn whole(doomed: &Doomed, tree: &Tree, on_progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+    let top = doomed.top;
+    match doomed::find(top, tree)? {
+        Some(Found::Entry(status)) => {
+            delete_nested(doomed, &tree.path)?;
+            entry(top, tree, &status, false, on_progress)?;
+        }
+        Some(Found::Subvolume) => delete_nested(doomed, &tree.path)?,
+        Some(Found::Trash(trash)) => {
+            delete_nested(doomed, &tree.path)?;
+            unlock(&trash)?;
+            let emptied = content(&trash, false, on_progress)?;
+            remove_trash(top, tree, &trash)?;
+            on_progress(emptied + 1);
+        }
+        None => {}
     }
     Ok(())
 }
 
-/// The trash goes entry by entry, what else there is as a whole.
-fn trees(top: &Root, path: &Path) -> Result<Vec<PathBuf>, Error> {
-    if !is_trash(path) {
-        return Ok(vec![path.to_owned()]);
+fn without_room(
+    doomed: &Doomed,
+    tree: &Tree,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    match doomed::find(doomed.top, tree)? {
+        Some(Found::Entry(status)) => entry(doomed.top, tree, &status, true, on_progress),
+        Some(Found::Trash(trash)) => content(&trash, true, on_progress).map(|_| ()),
+        Some(Found::Subvolume) | None => Ok(()),
     }
-    let names = top.list(path)?;
-    Ok(names.iter().map(|name| path.join(name)).collect())
 }
 
-fn is_trash(path: &Path) -> bool {
-    path.file_name() == Some(OsStr::new(TRASH))
+fn entry(
+    top: &Root,
+    tree: &Tree,
+    status: &Status,
+    leaves_hard: bool,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    let entry = Entry {
+        parent: &top.directory(Path::new(""))?,
+        name: tree.path.file_name().unwrap_or_default(),
+        status,
+    };
+    remove_entry_of(&entry, leaves_hard, on_progress)?;
+    Ok(())
 }
 
-/// Deletes the subvolumes in a tree, and the tree if it is one.
-fn delete_nested(top: &Root, tree: &Path) -> Result<(), Error> {
-    let mut nested: Vec<PathBuf> = btrfs::list_subvolumes(top)?
-        .into_iter()
-        .map(|subvolume| subvolume.path)
-        .collect();
-    nested.retain(|subvolume| subvolume.starts_with(tree));
+/// Everything in a trash, entry by entry; the number of entries.
+fn content(
+    trash: &Root,
+    leaves_hard: bool,
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<u64, Error> {
+    let parent = trash.directory(Path::new(""))?;
+    let mut entries = 0;
+    for name in parent.names()? {
+        let status = match parent.status_of(&name) {
+            Err(cause) if cause.is_not_found() => continue,
+            status => status?,
+        };
+        let entry = Entry {
+            parent: &parent,
+            name: &name,
+            status: &status,
+        };
+        let mut tell = |count| on_progress(entries + count);
+        entries += remove_entry_of(&entry, leaves_hard, &mut tell)?;
+    }
+    Ok(entries)
+}
+
+/// Deletes the known subvolumes in a tree, and the tree if it is one.
+fn delete_nested(doomed: &Doomed, tree: &Path) -> Result<(), Error> {
+    let top = doomed.top;
+    let mut nested = btrfs::list_subvolumes(top)?;
+    nested.retain(|subvolume| subvolume.path.starts_with(tree));
+    for subvolume in &nested {
+        if !doomed::may_go(doomed, subvolume)? {
+            let path = subvolume.path.display();
+            return Err(Error::NotNow(format!(
+                "the subvolume {path} in the old system was made after arming: move it away or \
+                 delete it, then run `rootshift finalize` again"
+            )));
+        }
+    }
     // Sorted by path: what is nested in another follows it.
     for (outer, inner) in nested.iter().zip(nested.iter().skip(1)) {
-        if inner.starts_with(outer) && btrfs::subvolume_info(top, outer)?.read_only {
-            btrfs::set_read_only(top, outer, false)?;
+        if inner.path.starts_with(&outer.path) {
+            make_writable(top, outer)?;
         }
     }
     for subvolume in nested.iter().rev() {
@@ -130,34 +200,88 @@ fn delete_nested(top: &Root, tree: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// What forbids that a subvolume, or what is nested in it, is deleted.
+fn make_writable(top: &Root, subvolume: &Subvolume) -> Result<(), Error> {
+    let root = btrfs::open_inode(top, subvolume.id, btrfs::ROOT_INODE, 0, &subvolume.path)?;
+    let Some(root) = root else {
+        return Ok(());
+    };
+    if btrfs::subvolume_info(&root, Path::new(""))?.read_only {
+        btrfs::set_read_only(&root, Path::new(""), false)?;
+    }
+    unlock(&root)
+}
+
 /// A lock on the directory that holds it is in the way, too; above the tree it stays.
-fn delete_subvolume(top: &Root, tree: &Path, subvolume: &Path) -> Result<(), Error> {
-    match btrfs::delete_subvolume(top, subvolume) {
-        Err(cause) if cause.is_not_permitted() && subvolume != tree => {
-            unlock(top, subvolume.parent().unwrap_or(tree))?;
-            Ok(btrfs::delete_subvolume(top, subvolume)?)
+fn delete_subvolume(top: &Root, tree: &Path, subvolume: &Subvolume) -> Result<(), Error> {
+    let (id, path) = (subvolume.id, subvolume.path.as_path());
+    match btrfs::delete_subvolume_of_id(top, id, path) {
+        Err(cause) if cause.is_not_permitted() || cause.is_read_only() => {
+            make_writable(top, subvolume)?;
+            if path != tree {
+                let root = btrfs::open_inode(top, id, btrfs::ROOT_INODE, 0, path)?;
+                root.map_or(Ok(()), |root| unlock(&root.above()?))?;
+            }
+            Ok(btrfs::delete_subvolume_of_id(top, id, path)?)
         }
         done => Ok(done?),
     }
 }
 
-fn unlock(top: &Root, directory: &Path) -> Result<(), Error> {
-    let bits = top.flags(directory)?.bits;
+fn unlock(directory: &Root) -> Result<(), Error> {
+    let here = Path::new("");
+    let bits = directory.flags(here)?.bits;
     if bits & InodeFlags::LOCKS != 0 {
-        top.set_flags(directory, bits & !InodeFlags::LOCKS)?;
+        directory.set_flags(here, bits & !InodeFlags::LOCKS)?;
     }
     Ok(())
 }
 
-/// The directory that holds the trash is somebody's, as /home: it keeps its times.
-fn remove_trash(top: &Root, trash: &Path) -> Result<(), Error> {
-    let holder = trash.parent().unwrap_or(Path::new("."));
-    let status = top.status(holder)?;
-    top.remove_directory(trash)?;
-    if let Some(status) = status {
-        attributes::set_times(top, holder, status.accessed, status.modified)?;
+/// The directory that holds the trash is somebody's, as /home: it keeps its times, and its owner may
+/// rename the trash at any moment. Whatever has its name then, no more than an empty directory goes.
+fn remove_trash(top: &Root, tree: &Tree, trash: &Root) -> Result<(), Error> {
+    let here = Path::new("");
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let holder = trash.above()?;
+        let status = holder.status(here)?;
+        let path = btrfs::path_of(trash, tree.object.inode)?;
+        let name = path.file_name().unwrap_or_default();
+        let removed = holder.directory(here)?.remove_directory(name);
+        if let Some(status) = status {
+            attributes::set_times(&holder, here, status.accessed, status.modified)?;
+        }
+        if !matches!(doomed::find(top, tree)?, Some(Found::Trash(_))) {
+            return Ok(());
+        }
+        last = removed.err();
     }
-    Ok(())
+    match last {
+        Some(cause) => Err(cause.into()),
+        None => Err(Error::NotNow(format!(
+            "{} is renamed again and again: end what does that, then run `rootshift finalize` again",
+            tree.path.display()
+        ))),
+    }
+}
+
+/// Removes the place where subvolumes are prepared, once nothing is left in it. The number of entries
+/// removed, and what is in it otherwise. Durable when it returns.
+pub(super) fn remove_staging(top: &Root) -> Result<(u64, Vec<String>), Error> {
+    let staging = Path::new(STAGING);
+    if !top.exists(staging)? {
+        return Ok((0, Vec::new()));
+    }
+    let left = top.list(staging)?;
+    if left.is_empty() {
+        top.remove_directory(staging)?;
+        top.sync_filesystem()?;
+    }
+    let path = |name| staging.join(name).display().to_string();
+    let why = "it was not there at the commit";
+    let removed = u64::from(left.is_empty());
+    let left = left.iter().map(|name| format!("{}: {why}", path(name)));
+    Ok((removed, left.collect()))
 }
 
 #[cfg(test)]

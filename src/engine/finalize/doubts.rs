@@ -39,7 +39,7 @@ pub(super) fn doubt(why: String) -> Result<(), Error> {
 
 /// A lock on what stays is not cleared.
 fn no_lock_above(doomed: &Doomed) -> Result<(), Error> {
-    for path in &doomed.paths {
+    for path in doomed.trees.iter().map(|tree| &tree.path) {
         let above = path.parent().unwrap_or(Path::new(""));
         if doomed.top.flags(above)?.bits & InodeFlags::LOCKS != 0 {
             return doubt(format!(

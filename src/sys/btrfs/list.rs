@@ -14,7 +14,8 @@ use super::search::{Item, Key, Range, number, search};
 use crate::sys::{Error, Result, Root, sorted};
 
 const ROOT_TREE: u64 = 1;
-const TOP_LEVEL: u64 = 5;
+/// BTRFS_FS_TREE_OBJECTID: the id of the top level.
+pub const TOP_LEVEL: u64 = 5;
 const QUOTA_TREE: u64 = 8;
 /// BTRFS_ROOT_TREE_DIR_OBJECTID: its one entry names the default subvolume.
 const ROOT_TREE_DIRECTORY: u64 = 6;

@@ -8,7 +8,8 @@ use std::path::Path;
 use linux_raw_sys::btrfs as raw;
 use linux_raw_sys::ioctl::{
     BTRFS_IOC_GET_SUBVOL_INFO, BTRFS_IOC_SNAP_CREATE_V2, BTRFS_IOC_SNAP_DESTROY,
-    BTRFS_IOC_SUBVOL_CREATE, BTRFS_IOC_SUBVOL_GETFLAGS, BTRFS_IOC_SUBVOL_SETFLAGS,
+    BTRFS_IOC_SNAP_DESTROY_V2, BTRFS_IOC_SUBVOL_CREATE, BTRFS_IOC_SUBVOL_GETFLAGS,
+    BTRFS_IOC_SUBVOL_SETFLAGS,
 };
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -17,7 +18,7 @@ use super::call::{Numbers, call, name_argument};
 use crate::sys::{Error, InodeFlags, ReadOnly, Result, Root};
 
 /// BTRFS_FIRST_FREE_OBJECTID: the inode of every subvolume's root.
-const ROOT_INODE: u64 = 256;
+pub const ROOT_INODE: u64 = 256;
 /// `f_type` of statfs(2).
 const BTRFS_MAGIC: u64 = 0x9123_683e;
 /// Longest name of an entry (linux/limits.h).
@@ -72,12 +73,16 @@ pub fn snapshot_as(
     call::<BTRFS_IOC_SNAP_CREATE_V2, _>(parent, &mut argument).map_err(failed)
 }
 
-/// Makes an empty subvolume. Not durable before a sync.
+/// Makes an empty subvolume that is its owner's alone (0700), whatever the umask. Not durable
+/// before a sync.
 pub fn create_subvolume(root: &Root, path: &Path) -> Result<()> {
     const ACT: &str = "create subvolume";
     let (parent, name) = parent_for_ioctl(ACT, root, path)?;
-    call_by_name::<BTRFS_IOC_SUBVOL_CREATE>(&parent, name)
-        .map_err(|cause| Error::call(ACT, &root.shown(path), cause))
+    // Beforehand: nobody can put anything in it in between. The kernel takes 0777 off the umask.
+    let before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let made = call_by_name::<BTRFS_IOC_SUBVOL_CREATE>(&parent, name);
+    rustix::process::umask(before);
+    made.map_err(|cause| Error::call(ACT, &root.shown(path), cause))
 }
 
 /// Deletes a subvolume with all files in it, also immutable and read-only ones; its name is gone
@@ -102,6 +107,20 @@ pub fn delete_subvolume(root: &Root, path: &Path) -> Result<()> {
             call_by_name::<BTRFS_IOC_SNAP_DESTROY>(&parent, name).map_err(failed)
         }
         done => done.map_err(failed),
+    }
+}
+
+/// Deletes the subvolume of this id, as [`delete_subvolume`] does, whatever its name is by now.
+/// `top` is the top level; `path` is for kernels before 5.7, which know names only, and for
+/// messages: there the caller has seen just now that it is the one.
+pub fn delete_subvolume_of_id(top: &Root, id: u64, path: &Path) -> Result<()> {
+    let directory = top.directory(Path::new(""))?;
+    let mut argument = raw::btrfs_ioctl_vol_args_v2::zeroed();
+    argument.flags = u64::from(raw::BTRFS_SUBVOL_SPEC_BY_ID);
+    argument.__bindgen_anon_2.subvolid = id;
+    match call::<BTRFS_IOC_SNAP_DESTROY_V2, _>(&directory, &mut argument) {
+        Err(Errno::NOTTY | Errno::OPNOTSUPP) => delete_subvolume(top, path),
+        done => done.map_err(|cause| Error::call("delete subvolume", &top.shown(path), cause)),
     }
 }
 

@@ -57,6 +57,10 @@ impl Root {
         })
     }
 
+    pub(in crate::sys) fn from_parts(descriptor: OwnedFd, path: PathBuf) -> Self {
+        Self { descriptor, path }
+    }
+
     /// The path it was opened by, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -91,6 +95,29 @@ impl Root {
             .resolve(dir, flags)
             .map_err(|cause| Error::call("open directory", &path, cause))?;
         Ok(Directory::from_parts(descriptor, path))
+    }
+
+    /// A root on a directory inside that is reached without any symlink and without leaving this
+    /// mount, whoever renames what meanwhile. Subvolumes are no mounts.
+    pub fn held(&self, dir: &Path) -> Result<Self> {
+        let beneath = ResolveFlags::BENEATH
+            | ResolveFlags::NO_SYMLINKS
+            | ResolveFlags::NO_MAGICLINKS
+            | ResolveFlags::NO_XDEV;
+        let path = self.shown(dir);
+        let inside = dir.strip_prefix("/").unwrap_or(dir);
+        let descriptor = self
+            .resolve_with(inside, READ_DIRECTORY | OFlags::NOFOLLOW, beneath)
+            .map_err(|cause| Error::call("open directory", &path, cause))?;
+        Ok(Self { descriptor, path })
+    }
+
+    /// The directory in which this one lies now, by whichever name.
+    pub fn above(&self) -> Result<Self> {
+        let path = self.path.parent().unwrap_or(Path::new("/")).to_path_buf();
+        let descriptor = rustix::fs::openat(self, "..", READ_DIRECTORY, Mode::empty())
+            .map_err(|cause| Error::call("open the directory above", &self.path, cause))?;
+        Ok(Self { descriptor, path })
     }
 
     /// Makes everything in this file system durable: when it returns, a power cut loses nothing
@@ -129,12 +156,21 @@ impl Root {
         path: &Path,
         flags: OFlags,
     ) -> rustix::io::Result<OwnedFd> {
+        let confined = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        self.resolve_with(path, flags, confined)
+    }
+
+    fn resolve_with(
+        &self,
+        path: &Path,
+        flags: OFlags,
+        confined: ResolveFlags,
+    ) -> rustix::io::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() {
             Path::new(".")
         } else {
             path
         };
-        let confined = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let flags = flags | OFlags::CLOEXEC;
         for _ in 1..ATTEMPTS {
             match rustix::fs::openat2(self, path, flags, Mode::empty(), confined) {

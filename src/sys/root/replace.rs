@@ -16,6 +16,7 @@ use crate::sys::{Error, Result, attributes};
 /// Ends the name of a file that is being written; one left by a power cut is overwritten.
 const UNFINISHED: &str = ".rootshift-new";
 const NEW_FILE_MODE: u32 = 0o644;
+const PRIVATE_MODE: u32 = 0o600;
 
 impl Root {
     /// Gives a file new content in one step: a power cut leaves the old content or the new, whole.
@@ -25,12 +26,21 @@ impl Root {
     /// [`Root::sync_filesystem`]; GRUB, which replays no log, also sees it only then.
     /// A symlink or a directory in the last place is refused.
     pub fn replace_file(&self, path: &Path, content: &[u8]) -> Result<()> {
+        self.replace_with(path, content, NEW_FILE_MODE)
+    }
+
+    /// The same for a file that is nobody else's business: a new one gets mode 0600.
+    pub fn replace_private_file(&self, path: &Path, content: &[u8]) -> Result<()> {
+        self.replace_with(path, content, PRIVATE_MODE)
+    }
+
+    fn replace_with(&self, path: &Path, content: &[u8], new_mode: u32) -> Result<()> {
         let model = self.replaceable(path)?.map(|status| Model {
             path,
             status,
             times: false,
         });
-        self.put(path, content, model)
+        self.put(path, content, model, new_mode)
     }
 
     /// Makes a file a copy of another one in one step: content, owner, mode, extended attributes
@@ -44,7 +54,7 @@ impl Root {
             status,
             times: true,
         });
-        self.put(to, &content, model)
+        self.put(to, &content, model, NEW_FILE_MODE)
     }
 
     /// What a cut or a kill has left of [`Root::replace_file`] and its kin in a directory: each
@@ -80,18 +90,18 @@ impl Root {
     }
 
     /// Writes beside, and renames over.
-    fn put(&self, path: &Path, content: &[u8], model: Option<Model>) -> Result<()> {
+    fn put(&self, path: &Path, content: &[u8], model: Option<Model>, new_mode: u32) -> Result<()> {
         const ACT: &str = "replace";
         let shown = self.shown(path);
         let (parent, name) = self.place(ACT, path)?;
         if mutant::WRITE_IN_PLACE && self.exists(path)? {
-            return self.overwrite(&parent, name, &shown, model, content);
+            return self.overwrite(&parent, name, &shown, model.ok_or(new_mode), content);
         }
         let beside = unfinished_name(name);
         let written = remove_leftover(&parent, &beside)
             .and_then(|()| create(&parent, &beside))
             .map_err(|cause| Error::call(ACT, &shown, cause))
-            .and_then(|file| self.fill(&file, &shown, model, content))
+            .and_then(|file| self.fill(&file, &shown, model.ok_or(new_mode), content))
             .and_then(|()| {
                 rustix::fs::renameat(&parent, &beside, &parent, name)
                     .map_err(|cause| Error::call(ACT, &shown, cause))
@@ -109,7 +119,7 @@ impl Root {
         parent: &Held<'_>,
         name: &OsStr,
         shown: &Path,
-        model: Option<Model>,
+        model: std::result::Result<Model<'_>, u32>,
         content: &[u8],
     ) -> Result<()> {
         let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
@@ -134,20 +144,28 @@ impl Root {
 
     /// Content first, since a write drops file capabilities; then owner, mode, attributes, and
     /// times, which all of these move; sync.
-    fn fill(&self, file: &File, shown: &Path, model: Option<Model>, content: &[u8]) -> Result<()> {
+    /// Without a model it gets these permission bits.
+    fn fill(
+        &self,
+        file: &File,
+        shown: &Path,
+        model: std::result::Result<Model<'_>, u32>,
+        content: &[u8],
+    ) -> Result<()> {
         let failed = |cause| Error::call("write", shown, cause);
         let refused = |cause: Errno| failed(cause.into());
         let mut writer = file;
         writer.write_all(content).map_err(failed)?;
-        let Some(Model {
+        let Model {
             path,
             status,
             times,
-        }) = model
-        else {
-            let mode = Mode::from_raw_mode(NEW_FILE_MODE);
-            rustix::fs::fchmod(file, mode).map_err(refused)?;
-            return file.sync_all().map_err(failed);
+        } = match model {
+            Ok(model) => model,
+            Err(mode) => {
+                rustix::fs::fchmod(file, Mode::from_raw_mode(mode)).map_err(refused)?;
+                return file.sync_all().map_err(failed);
+            }
         };
         let (owner, group) = (Uid::from_raw(status.uid), Gid::from_raw(status.gid));
         rustix::fs::fchown(file, Some(owner), Some(group)).map_err(refused)?;

@@ -1,0 +1,373 @@
+//! What is deleted or renamed is known by what it is, not by its name, and nothing is deleted that
+//! changed since the commit: hostile users, living subvolumes, earlier lives.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod common;
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output};
+
+use common::{Disk, Kind, install, is_expected, is_ours, names, run, unmount, write};
+use rootshift::documents::plan::After;
+use rootshift::engine::Stage;
+use rootshift::journal::Record;
+use rootshift::tree::compare;
+use rootshift::tree::manifest::Manifest;
+
+const TRASH: &str = ".rootshift-trash";
+const USER: u32 = 1000;
+
+fn text(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_str().unwrap().to_owned()
+}
+
+/// Moves the system, and leaves it as `validate` does, with ordinary images.
+fn move_it(disk: &Disk) {
+    disk.arm(After::Reboot);
+    disk.boot();
+    disk.boot();
+    disk.record([common::validated(), Record::Disarmed]);
+    disk.mounted(|top| {
+        fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap();
+        install(&top.join("@"), "/bin/echo", "systemctl");
+    });
+}
+
+/// A moved system in which everything at /home belongs to a user, /home too.
+fn moved_with_hostile_home(kind: Kind) -> Disk {
+    let disk = Disk::with_system_of(kind);
+    disk.in_old(|old| run("chown", &["1000:1000", &text(old.join("home"))]));
+    move_it(&disk);
+    disk
+}
+
+fn finalize_beside(disk: &Disk, options: &str) -> Output {
+    let mut command = disk.command_in_new_system(&format!("finalize --yes {options}"));
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+/// A mount of the test's, until it is dropped.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn of(disk: &Disk, name: &str, options: &str) -> Self {
+        let target = disk.folder.join(name);
+        fs::create_dir_all(&target).unwrap();
+        run("mount", &["-o", options, &disk.device, &text(&target)]);
+        Self(target)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        unmount(&self.0);
+    }
+}
+
+/// A program that runs until it is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// As the user, in a directory.
+fn as_user(directory: &Path, script: &str) {
+    let mut perl = Command::new("perl");
+    perl.args(["-e", script]).current_dir(directory).uid(USER);
+    let output = perl.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_trash_that_was_renamed_is_found_and_what_stands_in_its_place_is_not_touched() {
+    // Each puts something else where the trash was.
+    let tricks = [
+        ("symlink", "symlink('/@', '.rootshift-trash') or die"),
+        (
+            "directory",
+            "mkdir '.rootshift-trash'; mkdir '.rootshift-trash/d'; \
+             open(F, '>.rootshift-trash/d/f') or die",
+        ),
+        ("link", "link('user/mine', '.rootshift-trash') or die"),
+    ];
+    for (name, trick) in tricks {
+        let disk = moved_with_hostile_home(Kind::Flat);
+        let old = disk.new_manifest();
+        let mounted = Mounted::of(&disk, "seen", "subvol=@home");
+        as_user(
+            &mounted.0,
+            &format!(
+                "open(F, '>user/mine') or die; print F 'mine'; close F; \
+                 rename('{TRASH}', 'hidden') or die $!; {trick}"
+            ),
+        );
+        drop(mounted);
+        disk.settle();
+        let output = finalize_beside(&disk, "");
+        disk.settle();
+        assert_kept(&old, &without_tricks(&disk));
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", said(&output));
+        assert_eq!(disk.stage(), Stage::Finalized, "{name}");
+        disk.mounted(|top| {
+            let home = top.join("@home");
+            assert!(!home.join("hidden").exists(), "{name}: trash is left");
+            let place = home.join(TRASH);
+            match name {
+                "symlink" => assert_eq!(fs::read_link(&place).unwrap(), Path::new("/@")),
+                "directory" => assert!(place.join("d/f").exists()),
+                _ => assert_eq!(fs::read_to_string(&place).unwrap(), "mine"),
+            }
+            assert!(!top.join("@").join(TRASH).exists(), "{name}");
+            assert!(!top.join("etc").exists(), "{name}: the old system is left");
+        });
+        disk.check();
+    }
+}
+
+/// Every file of the new system is as it was; the times of three directories are those of what the
+/// user did in them, and of the mark that `finalize` sets.
+fn assert_kept(before: &Manifest, after: &Manifest) {
+    let touched = ["home", "home/user", "var/lib/rootshift"].map(Path::new);
+    let options = compare::Options {
+        ignore: &is_ours,
+        ignore_difference: &|path, difference| {
+            is_expected(path, difference)
+                || (touched.contains(&path) && difference.attribute == "modified")
+        },
+    };
+    let comparison = compare::compare(before, after, &options);
+    assert!(comparison.is_equal(), "{comparison:#?}");
+    assert!(comparison.same > 90, "only {}", comparison.same);
+}
+
+/// The new system, but for what the hostile user made himself.
+fn without_tricks(disk: &Disk) -> Manifest {
+    disk.mounted(|top| {
+        for path in ["@home/user/mine", "@home/hidden"] {
+            let path = top.join(path);
+            let _ = fs::remove_file(&path);
+        }
+    });
+    disk.new_manifest()
+}
+
+/// Renames the trash, and puts something else in its place, as fast as one can. The numbers are
+/// those of renameat2(2) and of its flag to exchange.
+const ATTACK: &str = "
+    mkdir 'decoy'; mkdir 'decoy/in'; mkdir 'empty'; symlink('/@', 'link');
+    open(F, '>victim'); print F 'mine'; close F;
+    my ($at, $swap) = (-100, 2);
+    my @others = ('decoy', 'link', 'empty', 'victim');
+    while (1) {
+        for my $other (@others) {
+            my ($one, $two) = ('.rootshift-trash', $other);
+            syscall(316, $at, $one, $at, $two, $swap);
+            syscall(316, $at, $one, $at, $two, $swap);
+            rename($one, 'elsewhere'); rename('decoy', $one);
+            rename($one, 'decoy'); rename('elsewhere', $one);
+        }
+    }";
+
+#[test]
+fn whoever_swaps_names_in_a_loop_meanwhile_loses_nothing_and_gains_nothing() {
+    let disk = Disk::with_system();
+    disk.in_old(|old| {
+        run("chown", &["1000:1000", &text(old.join("home"))]);
+        // So that it takes a while.
+        for number in 0..3000 {
+            write(old, &format!("srv/many/{}/{number}", number % 50), "x");
+        }
+    });
+    move_it(&disk);
+    let before = disk.new_manifest();
+    let mounted = Mounted::of(&disk, "seen", "subvol=@home");
+    let mut perl = Command::new("perl");
+    perl.args(["-e", ATTACK]).current_dir(&mounted.0).uid(USER);
+    let attacker = Running(perl.spawn().unwrap());
+    while !mounted.0.join("victim").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let output = finalize_beside(&disk, "");
+    drop(attacker);
+    println!("{}", said(&output));
+    for name in ["decoy", "elsewhere", TRASH, "empty", "link", "victim"] {
+        let path = mounted.0.join(name);
+        println!(
+            "{name}: {:?}",
+            fs::symlink_metadata(path).map(|one| one.file_type())
+        );
+    }
+    // Whatever has which name now: all of the user's own is there.
+    let there = names(&mounted.0);
+    let mine = there.iter().filter(|name| *name != "user");
+    let mine: Vec<PathBuf> = mine.map(|name| mounted.0.join(name)).collect();
+    assert!(mine.iter().any(|path| path.join("in").is_dir()), "{mine:?}");
+    let texts = mine.iter().filter_map(|path| fs::read_to_string(path).ok());
+    assert_eq!(texts.collect::<Vec<_>>(), ["mine"]);
+    assert!(mine.iter().any(|path| path.is_symlink()), "{mine:?}");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for path in &mine {
+        run("rm", &["-rf", &text(path)]);
+    }
+    drop(mounted);
+    disk.settle();
+    assert_kept(&before, &disk.new_manifest());
+    assert_eq!(disk.stage(), Stage::Finalized);
+    disk.mounted(|top| assert!(!top.join("srv").exists()));
+    disk.check();
+}
+
+/// A flat system in which `data` is a subvolume of its own at the top level.
+fn with_data_subvolume() -> Disk {
+    let disk = Disk::with_system();
+    disk.mounted(|top| {
+        run(
+            "btrfs",
+            &["-q", "subvolume", "create", &text(top.join("data"))],
+        );
+        write(top, "data/before", "before");
+    });
+    move_it(&disk);
+    disk
+}
+
+#[test]
+fn a_subvolume_that_lives_on_is_not_deleted() {
+    let disk = with_data_subvolume();
+    {
+        let mounted = Mounted::of(&disk, "data", "subvol=data");
+        write(&mounted.0, "work", "a month of it");
+    }
+    disk.settle();
+    let output = finalize_beside(&disk, "");
+    disk.settle();
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    let words = said(&output);
+    assert!(
+        words.contains("1 file or directory of the old system was changed"),
+        "{words}"
+    );
+    assert!(words.contains("/data/work"), "{words}");
+    disk.mounted(|top| assert!(top.join("etc").exists() && top.join("data/work").exists()));
+    // Kept also while it is mounted: it is not in the way.
+    let mounted = Mounted::of(&disk, "data", "subvol=data");
+    let output = finalize_beside(&disk, "--keep-changed");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        said(&output).contains("Left where it is: data: it is kept"),
+        "{}",
+        said(&output)
+    );
+    let kept = fs::read_to_string(mounted.0.join("work")).unwrap();
+    assert_eq!(kept, "a month of it");
+    drop(mounted);
+    disk.settle();
+    disk.mounted(|top| {
+        assert!(!top.join("etc").exists());
+        assert!(!top.join(".rootshift/decided").exists());
+    });
+    assert_eq!(disk.stage(), Stage::Finalized);
+    disk.check();
+}
+
+#[test]
+fn what_changed_goes_only_when_it_was_said_how_much_it_is() {
+    for kind in Kind::ALL {
+        let disk = Disk::with_system_of(kind);
+        disk.in_old(|old| {
+            let file = text(old.join("home/user/image"));
+            run("touch", &[&file]);
+            run("chattr", &["+C", &file]);
+            fs::write(&file, "x".repeat(20_000)).unwrap();
+        });
+        move_it(&disk);
+        disk.in_old(|old| {
+            write(old, "home/user/files/7", "changed");
+            write(old, "home/user/new/file", "new");
+            // In place, where nothing is copied on write.
+            let image = fs::File::options()
+                .write(true)
+                .open(old.join("home/user/image"));
+            std::io::Write::write_all(&mut image.unwrap(), b"in place").unwrap();
+        });
+        let refused = |options: &str, wanted: &str| {
+            let output = finalize_beside(&disk, options);
+            disk.settle();
+            let words = said(&output);
+            assert_eq!(output.status.code(), Some(4), "{words}");
+            assert!(words.contains(wanted), "{words}");
+        };
+        // Two files, a new one, its directory, and the one in which that was made.
+        refused("", "5 files or directories of the old system were changed");
+        refused("--also-changed 4", "5 files or directories");
+        let output = finalize_beside(&disk, "--also-changed 5 --keep-changed");
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        disk.settle();
+        refused("", "run `rootshift finalize --also-changed 5`");
+        disk.in_old(|old| {
+            let text = fs::read_to_string(old.join("home/user/new/file")).unwrap();
+            assert_eq!(text, "new");
+        });
+        let output = finalize_beside(&disk, "--also-changed 5");
+        disk.settle();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(disk.stage(), Stage::Finalized);
+        disk.check();
+    }
+}
+
+/// Reads everything, as a backup program does, or somebody who only looks.
+fn read_all(top: &Path) -> usize {
+    let mut files = 0;
+    for entry in fs::read_dir(top).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        if metadata.is_dir() {
+            files += read_all(&path);
+        } else if metadata.is_file() {
+            let mut content = Vec::new();
+            fs::File::open(&path)
+                .unwrap()
+                .read_to_end(&mut content)
+                .unwrap();
+            files += 1;
+        } else if metadata.is_symlink() {
+            fs::read_link(&path).unwrap();
+        }
+    }
+    files
+}
+
+#[test]
+fn who_only_read_changed_nothing() {
+    for kind in Kind::ALL {
+        let disk = Disk::with_system_of(kind);
+        move_it(&disk);
+        {
+            let mounted = Mounted::of(&disk, "seen", "subvolid=5,strictatime");
+            assert!(read_all(&mounted.0) > 150);
+        }
+        disk.settle();
+        let output = finalize_beside(&disk, "");
+        disk.settle();
+        assert_eq!(output.status.code(), Some(0), "{kind:?}: {}", said(&output));
+        assert_eq!(disk.stage(), Stage::Finalized);
+    }
+}
