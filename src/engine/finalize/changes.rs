@@ -1,6 +1,7 @@
 //! What changed since the commit in what is to be deleted: btrfs itself is asked, whoever wrote it.
 //!
-//! Not counted is what was only read: another subvolume, as old as the commit or older, has the
+//! A directory counts when it is new; else what is in it counts by itself, and nothing is lost with
+//! what was removed from it. Not counted is what was only read: another subvolume, as old as the commit or older, has the
 //! same inode with the same times of change, and any change would have moved them.
 
 use std::cell::OnceCell;
@@ -22,8 +23,8 @@ const NAMED: usize = 3;
 pub(super) enum Look {
     /// Every change counts.
     Before,
-    /// The deletion has begun, and changed directories, and files of which one name of several is
-    /// gone: only what is new or was written counts.
+    /// The deletion has begun, and changed files of which one name of several is gone: only what is
+    /// new or was written counts.
     During,
 }
 
@@ -189,7 +190,7 @@ impl<'a> Area<'a> {
         let mut changes = Changes::default();
         let mut above = BTreeMap::new();
         self.each(&mut |number, inode| {
-            let owner = self.owner(number, inode, &mut above)?;
+            let owner = self.owner(number, &mut above)?;
             if let Some(tree) = owner.and_then(|inode| self.trees.get(&inode))
                 && self.counts(number, inode)?
             {
@@ -227,12 +228,10 @@ impl<'a> Area<'a> {
     fn owner(
         &self,
         number: u64,
-        inode: &Inode,
         above: &mut BTreeMap<u64, Option<u64>>,
     ) -> sys::Result<Option<u64>> {
         if self.trees.contains_key(&number) {
-            // The switch of the boot path renames a directory; what is in it counts.
-            return Ok((!inode.is_directory()).then_some(number));
+            return Ok(Some(number));
         }
         let mut owner = None;
         for directory in btrfs::directories_of(self.root, number)? {
@@ -276,15 +275,16 @@ impl<'a> Area<'a> {
         }
         let was_written = || -> sys::Result<bool> {
             let is_data = btrfs::has_data_since(self.root, number, self.generation)?;
-            Ok(is_data || (!inode.is_directory() && inode.was_written_last()))
+            Ok(is_data || inode.was_written_last())
         };
-        if self.is_only_read(number, inode)? {
+        // What is in it counts by itself; a switched boot path, a trash and its directories were
+        // renamed and emptied by rootshift.
+        if inode.is_directory() || self.is_only_read(number, inode)? {
             return Ok(false);
         }
         match self.how {
             Look::During => was_written(),
-            // rootshift itself emptied directories there, and renamed what lies at the top.
-            Look::Before if self.is_trash() && inode.is_directory() => Ok(false),
+            // rootshift itself renamed what lies at the top of a trash.
             Look::Before if self.is_renamed_by_us(number)? => was_written(),
             Look::Before => Ok(true),
         }
