@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::disk::{AttachedDisk, Mount};
-use crate::run::{run, tool};
+use crate::run::{output, run, tool};
 
 /// A mounted system with `/proc`, `/sys` and a `/dev` of its own.
 #[derive(Debug)]
@@ -44,6 +44,16 @@ impl Chroot {
         let mut words = vec!["sh", "-e", "-c", text, "sh"];
         words.extend(arguments);
         self.run(&words)
+    }
+
+    /// Runs a shell script inside; what it printed.
+    pub(super) fn said(&self, text: &str) -> Result<String> {
+        output(
+            tool("chroot")
+                .arg(&self.root)
+                .args(["sh", "-e", "-c", text])
+                .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+        )
     }
 
     fn mount(&mut self, source: &str, at: &str, options: &[&str]) -> Result<()> {

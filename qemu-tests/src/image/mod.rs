@@ -6,6 +6,7 @@ mod disk;
 mod esp;
 mod files;
 mod grow;
+mod inside;
 mod install;
 mod key;
 mod recipe;
@@ -24,6 +25,7 @@ use crate::workspace::Workspace;
 pub use disk::{AttachedDisk, Mount};
 pub use files::add_files;
 pub use grow::grow;
+pub use inside::work_inside;
 pub use recipe::{Loader, Place, Recipe, Suite};
 pub use upgrade::full_upgrade;
 

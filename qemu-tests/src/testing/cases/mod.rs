@@ -14,6 +14,7 @@ mod kernels;
 #[cfg(feature = "documents")]
 mod language;
 mod loaders;
+mod package;
 mod power_cut;
 mod refusals;
 mod rehearsal;
@@ -144,6 +145,16 @@ const THOROUGH: &[(&str, Case)] = &[
     ),
     ("debian_13_whole_life", releases::whole_life),
     ("debian_12_becomes_13_on_trial", releases::upgraded_on_trial),
+    ("removed_while_armed", package::removed_while_armed),
+    (
+        "the_package_stays_until_it_is_over",
+        package::stays_until_it_is_over,
+    ),
+    ("dracut_stays", package::dracut_stays),
+    (
+        "only_images_of_this_system_take_the_plan",
+        package::only_images_of_this_system,
+    ),
     ("a_rollback_brings_the_old_system_back", way_a::rolled_back),
     (
         "a_kernel_installed_after_arming_migrates",
