@@ -17,6 +17,7 @@ use std::path::Path;
 use common::{Disk, Kind, Ran, assert_same, repository, run};
 use rootshift::documents::Action;
 use rootshift::documents::plan::After;
+use rootshift::engine::Stage;
 use rootshift::steps::{self, StepContext, Undo};
 use rootshift::sys::Root;
 use rootshift::tree::compare;
@@ -424,4 +425,77 @@ fn a_staging_place_that_is_a_symlink_is_not_entered() {
         assert!(refused.to_string().contains("symbolic links"), "{refused}");
         assert_eq!(differences(&before, &outside(top)), "");
     });
+}
+
+/// The shipped batch with this option at /home, which `lint` lets pass: whether a kernel takes it
+/// depends on the file system.
+fn with_option(option: &str) -> Disk {
+    let mut disk = Disk::with_system();
+    let home = "\"mount_point\": \"/home\"";
+    disk.use_batch(&BATCH.replacen(home, &format!("{home}, \"options\": [\"{option}\"]"), 1));
+    disk
+}
+
+/// A file system with a free space tree (the default since btrfs-progs 5.15) is mounted with none of
+/// the older caches.
+#[test]
+fn a_line_that_can_not_be_mounted_stops_before_the_commit() {
+    let disk = with_option("space_cache=v1");
+    let before = disk.old_manifest();
+    disk.arm(After::Reboot);
+    assert_eq!(disk.boot(), 0, "{}", disk.boot_log());
+    let state = disk.state();
+    assert_eq!(state.stage, Stage::Failed, "{}", disk.boot_log());
+    assert_eq!(disk.root_flags(), None);
+    let log = disk.boot_log();
+    assert!(
+        log.contains("line 4 of the new fstab (/home) can't be mounted"),
+        "{log}"
+    );
+    assert!(log.contains("space_cache=v1"), "{log}");
+    assert_same(&before, &disk.old_manifest());
+    disk.mounted(|top| {
+        assert!(!top.join("@").exists() && !top.join("@home").exists());
+        assert!(!top.join("boot").is_symlink());
+    });
+}
+
+#[test]
+fn lines_that_can_be_mounted_are_and_the_commit_follows() {
+    let disk = with_option("compress=zstd:1,x-systemd.device-timeout=9s,nofail");
+    disk.arm(After::Reboot);
+    assert_eq!(disk.boot(), common::WOULD_REBOOT, "{}", disk.boot_log());
+    assert_eq!(disk.state().stage, Stage::Committed);
+    let log = disk.boot_log();
+    for line in [3, 4, 5] {
+        assert!(
+            log.contains(&format!("line {line} of the new fstab")),
+            "{log}"
+        );
+    }
+}
+
+/// What the old system boots without is no reason to stay there.
+#[test]
+fn a_line_that_failed_before_and_may_is_no_reason_to_stop() {
+    for (options, stage) in [
+        ("nofail,subvol=gone", Stage::Committed),
+        ("subvol=gone", Stage::Failed),
+    ] {
+        let mut disk = Disk::with_system();
+        disk.mounted(|top| {
+            let line = format!("UUID={} /mnt btrfs {options} 0 0\n", disk.uuid);
+            let fstab = fs::read_to_string(top.join("etc/fstab")).unwrap() + &line;
+            fs::write(top.join("etc/fstab"), fstab).unwrap();
+        });
+        disk.use_batch(BATCH);
+        disk.arm(After::Reboot);
+        disk.boot();
+        assert_eq!(disk.state().stage, stage, "{options}: {}", disk.boot_log());
+        assert!(
+            disk.boot_log().contains("(/mnt) can't be mounted"),
+            "{}",
+            disk.boot_log()
+        );
+    }
 }

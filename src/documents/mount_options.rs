@@ -281,6 +281,9 @@ pub fn reader(option: &str) -> Option<Reader> {
     if is_for_others(name) {
         return Some(Reader::Fstab);
     }
+    if NOT_HERE.iter().any(|(known, _)| *known == name) {
+        return Some(Reader::Btrfs); // a line of the user's own may have it
+    }
     let known = KNOWN.iter().find(|(known, _, _)| *known == name);
     known.map(|(_, reader, _)| *reader)
 }

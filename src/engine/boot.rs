@@ -6,11 +6,12 @@
 use super::bootable::Roots;
 use super::fits::{look_again, still_fits, still_installed};
 use super::home::Migration;
-use super::migrate::{complete_commit, migrate, none_ended};
+use super::migrate::{self, complete_commit, migrate, none_ended};
 use super::occasion::Occasion;
 use super::others::all_there;
 use super::rehearsal;
 use super::rollback::{discard, present_root, roll_back};
+use super::trial::TrialMount;
 use super::{Error, Stage, State};
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::checks::CheckContext;
@@ -33,6 +34,8 @@ pub enum Next {
     NewRoot(Roots),
     /// The boot goes on as the kernel command line says, which names the new root by itself.
     Rehearsal(Roots),
+    /// All is prepared; these lines of the new fstab are mounted on trial before the commit.
+    Trial(Vec<TrialMount>),
     /// The machine restarts through its new boot path.
     Reboot,
 }
@@ -84,9 +87,36 @@ impl Naming {
 /// Does what the journal asks for. Never fails: a failure is noted and the boot goes on.
 pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found: Found) -> Next {
     name_after_each_record(top, migration, found.root_flags);
-    let new_system_was_root = migration.state().stage.new_system_is_root();
-    let was_rehearsing = migration.state().stage == Stage::Rehearsing;
-    if let Err(error) = act(top, migration, context, found) {
+    let before = migration.state().stage;
+    let acted = act(top, migration, context, found);
+    if let Some(lines) = migration.trial.take() {
+        return Next::Trial(lines);
+    }
+    conclude(top, migration, found, before, acted)
+}
+
+/// Goes on once the lines of [`Next::Trial`] were mounted, or could not be. Never fails.
+pub fn after_trial(
+    top: &Root,
+    migration: &mut Migration,
+    found: Found,
+    trial: Result<(), String>,
+) -> Next {
+    name_after_each_record(top, migration, found.root_flags);
+    let before = migration.state().stage;
+    let acted = migrate::after_trial(top, migration, trial);
+    conclude(top, migration, found, before, acted)
+}
+
+/// Notes a failure, and says what follows.
+fn conclude(
+    top: &Root,
+    migration: &mut Migration,
+    found: Found,
+    before: Stage,
+    acted: Result<(), Error>,
+) -> Next {
+    if let Err(error) = acted {
         log::error!("{error}");
         if let Err(unwritable) = note(migration, &error) {
             log::error!("{unwritable}");
@@ -94,6 +124,7 @@ pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found
         }
     }
     // Only the boot that committed restarts: nothing here can loop.
+    let new_system_was_root = before.new_system_is_root();
     let committed_now = !new_system_was_root && migration.state().stage == Stage::Committed;
     if committed_now && migration.plan().after == After::Reboot {
         return Next::Reboot;
@@ -102,7 +133,7 @@ pub fn boot(top: &Root, migration: &mut Migration, context: &CheckContext, found
     let is_due = rehearsal::is_due(migration.state(), migration.plan(), found.root_flags);
     match next {
         // After a rehearsal that came to nothing the new root is named by all means.
-        Next::NewRoot(roots) if is_due && !was_rehearsing => Next::Rehearsal(roots),
+        Next::NewRoot(roots) if is_due && before != Stage::Rehearsing => Next::Rehearsal(roots),
         next => next,
     }
 }

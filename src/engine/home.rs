@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::boot::Naming;
+use super::trial::TrialMount;
 use super::{Error, State};
 use crate::checks::MountedFilesystem;
 use crate::documents::plan::{HOME, JOURNAL, PLAN, PlannedPhase, STAGING, digest, tag};
@@ -48,6 +49,8 @@ pub struct Migration {
     pub others: Arc<Vec<MountedFilesystem>>,
     /// What went wrong, where the journal could not be told.
     pub unnoted: Option<String>,
+    /// Lines of the new fstab that are to be mounted on trial, once all is prepared and proved.
+    pub(super) trial: Option<Vec<TrialMount>>,
     /// Tells after each record which root it names; none unless the caller wants that.
     pub(super) naming: Option<Naming>,
     journal: Journal,
@@ -95,6 +98,7 @@ impl Migration {
             frozen,
             others: Arc::default(),
             unnoted: None,
+            trial: None,
             naming: None,
             journal,
             state,

@@ -9,6 +9,7 @@ use super::phase::{left_out, run_phase};
 use super::preflight::{Finding, look};
 use super::rollback::discard;
 use super::step::{Run, run_step};
+use super::trial::lines;
 use super::{Error, Stage, inventory};
 use crate::checks::CheckContext;
 use crate::documents::plan::{PlannedPhase, PlannedStep};
@@ -23,7 +24,9 @@ use crate::sys::{Root, btrfs};
 use std::path::Path;
 use std::time::Duration;
 
-/// Takes the migration up where the journal says, and carries it through the commit.
+/// Takes the migration up where the journal says, up to the last thing before the commit: the lines
+/// of the new fstab are to be mounted on trial, which nothing of the disk may be mounted for.
+/// [`after_trial`] goes on.
 ///
 /// # Errors
 /// The first failure. The old system is root then, and what was prepared is taken back.
@@ -34,11 +37,33 @@ pub fn migrate(
     console: &Path,
 ) -> Result<(), Error> {
     take_up(top, migration)?;
-    match prepare(top, migration, context, console) {
-        Ok(()) => commit(top, migration),
+    let prepared = prepare(top, migration, context, console);
+    match prepared.and_then(|()| lines(top, migration.plan())) {
+        Ok(lines) => {
+            migration.trial = Some(lines);
+            Ok(())
+        }
         // What is prepared stays; the next boot asks again.
         Err(stopped @ Error::Stopped { .. }) => Err(stopped),
         Err(cause) => Err(give_up(top, migration, cause)),
+    }
+}
+
+/// Commits when every line of the new fstab could be mounted.
+///
+/// # Errors
+/// The first failure. The old system is root then, and what was prepared is taken back.
+pub(super) fn after_trial(
+    top: &Root,
+    migration: &mut Migration,
+    trial: Result<(), String>,
+) -> Result<(), Error> {
+    match trial {
+        Ok(()) => commit(top, migration),
+        Err(problem) => {
+            let problems = vec![problem];
+            Err(give_up(top, migration, Error::Checks { problems }))
+        }
     }
 }
 

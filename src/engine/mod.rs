@@ -38,6 +38,7 @@ pub mod state;
 mod step;
 pub mod survey;
 pub mod templates;
+pub mod trial;
 pub mod validate;
 
 pub use error::Error;

@@ -13,7 +13,7 @@ use crate::bootchain::boot_id;
 use crate::checks::{hibernated_device, twin_devices};
 use crate::cli::{Boot, Exit};
 use crate::engine::Stage;
-use crate::engine::boot::{BrokenOff, Found, Next, after_breaking_off, boot};
+use crate::engine::boot::{BrokenOff, Found, Next, after_breaking_off, after_trial, boot};
 use crate::engine::home::Migration;
 use crate::engine::occasion::Occasion;
 use crate::report::log_file;
@@ -63,7 +63,7 @@ fn work(options: &Boot) -> Result<Exit, Error> {
     let took = clock::monotonic_milliseconds().saturating_sub(began);
     log::info!("pre-boot work took {}.{:03} s", took / 1000, took % 1000);
     match next {
-        Next::Ordinary => {}
+        Next::Ordinary | Next::Trial(_) => {}
         Next::RootFlags(flags) => {
             log::info!("root is mounted with {flags}");
             signs::give(Sign::Root(&flags));
@@ -154,12 +154,23 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         Some(broken_off) => after_breaking_off(top, migration, found, broken_off),
         None => boot(top, migration, context, found),
     })?;
+    follow(&site, found, next, Path::new(&options.param_conf))
+}
+
+/// What can only be done while nothing of the disk is mounted.
+fn follow(site: &Site, found: Found, next: Next, param_conf: &Path) -> Result<Next, Error> {
+    let next = match next {
+        Next::Trial(lines) => {
+            let trial = site.tried(&lines);
+            site.at_top_level(None, &mut |top, migration, _| {
+                after_trial(top, migration, found, trial.clone())
+            })?
+        }
+        next => next,
+    };
     Ok(match next {
         Next::NewRoot(roots) => site.seen(&roots),
-        Next::Rehearsal(roots) => {
-            let param_conf = Path::new(&options.param_conf);
-            site.rehearsed(roots, found.boot, param_conf)
-        }
+        Next::Rehearsal(roots) => site.rehearsed(roots, found.boot, param_conf),
         next => next,
     })
 }

@@ -227,7 +227,13 @@ impl Guard<'_> {
         self.undecided &= decided.is_err();
         match decided {
             Ok(Next::RootFlags(flags)) => self.name_root(&flags),
-            Ok(Next::Ordinary | Next::NewRoot(_) | Next::Rehearsal(_) | Next::Reboot) => {}
+            Ok(
+                Next::Ordinary
+                | Next::NewRoot(_)
+                | Next::Rehearsal(_)
+                | Next::Trial(_)
+                | Next::Reboot,
+            ) => {}
             Err(error) => log::error!("{error}"),
         }
     }

@@ -10,8 +10,11 @@ use crate::documents::plan::FilesystemIdentity;
 use crate::engine::boot::Next;
 use crate::engine::bootable::{Roots, TestMount, choose, settle};
 use crate::engine::home::Migration;
-use crate::engine::others::{PATIENCE, mount_of_plan, numbered, patience_at_boot, unmount_all};
+use crate::engine::others::{
+    PATIENCE, find, mount_of_plan, numbered, patience_at_boot, unmount_all,
+};
 use crate::engine::rehearsal;
+use crate::engine::trial::TrialMount;
 use crate::report::progress::for_boot;
 use crate::report::signs::{Sign, give};
 use crate::report::{boot_log, log_file};
@@ -171,6 +174,37 @@ impl Site<'_> {
             init: &init,
         };
         test.problem(flags)
+    }
+
+    /// Mounts each of these lines once, while nothing of the layout's file systems is mounted. The
+    /// first that can't be, in words.
+    pub(super) fn tried(&self, lines: &[TrialMount]) -> Result<(), String> {
+        give(Sign::At("while the new fstab was mounted on trial"));
+        let at = trial_of(self.mount_at);
+        let made = self.system.create_directories(&at, 0o700);
+        made.map_err(|error| error.to_string())?;
+        for line in lines {
+            let Err(why) = self.tried_one(line, &at) else {
+                log::info!("{} can be mounted", line.shown);
+                continue;
+            };
+            let TrialMount { shown, options, .. } = line;
+            let problem = format!("{shown} can't be mounted with {options}: {why}");
+            if !line.may_fail {
+                return Err(problem);
+            }
+            log::warn!("{problem}; neither could it be in the old system");
+        }
+        Ok(())
+    }
+
+    fn tried_one(&self, line: &TrialMount, at: &Path) -> Result<(), String> {
+        let found = match line.uuid == self.uuid {
+            true => Some(self.device.to_path_buf()),
+            false => find(self.system, &line.uuid).map_err(|error| error.to_string())?,
+        };
+        let device = found.ok_or_else(|| format!("no disk holds UUID={}", line.uuid))?;
+        mount::try_btrfs(&device, at, &line.options).map_err(|error| error.to_string())
     }
 
     /// The first root that can be booted, seen while nothing of the file system is mounted.

@@ -106,6 +106,27 @@ pub fn mount_top_level_read_only(device: &Path, target: &Path) -> Result<()> {
     mount_btrfs(device, target, MsFlags::MS_NOATIME | MsFlags::MS_RDONLY)
 }
 
+/// Mounts a btrfs with these options, read-only where that can be, and takes the mount away again:
+/// whether the kernel takes them. While the file system is mounted elsewhere, kernels before 6.8
+/// take any.
+pub fn try_btrfs(device: &Path, target: &Path, options: &str) -> Result<()> {
+    let mut flags = MsFlags::MS_NOATIME | MsFlags::MS_RDONLY;
+    let mut attempt = 1;
+    loop {
+        match nix::mount::mount(Some(device), target, Some("btrfs"), flags, Some(options)) {
+            Ok(()) => return unmount(target),
+            // What was just unmounted may hold the device for a moment.
+            Err(Errno::EBUSY | Errno::EINTR) if attempt < UNMOUNT_ATTEMPTS => sleep(UNMOUNT_PAUSE),
+            // Somebody has it mounted for writing.
+            Err(Errno::EBUSY) if flags.contains(MsFlags::MS_RDONLY) => {
+                flags.remove(MsFlags::MS_RDONLY);
+            }
+            Err(cause) => return Err(Error::pair("mount", device, target, cause)),
+        }
+        attempt += 1;
+    }
+}
+
 fn mount_btrfs(device: &Path, target: &Path, flags: MsFlags) -> Result<()> {
     nix::mount::mount(
         Some(device),

@@ -9,6 +9,7 @@ pub use subvolumes::{SubvolumeMount, to_subvolumes};
 
 use super::mount_options;
 use line::Line;
+use plan::Identity;
 use std::fmt;
 
 /// An fstab. Comments, blank lines, lines that make no sense, blanks, line endings and a missing
@@ -64,6 +65,19 @@ impl Fstab {
         let wanted = line::normal_path(mount_point);
         self.entries()
             .find(|entry| line::normal_path(&entry.mount_point) == wanted)
+    }
+
+    /// The entries that mount this btrfs, under whichever of its names.
+    pub fn entries_of<'f>(
+        &'f self,
+        uuid: &'f str,
+        aliases: &[String],
+    ) -> impl Iterator<Item = &'f Entry> {
+        let identity = Identity::new(uuid, aliases);
+        let is_ours = move |entry: &&Entry| {
+            identity.matches(entry) && ["btrfs", "auto"].contains(&entry.fstype.as_str())
+        };
+        self.entries().filter(is_ours)
     }
 
     /// Lines that are no comment and that libmount drops, with the reason.
