@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use super::rehearsal::{GONE, HOW, is_gone};
 use crate::machine::{Disk, End, fork};
 use crate::scenario::{Life, Wishes, arm_as_wished, part};
-use crate::task::Task;
+use crate::task::{REBOOTING, Task};
 use crate::testing::Bench;
 
 const SET: &str = r#"
@@ -40,10 +40,15 @@ pub(super) fn in_grub_d(bench: &Bench) -> Result<()> {
     let name = "test-grub-d";
     let overlay = context.place(name, "disk.qcow2")?;
     let disk: Disk = fork(&context.tools.qemu, &context.image, &overlay)?;
-    let mut machine = context.machine(name, &disk);
-    machine.processors = 1;
-    let task = Task::new(format!("{SET}{CHECK}")).file(&context.deb);
-    let outcome = context.run(machine, &task)?;
+    let run = |what: &str, script: &str| {
+        let mut machine = context.machine(&format!("{name}-{what}"), &disk);
+        machine.processors = 1;
+        context.run(machine, &Task::new(script).file(&context.deb))
+    };
+    // The system that is asked was booted with it.
+    let set = run("set", &format!("{SET}exit 100\n"))?;
+    set.task(REBOOTING)?;
+    let outcome = run("asked", CHECK)?;
     outcome.expect(&End::PoweredOff)?;
     let check = part(outcome.task(0)?, "check")?;
     println!("     `check`: {}", check.lines().last().unwrap_or_default());
