@@ -15,9 +15,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use common::{Disk, Kind, assert_same, run, write};
+use common::{Disk, Kind, assert_same, install, names, run, validated, write};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
+use rootshift::journal::Record;
 
 /// What systemd 257 makes of /dev/disk (Debian 13), and things that are there for a moment only.
 const DEBIAN_13: &str = r#"
@@ -526,4 +527,137 @@ fn a_hard_link_made_after_arming_is_not_cut() {
             assert_eq!(disk.stage(), Stage::Committed);
         }
     }
+}
+
+#[test]
+fn a_month_of_work_in_a_subvolume_that_is_mounted_by_name_outlives_finalize() {
+    let disk = with_data();
+    disk.arm(After::Reboot);
+    disk.boot_to_the_end("a whole life");
+    disk.record([validated()]);
+    disk.rehearse();
+    disk.record([Record::Disarmed]);
+    disk.mounted(|top| {
+        fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap();
+        install(&top.join("@"), "/bin/echo", "systemctl");
+        // As the new system's fstab mounts it.
+        write(top, "data/inner/work", "a month of it\n");
+    });
+    let ran = disk.run_in_new_system("finalize --yes");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    disk.mounted(|top| {
+        let left = [".rootshift", "@", "@home", "@var_log", "boot", "data"];
+        assert_eq!(names(top), left);
+        assert_eq!(
+            fs::read_to_string(top.join("data/file")).unwrap(),
+            "before\n"
+        );
+        let work = fs::read_to_string(top.join("data/inner/work")).unwrap();
+        assert_eq!(work, "a month of it\n");
+    });
+    disk.check();
+}
+
+#[test]
+fn a_home_beside_the_root_subvolume_is_left_alone_as_well() {
+    let mut disk = Disk::with_system_of(Kind::Rootfs);
+    disk.mounted(|top| {
+        create(top, "@home");
+        write(top, "@home/user/file", "a month of work\n");
+        let line = format!("UUID={} /home btrfs subvol=@home 0 0", disk.uuid);
+        add_to_fstab(&top.join("@rootfs"), &line);
+    });
+    let wanted = [
+        "/home",
+        "subvolume @home already",
+        "--template debian-rootfs",
+    ];
+    assert_refused(&disk, "", &wanted);
+    let new = disk.run_inside("new --template debian-rootfs");
+    disk.use_batch(&new.stdout);
+    let ran = disk.run_inside("check --batch /run/batch.json");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    disk.arm(After::Reboot);
+    disk.boot_to_the_end("a home beside the root");
+    disk.mounted(|top| {
+        assert!(top.join("@home/user/file").exists());
+        let fstab = fs::read_to_string(top.join("@/etc/fstab")).unwrap();
+        let lines: Vec<&str> = fstab
+            .lines()
+            .filter(|line| line.contains("/home"))
+            .collect();
+        assert_eq!(
+            lines,
+            [format!("UUID={} /home btrfs subvol=@home 0 0", disk.uuid)]
+        );
+    });
+}
+
+/// Numbers that look like chance and are the same each time (Knuth's MMIX).
+struct Chance(u64);
+
+impl Chance {
+    fn one_of<'t>(&mut self, words: &[&'t str]) -> &'t str {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        words[usize::try_from(self.0 >> 33).unwrap() % words.len()]
+    }
+}
+
+#[test]
+fn what_check_calls_ready_commits_whatever_fstab_says() {
+    let seeds = if common::is_thorough() { 200 } else { 12 };
+    let (mut ready, mut refused) = (0, 0);
+    for seed in 0..seeds {
+        let mut chance = Chance(seed);
+        let disk = Disk::with_system();
+        let mut lines = Vec::new();
+        for _ in 0..3 {
+            let own = format!("UUID={}", disk.uuid);
+            let source = chance.one_of(&[&own, &own, "UUID=0-1", "LABEL=other", "/srv/a", "tmpfs"]);
+            let place = chance.one_of(&[
+                "/srv/x",
+                "/data",
+                "/mnt",
+                "/home/user/vm",
+                "/opt//",
+                "/home",
+                "/",
+            ]);
+            let kind = chance.one_of(&[
+                "btrfs subvol=data 0 0",
+                "btrfs subvol=/data,noauto",
+                "btrfs subvolid=5,nofail",
+                "none bind",
+                "ext4 nofail,noauto 0 2",
+                "btrfs",
+                "btrfs x-systemd.automount,subvol=home/user/vm 0 0",
+            ]);
+            lines.push(format!("{source} {place} {kind}"));
+        }
+        let text = lines.join("\n");
+        disk.mounted(|top| {
+            create(top, "data");
+            write(top, "data/file", "x");
+            lines.iter().for_each(|line| add_to_fstab(top, line));
+        });
+        let before = disk.old_manifest();
+        let ran = disk.run_inside("check");
+        if ran.code == 0 {
+            ready += 1;
+            disk.arm(After::Reboot);
+            disk.boot_to_the_end(&format!("seed {seed}\n{text}\n{}", ran.stdout));
+            disk.mounted(|top| {
+                assert!(top.join("data/file").exists() || top.join("@/data/file").exists())
+            });
+        } else {
+            refused += 1;
+            assert!(ran.stdout.contains("FAIL"), "seed {seed}\n{text}\n{ran:?}");
+            assert_same(&before, &disk.old_manifest());
+        }
+    }
+    println!("{ready} ready, {refused} refused");
+    assert!(ready > 1 && refused > 1, "{ready} ready, {refused} refused");
 }

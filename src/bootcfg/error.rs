@@ -9,7 +9,7 @@ pub enum Error {
     /// The main line of fstab names another device than the file system that is migrated.
     #[error(
         "line {line}: {mount}, which is not {expected}; \
-         correct the device of that line, or remove the line if it is stale"
+         correct the device of that line"
     )]
     ForeignRoot {
         /// The line of the entry.
@@ -21,7 +21,9 @@ pub enum Error {
     },
 
     /// Two lines mount the same place, so tools disagree which of them counts.
-    #[error("lines {first} and {second} both mount {mount_point}; remove one of them")]
+    #[error(
+        "lines {first} and {second} both mount {mount_point}; put a # before the second, the first is what counts today"
+    )]
     SeveralEntries {
         /// The first of the lines.
         first: usize,
@@ -45,7 +47,7 @@ pub enum Error {
     /// Another file system is already mounted where a subvolume is to go.
     #[error(
         "line {line}: {mount_point} is already mounted from {device}; \
-         leave {mount_point} out of the layout, or remove that line"
+         leave {mount_point} out of the layout (`rootshift new` writes such a batch)"
     )]
     MountPointTaken {
         /// The line of the entry.

@@ -56,7 +56,7 @@ pub(super) fn look(looker: &Looker) -> Result<Outcome, Error> {
         return Ok(Outcome::fail(
             format!("Docker's storage driver is {driver}"),
             "set \"storage-driver\": \"overlay2\" in /etc/docker/daemon.json; images have to be \
-             pulled anew",
+             pulled anew, and containers made with the old driver are seen again when it is set back",
         ));
     }
     data_root(context, text("DockerRootDir")?)

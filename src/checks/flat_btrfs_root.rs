@@ -35,7 +35,8 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     {
         return Ok(Outcome::fail(
             problem,
-            "detach the copy, or give it a UUID of its own (`btrfstune -u` on the copy)",
+            "detach the copy, or give it a UUID of its own: `btrfstune -m DEVICE`, with the device \
+             that is not mounted",
         ));
     }
     if let Some(problem) = separate_system_directory(context)? {

@@ -50,7 +50,7 @@ fn enough(
             let (free, minimum) = (megabytes(free), megabytes(minimum.0));
             return Ok(Outcome::fail(
                 format!("{free} MiB of {name} are free, {minimum} MiB are required"),
-                "delete something, or ask for less in the document (min_disk_space, minimum)",
+                "make room, or ask for less in the document (min_disk_space, minimum)",
             ));
         }
     }
@@ -68,7 +68,7 @@ fn little_metadata(root: &Root, name: &str, needed: Size) -> Result<Option<Outco
     let (free, needed) = (megabytes(free), megabytes(needed.0));
     Ok(Some(Outcome::fail(
         format!("{free} MiB of metadata space are free on {name}, {needed} MiB are needed"),
-        format!("delete something, then run `btrfs balance start -dusage=20 {name}`"),
+        format!("run `btrfs balance start -dusage=20 {name}`; if that is not enough, make room"),
     )))
 }
 

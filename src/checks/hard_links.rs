@@ -22,8 +22,9 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
                 straddling.len(),
                 view.shown(first).display()
             ),
-            "break the link (cp -a FILE FILE.new && mv FILE.new FILE), or keep the two in one \
-             subvolume",
+            "keep the two in one subvolume (take that one out of the batch's layout); or, while \
+             nobody writes to FILE, make two files of them: `test ! -e FILE.new && cp -a FILE \
+             FILE.new && mv -T FILE.new FILE`",
         ));
     }
     Ok(Outcome::Pass)

@@ -11,7 +11,7 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
         None => Outcome::Pass,
         Some(device) => Outcome::fail(
             format!("{} holds a hibernated system", device.display()),
-            "start that system and shut it down, or forget it with `mkswap` on that device",
+            "start that system, and shut it down instead of hibernating it",
         ),
     })
 }

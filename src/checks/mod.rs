@@ -29,6 +29,7 @@ mod place;
 mod properties;
 mod root_flags;
 mod services;
+mod started;
 mod subvolumes;
 mod swap_file;
 mod twins;
@@ -41,6 +42,7 @@ pub use fitting::fitting_batch;
 pub use fstab::names_layout as fstab_names_layout;
 pub use hibernation::hibernated_device;
 pub use installed::installed;
+pub use started::validation_starts;
 pub use twins::twin_devices;
 
 use known::Known;

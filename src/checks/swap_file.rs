@@ -14,8 +14,9 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     Ok(Outcome::fail(
         format!("the swap file {file} is on the root file system"),
         format!(
-            "not supported yet: run `swapoff {file}; rm {file}`, take its line out of /etc/fstab, \
-             and make a new one after the migration"
+            "not supported yet: run `swapoff {file}` and put a # before its line in /etc/fstab; the \
+             file may stay. After the migration make one in a subvolume of its own (`btrfs \
+             filesystem mkswapfile`)"
         ),
     ))
 }

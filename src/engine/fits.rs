@@ -9,7 +9,7 @@ use super::mount_lines::Mounting;
 use super::others::top_at;
 use super::preflight::{Finding, finding, look, own_checks};
 use super::survey::{GRUB_CONFIG, boot_images, fingerprints, old_system};
-use crate::checks::{CheckContext, installed};
+use crate::checks::{CheckContext, installed, validation_starts};
 use crate::documents::CheckSpec;
 use crate::documents::plan::{Fingerprint, KeptSubvolume, STAGING};
 use crate::journal::record::BootImage;
@@ -161,11 +161,17 @@ pub(super) fn look_again(
 
 /// Nothing is begun nor gone on with where nobody would validate it: the package was removed.
 pub(super) fn still_installed(context: &CheckContext) -> Result<(), Error> {
-    let found = finding("rootshift stays", installed(context));
-    if found.blocks() {
-        return Err(Error::NotNow(found.line()));
+    let found = [
+        finding("rootshift stays", installed(context)),
+        finding(
+            "the new system will be validated",
+            validation_starts(context),
+        ),
+    ];
+    match found.iter().find(|found| found.blocks()) {
+        Some(found) => Err(Error::NotNow(found.line())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Nothing is mounted by a name that the plan does not know.
@@ -265,7 +271,8 @@ fn nothing_unknown_is_prepared(top: &Root, migration: &Migration) -> Result<(), 
             if btrfs::is_subvolume(top, &path)? {
                 return Err(Error::NotNow(format!(
                     "{} on the file system of {place} is work that the journal does not know of: \
-                     was a part of the disk put back? Delete it with `btrfs subvolume delete`",
+                     was a part of the disk put back? Run `rootshift disarm`, then `rootshift \
+                     recover`: it says whose it is",
                     path.display()
                 )));
             }

@@ -214,6 +214,8 @@ pub fn preflight_of(bundle: &Bundle, phases: &[Phase], context: &CheckContext) -
     }
     let required = required_by(&bundle.batch);
     findings.push(finding("rootshift stays", checks::installed(context)));
+    let starts = checks::validation_starts(context);
+    findings.push(finding("the new system will be validated", starts));
     findings.extend(required.iter().map(|check| look(check, None, context)));
     findings.extend(circumstances::findings(&bundle.batch, context));
     for (name, script) in &bundle.viscripts {

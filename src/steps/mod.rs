@@ -148,3 +148,6 @@ fn copy_times(old: &ReadOnly, at: &Path, new: &Root, path: &Path) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

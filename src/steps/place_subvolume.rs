@@ -43,7 +43,7 @@ impl Step<'_> {
         }
         Err(Error::in_the_way(
             self.to(),
-            "999 rolled-back copies are kept already; delete some",
+            "999 rolled-back copies are kept already; give one another name",
         ))
     }
 }

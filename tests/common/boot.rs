@@ -84,7 +84,7 @@ impl Disk {
                 return;
             }
         }
-        panic!("{at}: {:#?}", self.state());
+        panic!("{at}: {:#?}\n{}", self.state(), self.boot_log());
     }
 
     /// A pass through the initramfs that is to stand still at a fault point.

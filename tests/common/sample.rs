@@ -136,8 +136,16 @@ pub fn populate(top: &Path, kind: Kind, uuid: &str) {
     write("boot/grub/i386-pc/normal.mod", "module");
     write("boot/vmlinuz-6.1.0-1-amd64", "kernel");
     write("boot/initrd.img-6.1.0-1-amd64", "initramfs");
-    write("usr/sbin/init", "init");
-    fs::set_permissions(top.join("usr/sbin/init"), fs::Permissions::from_mode(0o755)).unwrap();
+    write("usr/lib/systemd/systemd", "init");
+    let systemd = top.join("usr/lib/systemd/systemd");
+    fs::set_permissions(systemd, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir_all(top.join("usr/sbin")).unwrap();
+    symlink("../lib/systemd/systemd", top.join("usr/sbin/init")).unwrap();
+    for target in ["multi-user.target", "boot-complete.target"] {
+        write(&format!("usr/lib/systemd/system/{target}"), "[Unit]\n");
+    }
+    let default = top.join("usr/lib/systemd/system/default.target");
+    symlink("multi-user.target", default).unwrap();
     symlink("usr/sbin", top.join("sbin")).unwrap();
     symlink("boot/vmlinuz-6.1.0-1-amd64", top.join("vmlinuz")).unwrap();
     write("var/log/syslog", "a line\n");

@@ -6,6 +6,7 @@ mod files;
 mod mounts;
 mod names;
 mod services;
+mod started;
 
 use super::{CheckContext, Outcome, look};
 use crate::documents::plan::FilesystemIdentity;

@@ -145,5 +145,5 @@ fn measure(target: &mut Target, top: &Root) -> crate::sys::Result<()> {
 
 fn not_empty(target: &Target) -> String {
     let device = target.device.display();
-    format!("the target {device} is not empty; name a btrfs that is (`mkfs.btrfs` makes one)")
+    format!("the target {device} is not empty; name one that is")
 }

@@ -46,7 +46,7 @@ pub(super) fn little_space(one: &PlannedConversion) -> Option<String> {
     let (needed, there) = space(one);
     Some(match &one.target {
         None => format!(
-            "{there} of {} are free, btrfs-convert may need {needed}; delete something",
+            "{there} of {} are free, btrfs-convert may need {needed}; make room",
             one.mounted_at
         ),
         Some(target) => format!(
