@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::Error;
 use super::kept::{Doubt, Found, clashes};
 use super::others::context_of;
+use super::phase::tolerates;
 use super::preflight::{Finding, Preflight, finding};
 use crate::checks::{MountedFilesystem, Outcome};
 use crate::documents::plan::PlannedStep;
@@ -40,22 +40,35 @@ pub fn of_steps(
         let mut known = known.findings.iter();
         known.any(|one| one.blocks() && one.check.as_ref() == Some(check))
     };
-    for step in plan.steps() {
+    for (step, decides) in steps_of(plan) {
         if told_by(&step.action).iter().any(failed) {
             continue;
         }
         let Err(problem) = foresee(plan, top, others, step) else {
             continue;
         };
-        findings.push(finding(
-            &format!("step {}", step.id),
-            Ok(Outcome::fail(problem, "mend that, then run it again")),
-        ));
+        let outcome = Outcome::fail(problem, "mend that, then run it again");
+        let mut found = finding(&format!("step {}", step.id), Ok(outcome));
+        found.required = decides;
+        findings.push(found);
     }
     if findings.is_empty() {
         findings.push(finding("the steps can be carried out", Ok(Outcome::Pass)));
     }
     findings
+}
+
+/// All steps, and whether the failure of each is one of the run: not where the batch lets it pass, or
+/// has something to try then.
+fn steps_of(plan: &Plan) -> Vec<(&PlannedStep, bool)> {
+    let mut steps = Vec::new();
+    for phase in &plan.phases {
+        let decides = !tolerates(plan, phase);
+        for step in phase.viscripts.iter().flat_map(|script| &script.steps) {
+            steps.push((step, decides && step.on_failure.is_empty()));
+        }
+    }
+    steps
 }
 
 fn foresee(
@@ -67,22 +80,6 @@ fn foresee(
     let context = context_of(plan, top, others, step).map_err(|error| error.to_string())?;
     let foreseen = steps::of(&step.action).foresee(&context);
     foreseen.map_err(|error| error.to_string())
-}
-
-/// The first step of the plan that can't be carried out.
-///
-/// # Errors
-/// Why.
-pub(super) fn all_foreseen(
-    plan: &Plan,
-    top: &Root,
-    others: &[MountedFilesystem],
-) -> Result<(), Error> {
-    for step in plan.steps() {
-        let cause = foresee(plan, top, others, step);
-        cause.map_err(|problem| Error::NotNow(format!("step {}: {problem}", step.id)))?;
-    }
-    Ok(())
 }
 
 /// The checks that look at what this kind of step would fail at.

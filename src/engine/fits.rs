@@ -1,7 +1,6 @@
 //! Whether a frozen plan still fits the machine: nothing is begun or gone on with while it does not.
 
 use super::Error;
-use super::ahead::all_foreseen;
 use super::home::Migration;
 use super::kept::{self, Disk};
 use super::links::cut_since;
@@ -155,8 +154,7 @@ pub(super) fn look_again(
                 | CheckSpec::FreeSpace(_)
                 | CheckSpec::NothingImmutable {}
         )
-    })?;
-    all_foreseen(migration.plan(), top, &migration.others)
+    })
 }
 
 /// Nothing is begun nor gone on with where nobody would validate it: the package was removed.

@@ -172,7 +172,8 @@ impl Look<'_> {
         let known = found.kept.iter().position(|kept| kept.path == path);
         if let Some(kept) = known.and_then(|index| found.kept.get_mut(index)) {
             kept.named_by.push(by.to_owned());
-            kept.mounted_at.extend(at.map(str::to_owned));
+            let new = at.filter(|at| !kept.mounted_at.iter().any(|known| known == at));
+            kept.mounted_at.extend(new.map(str::to_owned));
             return Ok(());
         }
         found.kept.push(KeptSubvolume {

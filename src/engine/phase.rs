@@ -98,7 +98,7 @@ fn stops(plan: &Plan, phase: &PlannedPhase, findings: &[Finding]) -> bool {
 }
 
 /// Whether the run goes on when a step of this phase fails.
-fn tolerates(plan: &Plan, phase: &PlannedPhase) -> bool {
+pub(super) fn tolerates(plan: &Plan, phase: &PlannedPhase) -> bool {
     !phase.required
         && match plan.failure_handling {
             FailureHandling::StopOnCritical => !phase.critical,

@@ -159,7 +159,10 @@ pub(super) fn look_ahead(
     let planned = plan(survey, bundle, after);
     let mut found = preflight(bundle, &survey.context(layout));
     let (Some(top), Ok(kept)) = (survey.top.as_ref(), survey.kept()) else {
-        return Ok((found, planned?.into()));
+        return match planned {
+            Err(_) if found.blocks() => Ok((found, None)),
+            planned => Ok((found, Some(planned?))),
+        };
     };
     if found.is_hopeless() {
         return Ok((found, planned.ok()));

@@ -48,7 +48,7 @@ pub enum Undo {
 /// durable until the caller has run `syncfs`.
 pub trait Step {
     /// Whether it can be carried out on the old system as it is, as far as that can be told before
-    /// anything is prepared: in the running old system, and again in the initramfs. Changes nothing.
+    /// anything is prepared, in the running old system. Changes nothing.
     ///
     /// # Errors
     /// What it would fail at.

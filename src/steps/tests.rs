@@ -1,7 +1,8 @@
 //! What a step foresees comes true: on the same input the step itself succeeds, and only there.
 
 use super::{Probe, StepContext, of};
-use crate::documents::{Layout, Plan, StepSpec};
+use crate::documents::action::Action;
+use crate::documents::{Layout, Plan};
 use crate::sys::Root;
 use proptest::prelude::*;
 use serde_json::json;
@@ -32,13 +33,9 @@ fn tried(step: &str, file: &str, text: &str) -> (bool, bool) {
         fs::write(path, text).unwrap();
     }
     let (top, plan) = (Root::open(folder.path()).unwrap(), plan());
-    let context = StepContext {
-        top: &top,
-        plan: &plan,
-        filesystem: "/",
-    };
+    let context = StepContext::new(&top, &plan, "/");
     let step = json!({ step: { "subvolume": STAGED } });
-    let step: StepSpec = serde_json::from_value(step).unwrap();
+    let step: Action = serde_json::from_value(step).unwrap();
     let code = of(&step);
     let foreseen = code.foresee(&context).is_ok();
     let done = code.apply(&context).and_then(|()| code.verify(&context));
