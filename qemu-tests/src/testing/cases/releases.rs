@@ -31,7 +31,7 @@ systemctl --version | head -n 1
 echo "@@ by-path"
 find /dev/disk/by-path -mindepth 1 -type d
 echo "@@ commands"
-for words in "status" "log" "validate" "report --json" "recover"; do
+for words in "status" "log" "validate" "report --json" "recover --dry-run"; do
     rootshift $words > /run/said 2>&1 && code=0 || code=$?
     echo "$words: $code $(tail -n 1 /run/said | head -c 200)"
 done
