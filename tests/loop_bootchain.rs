@@ -264,3 +264,60 @@ fn images_without_rootshift_override_nothing_either() {
     disk.run_booted_with(&line, false, "validate");
     assert_eq!(disk.records().len(), records);
 }
+
+#[test]
+fn check_refuses_a_machine_that_something_else_boots() {
+    for kind in Kind::ALL {
+        let disk = Disk::with_system_of(kind);
+        let line = disk.old_command_line();
+        let ran = disk.run_inside("check");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        for (line, wanted) in [
+            (
+                format!("initrd=\\initrd.img root=UUID={} ro quiet", disk.uuid),
+                "another boot loader than GRUB started this kernel",
+            ),
+            (
+                format!("{line} nomodeset"),
+                "no entry of /boot/grub/grub.cfg starts",
+            ),
+            (
+                line.replace(" quiet", ""),
+                "no entry of /boot/grub/grub.cfg starts",
+            ),
+        ] {
+            let ran = disk.run_old_booted_with(&line, "check");
+            let failed = ran.only_failure();
+            assert!(failed.contains(wanted), "{failed}");
+        }
+    }
+}
+
+const GRUB_D: &str = "etc/default/grub.d/50-flags.cfg";
+const FLAGS: &str = "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX rootflags=noatime\"\n";
+
+#[test]
+fn root_flags_in_grub_d_are_a_blocker_before_and_after() {
+    let disk = Disk::with_system();
+    disk.mounted(|top| common::write(top, GRUB_D, FLAGS));
+    let ran = disk.run_inside("check");
+    let failed = ran.only_failure();
+    assert!(
+        failed.contains("/etc/default/grub.d/50-flags.cfg"),
+        "{failed}"
+    );
+    assert!(
+        failed.contains("GRUB_CMDLINE_LINUX of /etc/default/grub"),
+        "{failed}"
+    );
+    // Written on trial, it is seen before anything is deleted.
+    let disk = validated(Kind::Rootfs);
+    disk.rehearse();
+    disk.mounted(|top| common::write(&top.join("@"), GRUB_D, FLAGS));
+    let line = disk.new_command_line();
+    assert_not_yet(
+        &disk,
+        &line,
+        &["/etc/default/grub.d/50-flags.cfg", "update-grub"],
+    );
+}

@@ -18,7 +18,6 @@ const BLOCKS_SIZE: usize = 12;
 const LIMIT: usize = 4 << 20;
 /// What grub-install changes in the file's text when it writes it to the disk: a length of the
 /// Reed-Solomon code and the like.
-#[allow(dead_code)]
 const TOLERATED: usize = 16;
 /// The one that grub-install wrote for this system.
 pub(super) const OWN_CORE: &str = "boot/grub/i386-pc/core.img";
@@ -35,7 +34,6 @@ pub struct Core {
 impl Core {
     /// Whether it is this file, but for what depends on the place on the disk.
     #[must_use]
-    #[allow(dead_code)]
     pub fn is(&self, file: &[u8]) -> bool {
         let Some(file) = file.get(SECTOR..).filter(|file| !file.is_empty()) else {
             return false;

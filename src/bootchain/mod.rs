@@ -5,14 +5,19 @@
 //! Checks, steps and the engine call this room; it knows neither documents' steps nor the journal.
 
 mod chain;
+mod defaults;
+mod detect;
 mod embedded;
 mod error;
+mod firmware;
 mod named;
 mod produced;
 mod prove;
 mod switch;
 
 pub use chain::{chain, changed};
+pub use defaults::defaults_doubt;
+pub use detect::{Doubt, Running, doubt};
 pub use error::Error;
 pub use named::{boot_id, chosen_subvolume, command_line, why_not_named};
 pub use produced::{Produced, produced_by, without_device};

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
 use crate::bootcfg::grub_config::{RootIdentity, boot_entries, default_entry, to_subvolume};
+use crate::bootchain::{Running, defaults_doubt, doubt};
 use crate::sys::{FileKind, Root};
 
 const GRUB_CONFIG: &str = "boot/grub/grub.cfg";
@@ -34,13 +35,29 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
         aliases: &identity.aliases,
     };
     let text = old.read_text(Path::new(GRUB_CONFIG))?;
-    let problem = match to_subvolume(&text, &root, context.main()) {
-        Err(cause) => Some(format!("can't be rewritten: {cause}")),
-        Ok(new) => kernel_out_of_reach(context, &old, &new.text)?,
+    let (problem, new) = match to_subvolume(&text, &root, context.main()) {
+        Err(cause) => (Some(format!("can't be rewritten: {cause}")), String::new()),
+        Ok(new) => (kernel_out_of_reach(context, &old, &new.text)?, new.text),
     };
-    Ok(problem.map_or(Outcome::Pass, |problem| {
+    if let Some(problem) = problem {
         let problem = format!("/{GRUB_CONFIG} {problem}");
-        Outcome::fail(problem, "run `update-grub` and look at the line")
+        let remedy = "run `update-grub` and look at the line";
+        return Ok(Outcome::fail(problem, remedy));
+    }
+    if let Some(doubt) = defaults_doubt(&old, context.main(), true)? {
+        return Ok(Outcome::fail(doubt.problem, doubt.remedy));
+    }
+    let doubt = doubt(&Running {
+        system: context.system,
+        top: context.top()?,
+        root: context.old_root,
+        uuid: &identity.uuid,
+        config: &text,
+        new_config: &new,
+        new_root: context.main(),
+    })?;
+    Ok(doubt.map_or(Outcome::Pass, |doubt| {
+        Outcome::fail(doubt.problem, doubt.remedy)
     }))
 }
 

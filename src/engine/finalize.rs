@@ -228,7 +228,7 @@ pub fn may_finalize(
     }
     doubts::none(system, &all, plan.root_subvolume())?;
     if migration.state().stage.is_validated()
-        && let Some(why) = rehearsal::missing(system, migration.state())?
+        && let Some(why) = rehearsal::missing(system, migration.state(), plan.root_subvolume())?
     {
         return Err(Error::NotNow(why));
     }

@@ -190,9 +190,12 @@ fn kernel_elsewhere(
 ///
 /// # Errors
 /// When the boot chain can't be read.
-pub fn missing(system: &Root, state: &State) -> Result<Option<String>, Error> {
+pub fn missing(system: &Root, state: &State, root: &str) -> Result<Option<String>, Error> {
     const WHY: &str = "before the old system goes, the boot loader has to boot the new one once \
                        by itself";
+    if let Some(doubt) = bootchain::defaults_doubt(system, root, false).map_err(looking)? {
+        return Ok(Some(format!("{}; {}", doubt.problem, doubt.remedy)));
+    }
     if state.stage == Stage::Rehearsed {
         let now = bootchain::chain(system).map_err(looking)?;
         let changed = bootchain::changed(&state.chain, &now);

@@ -1,12 +1,12 @@
 //! Commands of the binary in a running system.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rootshift::report::boot_log::BOOT_LOG;
 
-use super::{Disk, repository};
+use super::{Disk, Kind, repository};
 
 /// Begins a mount namespace, with the block devices and the command line of a [`Disk::view`]: a
 /// device of this machine would be seen by the tests beside this one.
@@ -128,6 +128,39 @@ impl Disk {
         self.ran(&mut command)
     }
 
+    /// The same in the old system.
+    pub fn run_old_booted_with(&self, line: &str, arguments: &str) -> Ran {
+        let mut command = self.command_in(&["--mount"], self.root(), arguments);
+        fs::write(self.folder.join("cmdline"), format!("{line}\n")).unwrap();
+        self.ran(&mut command)
+    }
+
+    /// A file with what GRUB hands on when it boots this root, unless the view has one.
+    fn command_line_of(&self, root: &str) -> PathBuf {
+        let viewed = self.view.as_ref().map(|view| view.join("cmdline"));
+        if viewed.is_some_and(|file| file.exists()) {
+            return PathBuf::new();
+        }
+        let line = match root.split(',').next() {
+            Some("@") => self.new_command_line(),
+            _ => self.old_command_line(),
+        };
+        let file = self.folder.join("cmdline");
+        fs::write(&file, format!("{line}\n")).unwrap();
+        file
+    }
+
+    /// What GRUB hands on when it boots the old system by its own configuration.
+    pub fn old_command_line(&self) -> String {
+        let (prefix, flags) = match self.kind {
+            Kind::Flat => ("", ""),
+            Kind::Rootfs => ("/@rootfs", " rootflags=subvol=@rootfs"),
+        };
+        let uuid = &self.uuid;
+        let kernel = "vmlinuz-6.1.0-1-amd64";
+        format!("BOOT_IMAGE={prefix}/boot/{kernel} root=UUID={uuid} ro{flags} quiet")
+    }
+
     /// What GRUB hands on when it boots the new system by its own configuration.
     pub fn new_command_line(&self) -> String {
         let uuid = &self.uuid;
@@ -200,7 +233,7 @@ impl Disk {
             .env("DEVICE", &self.device)
             .env("TOP", &target)
             .env("OTHER_OPTIONS", "subvolid=5")
-            .env("CMDLINE", "")
+            .env("CMDLINE", self.command_line_of(root))
             .env("SPLIT_OFF", "")
             .env("IMAGE_LOG", "")
             .env("BINARY", env!("CARGO_BIN_EXE_rootshift"))
