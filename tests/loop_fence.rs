@@ -15,8 +15,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use common::{Disk, Kind, Ran, assert_same, repository, run};
-use rootshift::documents::Action;
 use rootshift::documents::plan::After;
+use rootshift::documents::{Action, mount_options};
 use rootshift::engine::Stage;
 use rootshift::steps::{self, StepContext, Undo};
 use rootshift::sys::Root;
@@ -497,5 +497,34 @@ fn a_line_that_failed_before_and_may_is_no_reason_to_stop() {
             "{}",
             disk.boot_log()
         );
+    }
+}
+
+/// The table of mount options against the kernel that runs here, each on a mount of its own.
+#[test]
+fn the_table_of_mount_options_says_what_this_kernel_does() {
+    let taken = "acl noacl commit=30 compress compress=zstd compress=zstd:3 compress=lzo \
+                 compress=zlib:9 compress=no compress=none compress-force=zstd flushoncommit \
+                 noflushoncommit max_inline=2k barrier nobarrier datacow nodatacow datasum \
+                 nodatasum discard discard=sync discard=async nodiscard space_cache=v2 \
+                 thread_pool=4 treelog notreelog user_subvol_rm_allowed skip_balance ssd nossd \
+                 ssd_spread nossd_spread autodefrag noautodefrag metadata_ratio=4 enospc_debug \
+                 noenospc_debug fatal_errors=panic";
+    let refused = "compress=gzip ssd=1 commit=x commit=-1 noatme errors=remount-ro data=ordered \
+                   usrquota inode_cache alloc_start=0 recovery check_int subvolrootid=5 nocompress";
+    let disk = Disk::format(300);
+    let at = disk.folder.join("trial");
+    fs::create_dir(&at).unwrap();
+    let kernel_takes = |option: &str| {
+        let tried = rootshift::sys::mount::try_btrfs(Path::new(&disk.device), &at, option);
+        disk.settle();
+        tried.is_ok()
+    };
+    for (options, good) in [(taken, true), (refused, false)] {
+        for option in options.split_whitespace() {
+            assert_eq!(kernel_takes(option), good, "{option}");
+            let problem = mount_options::problem(option);
+            assert_eq!(problem.is_none(), good, "{option}: {problem:?}");
+        }
     }
 }

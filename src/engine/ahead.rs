@@ -7,6 +7,7 @@ use super::kept::{Doubt, Found, clashes};
 use super::others::context_of;
 use super::phase::tolerates;
 use super::preflight::{Finding, Preflight, finding};
+use super::trial::refused_options;
 use crate::checks::{MountedFilesystem, Outcome};
 use crate::documents::plan::PlannedStep;
 use crate::documents::{Action, CheckSpec, Layout, Plan};
@@ -94,6 +95,20 @@ fn told_by(step: &Action) -> Vec<CheckSpec> {
         }
         Action::BackUpFile(_) | Action::WriteFstab(_) | Action::ClearStaging(_) => vec![],
     }
+}
+
+/// Mount options of the new fstab that the running kernel refuses; nothing where it can't be asked.
+#[must_use]
+pub fn of_options(plan: &Plan, top: &Root) -> Option<Finding> {
+    const NAME: &str = "the kernel takes the mount options";
+    // A fstab that can't be read is said by the step that rewrites it.
+    let refused = refused_options(top, plan).ok()?;
+    if refused.is_empty() {
+        return None;
+    }
+    let problem = format!("the running kernel's btrfs refuses {}", refused.join(", "));
+    let remedy = "take them out of /etc/fstab and of the batch's layout";
+    Some(finding(NAME, Ok(Outcome::fail(problem, remedy))))
 }
 
 /// Read-only snapshots that get another id: said, for a chain of `btrfs send` begins anew there.

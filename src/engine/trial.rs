@@ -15,8 +15,9 @@ use std::path::Path;
 use super::Error;
 use crate::bootcfg::fstab::{Entry, Fstab};
 use crate::documents::Plan;
-use crate::documents::mount_options::{Reader, reader, split};
+use crate::documents::mount_options::{Reader, is_ext_only, reader, split};
 use crate::sys::Root;
+use crate::sys::file_system_context::FileSystemContext;
 
 /// One line of the new fstab.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,14 +67,47 @@ pub(super) fn lines(top: &Root, plan: &Plan) -> Result<Vec<TrialMount>, Error> {
     Ok(lines)
 }
 
+/// Options of the new fstab's lines that this kernel refuses, asked without mounting anything. Empty
+/// where it can't be asked (before 6.8): then the trial before the commit tells. It can't be told
+/// here what depends on the file system, as `space_cache=v1`, or on another kernel.
+///
+/// # Errors
+/// When the old fstab can't be read.
+pub fn refused_options(top: &Root, plan: &Plan) -> Result<Vec<String>, Error> {
+    let Some(context) = FileSystemContext::of_btrfs() else {
+        return Ok(Vec::new());
+    };
+    let old = top.within(&plan.old_system.path(""))?;
+    let old = Fstab::parse(&old.read_text(Path::new("etc/fstab"))?);
+    let mut refused: Vec<String> = Vec::new();
+    for filesystem in plan.filesystems() {
+        let identity = filesystem.identity;
+        let lines = old.entries_of(&identity.uuid, &identity.aliases);
+        let given = lines.flat_map(|entry| &entry.options);
+        let asked = filesystem.layout.subvolumes.iter();
+        let asked = asked.flat_map(|subvolume| &subvolume.options);
+        for option in given.chain(asked).flat_map(|options| split(options)) {
+            let is_taken = !is_for_btrfs(option) || is_ext_only(option) || context.takes(option);
+            if !is_taken && !refused.iter().any(|known| known == option) {
+                refused.push(option.to_owned());
+            }
+        }
+    }
+    Ok(refused)
+}
+
 /// The options without those that no kernel sees, or that say nothing of the file system.
 fn for_the_kernel(entry: &Entry) -> String {
     let options = entry.options.iter().flat_map(|options| split(options));
-    let seen = options.filter(|option| match reader(option) {
+    let seen = options.filter(|option| is_for_btrfs(option));
+    seen.collect::<Vec<&str>>().join(",")
+}
+
+fn is_for_btrfs(option: &str) -> bool {
+    match reader(option) {
         Some(Reader::Fstab | Reader::Kernel | Reader::Security) => false,
         Some(Reader::Btrfs) | None => true,
-    });
-    seen.collect::<Vec<&str>>().join(",")
+    }
 }
 
 fn is_optional(entry: &Entry) -> bool {

@@ -13,6 +13,7 @@ pub mod console;
 pub mod directory;
 pub mod error;
 pub mod ext4;
+pub mod file_system_context;
 pub mod holes;
 pub mod mount;
 pub mod network;
