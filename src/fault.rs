@@ -7,7 +7,7 @@
 //! would unmount, and unmounting commits what a power cut loses. With `ROOTSHIFT_FAULT_THEN` it
 //! does not stand still: `panic`, or `exhaust` for taking memory until there is none.
 
-/// Bugs on purpose: a cut sweep that does not find them is worth nothing. Features of the same
+/// Bugs on purpose: a cut sweep, or generated machines, that do not find them are worth nothing. Features of the same
 /// names bring them about; a release build with one of them does not compile.
 pub mod mutant {
     /// No `syncfs` between a step and the record that it is done, nor before the boot path changes.
@@ -17,9 +17,21 @@ pub mod mutant {
     /// Files are overwritten where they are, instead of written beside and renamed.
     pub const WRITE_IN_PLACE: bool = cfg!(feature = "mutate-write-in-place");
 
+    /// A subvolume that fstab mounts by its name counts as nested in the old system.
+    pub const MOUNTED_IS_NESTED: bool = cfg!(feature = "mutate-mounted-is-nested");
+    /// A line of fstab is taken for one of the root's, whatever device it names.
+    pub const ANY_DEVICE: bool = cfg!(feature = "mutate-any-device");
+    /// What is left in the new system is reached by its name, and a symlink of that name followed.
+    pub const TRASH_BY_NAME: bool = cfg!(feature = "mutate-trash-by-name");
+
     #[cfg(not(debug_assertions))]
     const _: () = assert!(
         !(SKIP_SYNC || FLIP_EARLY || WRITE_IN_PLACE),
+        "a program with a bug on purpose is never shipped"
+    );
+    #[cfg(not(debug_assertions))]
+    const _: () = assert!(
+        !(MOUNTED_IS_NESTED || ANY_DEVICE || TRASH_BY_NAME),
         "a program with a bug on purpose is never shipped"
     );
 }

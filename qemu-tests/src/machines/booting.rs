@@ -71,6 +71,7 @@ fn initramfs(world: &World, started: &Started, cut: Option<&str>) -> Result<Pass
     let image = String::from_utf8_lossy(&started.initrd).into_owned();
     let (listed, data) = image.split_once("==== data\n").unwrap_or((&image, ""));
     if !listed.contains("sbin/rootshift\n") {
+        world.tell(format!("an ordinary image: {}", listed.replace('\n', " ")));
         return Ok(Passed::Root(given));
     }
     let root = world.bench.at("initramfs");

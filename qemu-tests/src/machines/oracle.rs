@@ -105,12 +105,12 @@ fn forget(subvolume: &Path) -> Result<()> {
 pub fn take_over(world: &World, system: System, places: &[&str]) -> Result<()> {
     let root = world.root();
     for place in places {
+        if fs::symlink_metadata(root.join(place)).is_err() {
+            continue;
+        }
         let mut systems = vec![system];
         if world.has_new && is_shared(world, place)? {
             systems = vec![System::Old, System::New];
-        }
-        if fs::symlink_metadata(root.join(place)).is_err() {
-            continue;
         }
         for system in systems {
             let from = format!("{}/./{place}", root.display());
@@ -125,7 +125,13 @@ pub fn take_over(world: &World, system: System, places: &[&str]) -> Result<()> {
 fn is_shared(world: &World, place: &str) -> Result<bool> {
     let mut findmnt = tool("findmnt");
     findmnt.args(["-n", "-o", "FSROOT,SOURCE", "-T"]);
-    let found = output(findmnt.arg(world.root().join(place)))?;
+    let path = world.root().join(place);
+    let folder = if path.is_dir() && !path.is_symlink() {
+        path.as_path()
+    } else {
+        path.parent().context("a directory")?
+    };
+    let found = output(findmnt.arg(folder))?;
     let of_layout = ["/@", "/@home", "/@var_log"];
     let root = found.split_whitespace().next().unwrap_or("/");
     let known = [

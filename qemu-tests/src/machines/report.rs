@@ -108,7 +108,7 @@ pub(super) fn one(ended: &Ended, selection: &Selection) {
 
 /// A line now and then.
 pub(super) fn progress(done: usize, start: Instant) {
-    if done.is_multiple_of(250) {
+    if done.is_multiple_of(50) {
         let seconds = start.elapsed().as_secs_f64();
         println!("machines: {done} after {seconds:.0} s");
     }
