@@ -20,7 +20,7 @@ const SIZE: u64 = 300 << 20;
 const SIZE_OF_OTHER: u64 = 160 << 20;
 const SIZE_OF_REFERENCE: u64 = 600 << 20;
 /// A killed program lets go of the disk when the kernel has ended it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What all machines have in common.
 #[derive(Debug)]
@@ -383,7 +383,7 @@ impl Bench {
     /// Lets go of everything that a machine had to do with, whatever became of it.
     pub fn clear(&self) {
         self.end_children();
-        for name in ["up", "top", "other", "initramfs/run/rootshift/top"] {
+        for name in ["up", "top", "other"] {
             let at = self.at(name);
             while is_mounted(&at) {
                 let plain = tool("umount").arg("--recursive").arg(&at).output();
@@ -411,12 +411,13 @@ impl Drop for Bench {
     }
 }
 
-/// Where the program mounts more than one file system.
+/// What a program that was killed had mounted below a folder, the last first.
 fn unmount_left_over(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_mounted(&entry.path()) {
-            _ = tool("umount").arg("--lazy").arg(entry.path()).output();
-        }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    let below = places.filter(|place| Path::new(place).starts_with(folder));
+    for place in below.collect::<Vec<_>>().into_iter().rev() {
+        _ = tool("umount").arg("--lazy").arg(place).output();
     }
 }
 

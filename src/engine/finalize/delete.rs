@@ -7,7 +7,7 @@ use super::super::Error;
 use super::changes::{self, Look};
 use super::doomed::{self, Doomed, Found, Tree};
 use crate::documents::plan::STAGING;
-use crate::fault;
+use crate::fault::{self, mutant};
 use crate::sys::btrfs::Subvolume;
 use crate::sys::signal::asked_to_stop;
 use crate::sys::{InodeFlags, Root, Status, attributes, btrfs};
@@ -108,6 +108,10 @@ fn whole(doomed: &Doomed, tree: &Tree, on_progress: &mut dyn FnMut(u64)) -> Resu
         }
         Some(Found::Subvolume) => delete_nested(doomed, &tree.path)?,
         Some(Found::Trash(trash)) => {
+            let trash = match mutant::TRASH_BY_NAME {
+                true => top.within(tree.object.path()).unwrap_or(trash), // on purpose
+                false => trash,
+            };
             delete_nested(doomed, &tree.path)?;
             unlock(&trash)?;
             let emptied = content(&trash, false, on_progress)?;
