@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rootshift::sys::mount::private_namespace;
 
 use super::base;
 use super::violation::Violation;
@@ -181,6 +182,8 @@ pub struct Bench {
 impl Bench {
     /// Its devices, its chroots, and the systems that its machines begin with.
     pub fn new(place: &Place, number: usize, verbose: bool) -> Result<Self> {
+        // A program that takes long would keep what is mounted for other machines.
+        private_namespace()?;
         let folder = place.folder.join(number.to_string());
         for name in ["top", "up", "initramfs", "reference", "dev", "sys", "other"] {
             fs::create_dir_all(folder.join(name))?;
@@ -413,7 +416,7 @@ impl Drop for Bench {
 
 /// What a program that was killed had mounted below a folder, the last first.
 fn unmount_left_over(folder: &Path) {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
     let places = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     let below = places.filter(|place| Path::new(place).starts_with(folder));
     for place in below.collect::<Vec<_>>().into_iter().rev() {
@@ -428,7 +431,7 @@ pub fn path(path: &Path) -> Result<&str> {
 
 /// Whether something is mounted there.
 pub fn is_mounted(at: &Path) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
     let is_at = |line: &str| line.split(' ').nth(4).map(Path::new) == Some(at);
     mounts.lines().any(is_at)
 }
