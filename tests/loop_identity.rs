@@ -12,6 +12,7 @@ mod common;
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
@@ -35,7 +36,9 @@ fn move_it(disk: &Disk) {
     disk.arm(After::Reboot);
     disk.boot();
     disk.boot();
-    disk.record([common::validated(), Record::Disarmed]);
+    disk.record([common::validated()]);
+    disk.rehearse();
+    disk.record([Record::Disarmed]);
     disk.mounted(|top| {
         fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap();
         install(&top.join("@"), "/bin/echo", "systemctl");
@@ -370,4 +373,195 @@ fn who_only_read_changed_nothing() {
         assert_eq!(output.status.code(), Some(0), "{kind:?}: {}", said(&output));
         assert_eq!(disk.stage(), Stage::Finalized);
     }
+}
+
+#[test]
+fn what_an_earlier_life_kept_is_not_of_this_one() {
+    let disk = Disk::with_system();
+    for life in 1..=2 {
+        disk.arm(After::Reboot);
+        assert_eq!(disk.boot(), common::WOULD_REBOOT, "life {life}");
+        disk.mounted(|top| write(top, "@home/user/work", &format!("of life {life}")));
+        disk.record([common::rollback_requested()]);
+        disk.boot();
+        assert_eq!(disk.stage(), Stage::RolledBack, "life {life}");
+        let kept = ["@", "@home", "@var_log"].map(|name| format!("{name}.rolled-back-{life}"));
+        assert_eq!(disk.state().kept, kept, "life {life}");
+        disk.record([Record::Disarmed]);
+    }
+    disk.mounted(|top| {
+        for life in 1..=2 {
+            let kept = top.join(format!("@home.rolled-back-{life}/user/work"));
+            let text = fs::read_to_string(kept).unwrap();
+            assert_eq!(text, format!("of life {life}"));
+        }
+    });
+}
+
+#[test]
+fn a_subvolume_that_somebody_put_in_the_place_of_a_new_one_is_not_renamed() {
+    let disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    assert_eq!(disk.boot(), common::WOULD_REBOOT);
+    disk.mounted(|top| {
+        let home = text(top.join("@home"));
+        run("mv", &[&home, &text(top.join("@home.mine"))]);
+        run("btrfs", &["-q", "subvolume", "create", &home]);
+        write(top, "@home/restored", "by hand");
+    });
+    disk.record([common::rollback_requested()]);
+    disk.boot();
+    assert_eq!(disk.stage(), Stage::RolledBack);
+    assert_eq!(
+        disk.state().kept,
+        ["@.rolled-back-1", "@var_log.rolled-back-1"]
+    );
+    disk.mounted(|top| {
+        assert!(top.join("@home/restored").exists());
+        assert!(top.join("@home.mine/user").exists());
+    });
+}
+
+#[test]
+fn rootshifts_own_place_is_roots_alone_whatever_the_umask() {
+    // In a process of its own, for the mask is that of all its threads.
+    const MASKED: &str = "ROOTSHIFT_TEST_MASKED";
+    if std::env::var_os(MASKED).is_none() {
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args([
+            "--exact",
+            "rootshifts_own_place_is_roots_alone_whatever_the_umask",
+        ]);
+        assert!(again.env(MASKED, "1").status().unwrap().success());
+        return;
+    }
+    let disk = Disk::with_two_filesystems(Kind::Flat);
+    let armed = disk.mounted(|top| {
+        let root = rootshift::sys::Root::open(top).unwrap();
+        let plan = disk.plan(&root, After::Reboot);
+        rustix::process::umask(rustix::fs::Mode::empty());
+        common::arm(&root, Kind::Flat, &plan, &disk.folder.join("plans"));
+        modes(top)
+    });
+    disk.boot();
+    disk.boot();
+    assert!(!armed.is_empty(), "nothing was looked at");
+    let other = disk.other();
+    let open: Vec<_> = [armed, disk.mounted(modes), other.mounted(modes)].concat();
+    let open: Vec<_> = open.iter().filter(|(_, mode)| mode & 0o077 != 0).collect();
+    assert!(open.is_empty(), "{open:?}");
+}
+
+/// Of `.rootshift` and all that is in it, but for the prepared systems.
+fn modes(top: &Path) -> Vec<(PathBuf, u32)> {
+    let home = top.join(".rootshift");
+    let mut todo = vec![home];
+    let mut found = Vec::new();
+    while let Some(path) = todo.pop() {
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let shown = path.strip_prefix(top).unwrap().to_owned();
+        found.push((shown, metadata.permissions().mode() & 0o7777));
+        if metadata.is_dir() && !path.ends_with("new") {
+            let entries = fs::read_dir(&path).unwrap();
+            todo.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_place_of_rootshifts_name_that_is_somebodys_is_refused() {
+    // What is in the way, and a word of the reason.
+    for (make, why) in [
+        ("ln -s home/user .rootshift", "it is a symlink"),
+        ("mkdir .rootshift", "it is no subvolume"),
+        (
+            "btrfs -q subvolume create .rootshift && chown 1000 .rootshift",
+            "it belongs to the user 1000",
+        ),
+        (
+            "btrfs -q subvolume create .rootshift && chmod 777 .rootshift",
+            "others than root may write",
+        ),
+    ] {
+        let disk = Disk::with_system();
+        let refused = disk.mounted(|top| {
+            let mut shell = Command::new("sh");
+            assert!(
+                shell
+                    .args(["-c", make])
+                    .current_dir(top)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+            let top = rootshift::sys::Root::open(top).unwrap();
+            let plan = disk.plan(&top, After::Reboot);
+            let begun = rootshift::engine::home::Migration::begin(&top, &plan, "test");
+            let refused = begun.map(|_| ()).unwrap_err().to_string();
+            assert!(!top.exists(Path::new("home/user/journal")).unwrap());
+            assert!(
+                !top.exists(Path::new(".rootshift/journal")).unwrap(),
+                "{make}"
+            );
+            refused
+        });
+        assert!(refused.contains(why), "{make}: {refused}");
+        assert!(
+            refused.contains("rename it") || refused.contains("chmod"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn a_journal_without_an_inventory_is_finalized_by_name_with_all_guards() {
+    use rootshift::documents::plan::JOURNAL;
+    use rootshift::journal::Journal;
+    use rootshift::sys::Root;
+    let disk = moved_with_hostile_home(Kind::Flat);
+    disk.mounted(|top| {
+        let top = Root::open(top).unwrap();
+        let old = Journal::open(&top, Path::new(JOURNAL)).unwrap();
+        let (tag, entries) = (old.tag(), old.entries().to_vec());
+        drop(old);
+        top.remove_file(Path::new(JOURNAL)).unwrap();
+        let mut new = Journal::create(&top, Path::new(JOURNAL), tag).unwrap();
+        let before = entries.len();
+        let kept = entries.into_iter().map(|entry| entry.record);
+        let kept: Vec<Record> = kept
+            .filter(|record| !matches!(record, Record::Inventory { .. }))
+            .collect();
+        assert_eq!(kept.len() + 1, before);
+        kept.into_iter()
+            .for_each(|record| new.append(record).unwrap());
+    });
+    let before = disk.new_manifest();
+    disk.in_old(|old| write(old, "home/user/files/7", "changed"));
+    let mounted = Mounted::of(&disk, "seen", "subvol=@home");
+    as_user(
+        &mounted.0,
+        "rename('.rootshift-trash', 'hidden'); symlink('/@', '.rootshift-trash') or die $!",
+    );
+    drop(mounted);
+    disk.settle();
+    let output = finalize_beside(&disk, "");
+    disk.settle();
+    let words = said(&output);
+    assert!(
+        words.contains("1 file or directory of the old system was changed"),
+        "{words}"
+    );
+    let output = finalize_beside(&disk, "--also-changed 1");
+    disk.settle();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    disk.mounted(|top| {
+        // By name nobody can tell where it went: it stays, and nothing else was taken for it.
+        run("rm", &["-r", &text(top.join("@home/hidden"))]);
+        fs::remove_file(top.join("@home/.rootshift-trash")).unwrap();
+        assert!(!top.join("etc").exists() && !top.join("@/.rootshift-trash").exists());
+    });
+    assert_kept(&before, &disk.new_manifest());
 }

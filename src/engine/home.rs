@@ -13,7 +13,7 @@ use crate::fault;
 use crate::journal::{Journal, Record};
 use crate::report::progress::{Progress, Sink};
 use crate::report::signs::{Sign, give};
-use crate::sys::{Root, btrfs};
+use crate::sys::{FileKind, Root, Status, btrfs, process};
 
 /// A frozen plan with its bytes' digest.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl Migration {
     /// # Errors
     /// When the journal is damaged or held by another process, or does not belong to the plan.
     pub fn open(top: &Root) -> Result<Option<Self>, Error> {
-        if !top.exists(Path::new(JOURNAL))? {
+        if !is_there(top)? || !top.exists(Path::new(JOURNAL))? {
             return Ok(None);
         }
         Self::of(top, Journal::open(top, Path::new(JOURNAL))?)
@@ -75,7 +75,7 @@ impl Migration {
     /// # Errors
     /// When the journal is damaged, or does not belong to the plan.
     pub fn look(top: &Root) -> Result<Option<Self>, Error> {
-        if !top.exists(Path::new(JOURNAL))? {
+        if !is_there(top)? || !top.exists(Path::new(JOURNAL))? {
             return Ok(None);
         }
         Self::of(top, Journal::look(top, Path::new(JOURNAL))?)
@@ -112,12 +112,10 @@ impl Migration {
     /// # Errors
     /// When something can't be written; then nothing is armed.
     pub fn begin(top: &Root, plan: &Plan, program: &str) -> Result<Self, Error> {
-        if !btrfs::is_subvolume(top, Path::new(HOME))? {
-            btrfs::create_subvolume(top, Path::new(HOME))?;
-        }
+        make(top)?;
         put_aside(top, Path::new(JOURNAL))?;
         let bytes = plan.to_bytes()?;
-        top.replace_file(Path::new(PLAN), &bytes)?;
+        top.replace_private_file(Path::new(PLAN), &bytes)?;
         top.sync_filesystem()?;
         let frozen = FrozenPlan::from_bytes(PLAN, &bytes)?;
         let mut journal = Journal::create(top, Path::new(JOURNAL), frozen.tag)?;
@@ -143,6 +141,18 @@ impl Migration {
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The transaction in which the journal was begun, on its own file system.
+    pub(super) fn armed_in(&self, top: &Root) -> Result<Option<u64>, Error> {
+        let Some(status) = top.status(Path::new(JOURNAL))? else {
+            return Ok(None);
+        };
+        if btrfs::filesystem(top)?.uuid != self.plan().filesystem.uuid {
+            return Ok(None);
+        }
+        let made = btrfs::inode(&top.held(Path::new(HOME))?, status.inode)?;
+        Ok(made.map(|made| made.born()))
     }
 
     /// The journal, to be read.
@@ -251,6 +261,53 @@ fn place_after(record: &Record) -> String {
     }
 }
 
+/// Makes rootshift's own place where it is missing.
+///
+/// # Errors
+/// When it can't be made, or something of its name is not rootshift's.
+pub(super) fn make(top: &Root) -> Result<(), Error> {
+    if !is_there(top)? {
+        btrfs::create_subvolume(top, Path::new(HOME))?;
+    }
+    Ok(())
+}
+
+/// Whether rootshift's own place is there. Nothing in it is looked at where it may be somebody
+/// else's: whoever can write there names the root that is booted.
+///
+/// # Errors
+/// What has its name instead, and what to do about it.
+pub(super) fn is_there(top: &Root) -> Result<bool, Error> {
+    let Some(status) = top.status(Path::new(HOME))? else {
+        return Ok(false);
+    };
+    let rename = format!("look at what it is and rename it (mv {HOME} {HOME}.old)");
+    let (problem, remedy) = if status.kind == FileKind::Symlink {
+        ("it is a symlink".to_owned(), rename)
+    } else if !is_of_its_kind(top, &status)? {
+        ("it is no subvolume".to_owned(), rename)
+    } else if status.uid != 0 && process::effective_user_is_root() {
+        (format!("it belongs to the user {}", status.uid), rename)
+    } else if status.mode & 0o022 != 0 {
+        let why = "others than root may write in it".to_owned();
+        let remedy = format!("see that all in it is as it was, then chmod 700 {HOME}");
+        (why, remedy)
+    } else {
+        return Ok(true);
+    };
+    Err(Error::NotNow(format!(
+        "{HOME} at the top level of {} is not surely rootshift's: {problem}; nothing is done. On the \
+         mounted top level (mount -o subvolid=5), {remedy}",
+        top.path().display()
+    )))
+}
+
+/// On btrfs it is a subvolume, elsewhere a directory.
+fn is_of_its_kind(top: &Root, status: &Status) -> Result<bool, Error> {
+    let is_btrfs = btrfs::filesystem(top).is_ok();
+    Ok(status.is_directory() && (!is_btrfs || btrfs::is_subvolume(top, Path::new(HOME))?))
+}
+
 /// Makes the directory in which subvolumes are prepared.
 ///
 /// # Errors
@@ -264,7 +321,7 @@ pub fn make_staging(top: &Root) -> Result<(), Error> {
 /// # Errors
 /// When it can't be renamed.
 pub fn put_aside(top: &Root, path: &Path) -> Result<Option<PathBuf>, Error> {
-    if !top.exists(path)? {
+    if !is_there(top)? || !top.exists(path)? {
         return Ok(None);
     }
     for number in 1..=999 {

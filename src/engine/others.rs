@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::home::Migration;
+use super::home::{self, Migration};
 use super::{Error, Stage};
 use crate::checks::MountedFilesystem;
 use crate::documents::Plan;
@@ -202,9 +202,7 @@ pub(super) fn context_of<'a>(
 /// what is there. Repeatable; not durable before a sync.
 pub(super) fn make_homes(others: &[MountedFilesystem]) -> Result<(), Error> {
     for other in others {
-        if !btrfs::is_subvolume(&other.top, Path::new(HOME))? {
-            btrfs::create_subvolume(&other.top, Path::new(HOME))?;
-        }
+        home::make(&other.top)?;
         other.top.create_directories(Path::new(STAGING), 0o700)?;
     }
     Ok(())

@@ -9,8 +9,9 @@ use crate::documents::plan::{PlannedStep, STAGING};
 use crate::documents::viscript::Stage;
 use crate::documents::{Action, Plan};
 use crate::fault;
-use crate::journal::Record;
+use crate::journal::{Object, Record, Role};
 use crate::steps::{self, StepContext, Undo};
+use crate::sys::block::uuid_text;
 use crate::sys::{Root, btrfs, sorted};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -206,7 +207,11 @@ fn undo_these(
             continue;
         }
         match context_of(&plan, top, &others, step) {
-            Ok(context) => kept.extend(undo(&context, migration, step, how)?),
+            Ok(context) => {
+                let here = top_at(top, &others, &step.filesystem);
+                let is_ours = here.map_or(Ok(true), |top| is_still_ours(top, migration, step))?;
+                kept.extend(undo(&context, migration, step, (how, is_ours))?);
+            }
             Err(missing) => log::warn!("not taken back: {missing}"),
         }
     }
@@ -217,20 +222,61 @@ fn undo(
     context: &StepContext,
     migration: &mut Migration,
     step: &PlannedStep,
-    how: Undo,
+    (how, is_ours): (Undo, bool),
 ) -> Result<Option<String>, Error> {
-    let kept = steps::of(&step.action)
-        .undo(context, how)
-        .map_err(|cause| Error::Step {
-            step: step.id.clone(),
-            cause: Box::new(cause),
-        })?;
+    let mut kept = None;
+    if how == Undo::Discard || is_ours {
+        kept = steps::of(&step.action)
+            .undo(context, how)
+            .map_err(|cause| Error::Step {
+                step: step.id.clone(),
+                cause: Box::new(cause),
+            })?;
+    }
     context.sync()?;
     migration.record(Record::Undone {
         step: step.id.clone(),
     })?;
     fault::reached("step-undone");
     Ok(kept.map(|name| named(&step.filesystem, &name)))
+}
+
+/// Whether what a step placed is what the commit knew, and not what somebody put there since: that
+/// stays, and is named. Where nothing is known the name counts.
+fn is_still_ours(top: &Root, migration: &Migration, step: &PlannedStep) -> Result<bool, Error> {
+    let Action::PlaceSubvolume(place) = &step.action else {
+        return Ok(true);
+    };
+    let path = place.to.path();
+    if !btrfs::is_subvolume(top, path)? {
+        return Ok(true);
+    }
+    let ours = is_known(top, path, migration, &step.filesystem)?.unwrap_or(true);
+    if !ours {
+        let path = path.display();
+        log::warn!("{path} is not the subvolume that rootshift made: it keeps its name");
+    }
+    Ok(ours)
+}
+
+/// Whether a subvolume is one of the new system's; nobody knows without an inventory.
+fn is_known(
+    top: &Root,
+    path: &Path,
+    migration: &Migration,
+    place: &str,
+) -> Result<Option<bool>, Error> {
+    let Some(objects) = migration.state().inventory() else {
+        return Ok(None);
+    };
+    let info = btrfs::subvolume_info(&top.held(path)?, Path::new(""))?;
+    let uuid = uuid_text(info.uuid);
+    let is_it = |object: &Object| {
+        object.role == Role::NewSubvolume
+            && object.filesystem == place
+            && (object.id, object.subvolume.as_str()) == (info.id, uuid.as_str())
+    };
+    Ok(Some(objects.iter().any(is_it)))
 }
 
 /// A subvolume's name, with the file system where that is not the root's.
@@ -241,7 +287,14 @@ fn named(filesystem: &str, name: &str) -> String {
     }
 }
 
-/// Names given before a cut are not in this run's list: they are seen at the top levels.
+/// Without an inventory: whether a subvolume was made after this migration was armed.
+fn is_younger(top: &Root, path: &Path, migration: &Migration) -> Result<bool, Error> {
+    let made = btrfs::subvolume_info(&top.held(path)?, Path::new(""))?.created_generation;
+    Ok(migration.armed_in(top)?.is_none_or(|armed| made >= armed))
+}
+
+/// Names given before a cut are not in this run's list: they are seen at the top levels. What an
+/// earlier migration kept has such names, too.
 fn kept_before_a_cut(
     top: &Root,
     migration: &Migration,
@@ -258,13 +311,17 @@ fn kept_before_a_cut(
             let mut subvolumes = filesystem.layout.subvolumes.iter();
             stem.is_some_and(|stem| subvolumes.any(|subvolume| subvolume.name == stem))
         };
-        let entries = top.list(Path::new("."))?.into_iter();
-        let names = entries.filter_map(|name| name.into_string().ok());
-        found.extend(
-            names
-                .filter(|name| ours(name))
-                .map(|name| named(place, &name)),
-        );
+        for name in top.list(Path::new("."))? {
+            let name = name.to_string_lossy().into_owned();
+            let path = Path::new(&name);
+            if !ours(&name) || !btrfs::is_subvolume(top, path)? {
+                continue;
+            }
+            let known = is_known(top, path, migration, place)?;
+            if known.map_or_else(|| is_younger(top, path, migration), Ok)? {
+                found.push(named(place, &name));
+            }
+        }
     }
     found.retain(|name| !kept.contains(name));
     Ok(found)

@@ -97,8 +97,10 @@ fn say_only_here(failure: &str) {
 }
 
 fn write_copy(top: &Root) -> sys::Result<()> {
-    if !top.exists(Path::new(HOME))? {
-        return Ok(()); // not a disk of ours: nothing is made on it
+    // Not a disk of ours, or not surely ours: nothing is made on it.
+    let home = top.status(Path::new(HOME))?;
+    if !home.is_some_and(|home| home.is_directory() && home.mode & 0o022 == 0) {
+        return Ok(());
     }
     let space = top.free_space()?;
     if space.read_only || space.available_bytes < SPARE {

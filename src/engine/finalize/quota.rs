@@ -31,7 +31,7 @@ pub(super) fn note(doomed: &Doomed) -> Result<(), Error> {
             text.push_str(&format!("{}\n", subvolume.id));
         }
     }
-    top.replace_file(Path::new(NOTE), text.as_bytes())?;
+    top.replace_private_file(Path::new(NOTE), text.as_bytes())?;
     Ok(top.sync_filesystem()?)
 }
 
