@@ -321,3 +321,127 @@ fn root_flags_in_grub_d_are_a_blocker_before_and_after() {
         &["/etc/default/grub.d/50-flags.cfg", "update-grub"],
     );
 }
+
+/// What a GRUB with this prefix embedded would go on with, read by GRUB's own file system code.
+fn read_by_grub(disk: &Disk, path: &str) -> Option<String> {
+    let image = disk.image.to_str().unwrap();
+    let output = std::process::Command::new("grub-fstest")
+        .args([image, "cat", &format!("(loop0){path}")])
+        .output()
+        .expect("grub-fstest is needed: run `apt-get install grub-common`");
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+/// As `grub-install` in the new system leaves it: modules of its own build.
+fn install_grub_in_the_new_system(disk: &Disk) {
+    disk.mounted(|top| {
+        common::write(top, "@/boot/grub/i386-pc/normal.mod", "the new build");
+        common::write(top, "@/boot/grub/fonts/unicode.pf2", &"f".repeat(70_000));
+        common::write(top, "@/boot/grub/grubenv", "# GRUB Environment Block\n");
+    });
+}
+
+/// As the page of `status` says, from the inside out.
+fn delete_kept(kept: &Path, nested: &str) {
+    let inside = (!nested.is_empty()).then(|| kept.join(nested));
+    for path in inside.iter().map(|path| path.as_path()).chain([kept]) {
+        common::run(
+            "btrfs",
+            &["-q", "subvolume", "delete", path.to_str().unwrap()],
+        );
+    }
+}
+
+#[test]
+fn a_grub_that_was_installed_in_the_new_system_finds_the_old_one_after_a_rollback() {
+    for kind in Kind::ALL {
+        let disk = Disk::with_system_of(kind);
+        disk.arm(After::Reboot);
+        let old = disk.old_manifest();
+        disk.boot();
+        disk.boot();
+        install_grub_in_the_new_system(&disk);
+        disk.record([common::rollback_requested()]);
+        disk.boot();
+        assert_eq!(disk.stage(), Stage::RolledBack);
+        let (config, own) = match kind {
+            Kind::Flat => ("configfile /boot/grub/grub.cfg\n", "/boot/grub/grub.cfg"),
+            Kind::Rootfs => (
+                "configfile /@rootfs/boot/grub/grub.cfg\n",
+                "/@rootfs/boot/grub/grub.cfg",
+            ),
+        };
+        let read = |path: &str| read_by_grub(&disk, path);
+        let found = read("/@/boot/grub/grub.cfg").expect("GRUB finds a configuration");
+        assert!(found.ends_with(config), "{found}");
+        assert!(!found.contains("prefix"), "{found}");
+        assert!(read(own).unwrap().contains("vmlinuz-6.1.0-1-amd64"));
+        let module = read("/@/boot/grub/i386-pc/normal.mod");
+        assert_eq!(module.as_deref(), Some("the new build"));
+        assert_eq!(
+            read("/@/boot/grub/fonts/unicode.pf2").unwrap().len(),
+            70_000
+        );
+        common::assert_same(&old, &disk.old_manifest());
+        // It outlives what was kept aside.
+        disk.mounted(|top| {
+            let kept = top.join("@.rolled-back-1");
+            assert!(kept.join("etc/fstab").exists());
+            delete_kept(&kept, "var/lib/portables");
+        });
+        assert!(read("/@/boot/grub/grub.cfg").is_some());
+        // And makes room for another migration.
+        disk.record([Record::Disarmed]);
+        let ran = disk.run_inside("check");
+        assert!(
+            !ran.stdout
+                .contains("FAIL names are free: a file or directory named @ "),
+            "{ran:?}"
+        );
+        disk.mounted(|top| {
+            for (name, nested) in [("@home", "user/vm"), ("@var_log", "")] {
+                let kept = top.join(format!("{name}.rolled-back-1"));
+                delete_kept(&kept, nested);
+            }
+        });
+        let plan = disk.arm(After::Reboot);
+        assert!(!plan.old_system.entries.contains(&"@".to_owned()));
+        assert_eq!(disk.boot(), common::WOULD_REBOOT, "{}", disk.boot_log());
+        assert_eq!(disk.stage(), Stage::Committed);
+        assert!(
+            read("/@/boot/grub/grub.cfg")
+                .unwrap()
+                .contains("rootflags=subvol=@")
+        );
+    }
+}
+
+#[test]
+fn a_rollback_that_is_cut_anywhere_leaves_what_grub_reads() {
+    for kind in Kind::ALL {
+        let mut disk = Disk::with_system_of(kind);
+        disk.arm(After::Reboot);
+        disk.boot();
+        disk.boot();
+        install_grub_in_the_new_system(&disk);
+        disk.record([common::rollback_requested()]);
+        let before = disk.keep_copy("before.img");
+        for number in 1..=40 {
+            disk.restore(&before);
+            let reached = disk.cut_at(&format!("step-undone:{number}"));
+            assert!(
+                read_by_grub(&disk, "/@/boot/grub/grub.cfg").is_some(),
+                "{kind:?} {number}"
+            );
+            if !reached {
+                break;
+            }
+            disk.boot();
+            assert_eq!(disk.stage(), Stage::RolledBack, "{kind:?} {number}");
+            assert!(read_by_grub(&disk, "/@/boot/grub/i386-pc/normal.mod").is_some());
+        }
+    }
+}

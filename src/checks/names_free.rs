@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{CheckContext, Error, Outcome, View, fitting_batch};
+use crate::bootchain::is_hand_over;
 use crate::documents::plan::{OldSystem, STAGING, TRASH};
 use crate::sys::{Root, btrfs};
 
@@ -63,7 +64,9 @@ fn taken_name(context: &CheckContext, view: &View) -> Result<Option<Outcome>, Er
     for subvolume in &view.layout.subvolumes {
         let path = Path::new(&subvolume.name);
         let prepared = Path::new(STAGING).join(path);
-        if !view.top.exists(path)? || view.top.exists(&prepared)? {
+        // What a rollback left there for GRUB is rootshift's own, and makes room.
+        let makes_room = view.top.exists(&prepared)? || is_hand_over(view.top, path)?;
+        if !view.top.exists(path)? || makes_room {
             continue;
         }
         let kind = if btrfs::is_subvolume(view.top, path)? {

@@ -8,7 +8,8 @@ use super::Error;
 use super::device_names::device_names;
 use super::kept::{self, Disk, Found};
 use super::mount_lines::Mounting;
-use crate::checks::{CheckContext, MountedFilesystem};
+use crate::bootchain::is_hand_over;
+use crate::checks::{self, CheckContext, MountedFilesystem};
 use crate::documents::Layout;
 use crate::documents::plan::{
     FilesystemIdentity, Fingerprint, HOME, KeptSubvolume, OldSystem, digest,
@@ -223,10 +224,14 @@ fn entries(top: &Root, kept: &[KeptSubvolume]) -> Result<Vec<String>, Error> {
         kept.any(|path| path.starts_with(name))
     };
     let names = top.list(Path::new("."))?.into_iter();
-    let names = names.filter(|name| *name != HOME && !holds(name));
-    Ok(names
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect())
+    let mut entries = Vec::new();
+    for name in names.filter(|name| *name != HOME && !holds(name)) {
+        let is_ours = is_hand_over(top, Path::new(&name)).map_err(checks::Error::from)?;
+        if !is_ours {
+            entries.push(name.to_string_lossy().into_owned());
+        }
+    }
+    Ok(entries)
 }
 
 /// Hashes of the files that a plan is made from.

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::bootchain::{hand_over, is_hand_over, remove_hand_over};
 use crate::documents::Plan;
 use crate::documents::fence::{StagedPath, StagedSubvolume, SubvolumeName};
 use crate::documents::plan::{HOME, OldSystem, STAGING};
@@ -111,9 +112,35 @@ impl<'a> StepContext<'a> {
         Ok(self.top.rename_into(name, &staging, name)?)
     }
 
-    /// Gives a placed subvolume another name at the top level, where that is free.
+    /// Gives a placed subvolume another name at the top level, where that is free. The root's own
+    /// name goes on leading a GRUB that was installed in it to the old system; a disk without room
+    /// for that rolls back all the same.
     pub(super) fn rename_placed(&self, from: &SubvolumeName, to: &str) -> Result<(), Error> {
-        Ok(self.top.rename(from.path(), Path::new(to))?)
+        let (from, to) = (from.path(), Path::new(to));
+        let is_root = self.filesystem == "/" && from == Path::new(self.plan.root_subvolume());
+        let grub = self.top.resolved_status(&from.join("boot/grub"));
+        if is_root && matches!(grub, Ok(Some(_))) {
+            let old = Path::new("/").join(&self.plan.old_system.root);
+            let config = old.join("boot/grub/grub.cfg");
+            match hand_over(self.top, from, to, &config.to_string_lossy()) {
+                Ok(()) => return Ok(()),
+                Err(error) => log::error!(
+                    "{error}: a GRUB that was installed in the new system does not find its files \
+                     any more; run `grub-install` in the old one"
+                ),
+            }
+        }
+        Ok(self.top.rename(from, to)?)
+    }
+
+    /// Whether a rollback of before left this at the top level for GRUB.
+    pub(super) fn is_hand_over(&self, name: &Path) -> Result<bool, Error> {
+        Ok(is_hand_over(self.top, name)?)
+    }
+
+    /// Removes that, or what a cut has left of it.
+    pub(super) fn remove_hand_over(&self, name: &Path) -> Result<(), Error> {
+        Ok(remove_hand_over(self.top, name)?)
     }
 
     /// Whether rootshift's own subvolume holds an entry of this name.

@@ -36,6 +36,8 @@ impl Step<'_> {
     fn keep_aside(&self, context: &StepContext) -> Result<Option<String>, Error> {
         for number in 1..=999 {
             let name = format!("{}.rolled-back-{number}", self.0.to);
+            // What a cut left of a directory for GRUB is no kept subvolume.
+            context.remove_hand_over(Path::new(&name))?;
             if !context.look()?.exists(Path::new(&name))? {
                 context.rename_placed(&self.0.to, &name)?;
                 return Ok(Some(name));
@@ -50,7 +52,8 @@ impl Step<'_> {
 
 impl super::Step for Step<'_> {
     fn foresee(&self, context: &StepContext) -> Result<(), Error> {
-        if context.look()?.exists(self.to())? && !self.is_placed(context)? {
+        let is_taken = context.look()?.exists(self.to())? && !context.is_hand_over(self.to())?;
+        if is_taken && !self.is_placed(context)? {
             let problem = "something else has the name at the top level already";
             return Err(Error::in_the_way(self.to(), problem));
         }
@@ -72,6 +75,8 @@ impl super::Step for Step<'_> {
         // Before the rename: what a cut keeps of the rename it keeps of the marks as well.
         let prepared = context.staged(&self.0.from)?;
         self.storage(context).set(&prepared, Path::new("."))?;
+        // No GRUB comes by there any more: `check` has seen which one is installed.
+        context.remove_hand_over(self.to())?;
         context.give_name(&self.0.from)
     }
 
