@@ -160,6 +160,8 @@ pub fn has_eve(world: &World) -> bool {
 pub fn files(world: &World, system: System) -> Result<()> {
     let mut left_out: Vec<String> = LEFT_OUT.map(str::to_owned).to_vec();
     left_out.extend(MOUNTED_ELSEWHERE.map(str::to_owned));
+    // What a rollback keeps aside, of this life or an earlier one, stays at the top of its disk.
+    left_out.extend(["/@*.rolled-back-*", "/ml/@*.rolled-back-*"].map(str::to_owned));
     if system == System::Old {
         left_out.push("/@*".into());
         left_out.push("/.@rootfs.rootshift".into());
