@@ -136,16 +136,7 @@ pub fn populate(top: &Path, kind: Kind, uuid: &str) {
     write("boot/grub/i386-pc/normal.mod", "module");
     write("boot/vmlinuz-6.1.0-1-amd64", "kernel");
     write("boot/initrd.img-6.1.0-1-amd64", "initramfs");
-    write("usr/lib/systemd/systemd", "init");
-    let systemd = top.join("usr/lib/systemd/systemd");
-    fs::set_permissions(systemd, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::create_dir_all(top.join("usr/sbin")).unwrap();
-    symlink("../lib/systemd/systemd", top.join("usr/sbin/init")).unwrap();
-    for target in ["multi-user.target", "boot-complete.target"] {
-        write(&format!("usr/lib/systemd/system/{target}"), "[Unit]\n");
-    }
-    let default = top.join("usr/lib/systemd/system/default.target");
-    symlink("multi-user.target", default).unwrap();
+    systemd(top);
     symlink("usr/sbin", top.join("sbin")).unwrap();
     symlink("boot/vmlinuz-6.1.0-1-amd64", top.join("vmlinuz")).unwrap();
     write("var/log/syslog", "a line\n");
@@ -180,6 +171,20 @@ pub fn populate(top: &Path, kind: Kind, uuid: &str) {
         ],
     );
     write("home/user/vm/disk", "nested in home\n");
+}
+
+/// What starts the system, and what it is started up to.
+fn systemd(top: &Path) {
+    let program = top.join("usr/lib/systemd/systemd");
+    write(top, "usr/lib/systemd/systemd", "init");
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir_all(top.join("usr/sbin")).unwrap();
+    symlink("../lib/systemd/systemd", top.join("usr/sbin/init")).unwrap();
+    for target in ["multi-user.target", "boot-complete.target"] {
+        write(top, &format!("usr/lib/systemd/system/{target}"), "[Unit]\n");
+    }
+    let default = top.join("usr/lib/systemd/system/default.target");
+    symlink("multi-user.target", default).unwrap();
 }
 
 pub fn write(top: &Path, path: &str, text: &str) {

@@ -189,10 +189,7 @@ impl Life {
         let give_up_old = studio.tape(doomed.end(), |host| {
             boots_into(host, &failing.plans, System::Old)
         })?;
-        let ordinary = studio.after(validate.end(), |host| {
-            host.record(rehearsed(host)?)?;
-            host.record(vec![Record::Disarmed])
-        })?;
+        let ordinary = studio.after(validate.end(), made_ordinary)?;
         let finalize = studio.tape(ordinary, finalized)?;
         sound.new = Some(studio.new_manifest(&migrate.end())?);
         let tapes = vec![
@@ -214,6 +211,12 @@ impl Life {
             tapes,
         })
     }
+}
+
+/// Proves the new system in a rehearsal, and takes the plan out of the images.
+fn made_ordinary(host: &Host) -> Result<()> {
+    host.record(rehearsed(host)?)?;
+    host.record(vec![Record::Disarmed])
 }
 
 /// Puts a file back, as a person would in the running system: with the program itself, on a root
