@@ -120,7 +120,8 @@ fn what_a_killed_worker_had_mounted_is_unmounted_on_every_disk() {
     let disk = Disk::with_two_filesystems(Kind::Flat);
     let old = disk.other().old_manifest();
     disk.arm(After::Reboot);
-    let stopped = Stopped::at(&disk, "before-commit").unwrap();
+    let stopped =
+        Stopped::at(&disk, "before-commit").unwrap_or_else(|| panic!("{}", disk.boot_log()));
     // As one does that is killed while it tries a root.
     let tried = disk.folder.join("boot.root");
     fs::create_dir_all(&tried).unwrap();

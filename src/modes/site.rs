@@ -179,11 +179,14 @@ impl Site<'_> {
     /// Mounts each of these lines once, while nothing of the layout's file systems is mounted. The
     /// first that can't be, in words.
     pub(super) fn tried(&self, lines: &[TrialMount]) -> Result<(), String> {
-        give(Sign::At("while the new fstab was mounted on trial"));
         let at = trial_of(self.mount_at);
         let made = self.system.create_directories(&at, 0o700);
         made.map_err(|error| error.to_string())?;
         for line in lines {
+            give(Sign::At(&format!(
+                "while {} was mounted on trial",
+                line.shown
+            )));
             let Err(why) = self.tried_one(line, &at) else {
                 log::info!("{} can be mounted", line.shown);
                 continue;
@@ -195,6 +198,7 @@ impl Site<'_> {
             }
             log::warn!("{problem}; neither could it be in the old system");
         }
+        give(Sign::At("after the new fstab was mounted on trial"));
         Ok(())
     }
 

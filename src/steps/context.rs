@@ -93,6 +93,12 @@ impl<'a> StepContext<'a> {
         }))
     }
 
+    /// Marks a prepared subvolume.
+    pub(super) fn mark(&self, subvolume: &StagedSubvolume, storage: Storage) -> Result<(), Error> {
+        let staging = self.top.beneath(Path::new(STAGING))?;
+        Ok(storage.set(&staging, subvolume.name().path())?)
+    }
+
     /// Gives a prepared subvolume its name at the top level, where that is free.
     pub(super) fn give_name(&self, from: &StagedSubvolume) -> Result<(), Error> {
         let staging = self.top.beneath(Path::new(STAGING))?;

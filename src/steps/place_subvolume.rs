@@ -73,8 +73,7 @@ impl super::Step for Step<'_> {
             return Ok(());
         }
         // Before the rename: what a cut keeps of the rename it keeps of the marks as well.
-        let prepared = context.staged(&self.0.from)?;
-        self.storage(context).set(&prepared, Path::new("."))?;
+        context.mark(&self.0.from, self.storage(context))?;
         // No GRUB comes by there any more: `check` has seen which one is installed.
         context.remove_hand_over(self.to())?;
         context.give_name(&self.0.from)
