@@ -141,6 +141,9 @@ pub struct Disarm {
     /// keep a damaged journal aside and start without one
     #[argh(switch)]
     pub discard_journal: bool,
+    /// do not ask
+    #[argh(switch)]
+    pub yes: bool,
     /// print JSON
     #[argh(switch)]
     pub json: bool,

@@ -62,6 +62,15 @@ pub const FINALIZE_POINTS: &[&str] = &[
     "finalize-complete",
 ];
 
+/// Those of the commands that make images.
+pub const IMAGE_POINTS: &[&str] = &[
+    "plan-frozen",
+    "plan-offered",
+    "plan-withdrawn",
+    "images-made",
+    "images-recorded",
+];
+
 /// Reached only by a boot whose work broke off, by the process that notes that.
 pub const NOTING: &str = "noting";
 
@@ -84,6 +93,7 @@ pub fn reached(name: &'static str) {
     debug_assert!(
         POINTS.contains(&name)
             || FINALIZE_POINTS.contains(&name)
+            || IMAGE_POINTS.contains(&name)
             || [NOTING, DECIDING].contains(&name),
         "{name} is not in fault::POINTS"
     );

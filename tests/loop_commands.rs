@@ -373,7 +373,11 @@ fn finalize_waits_for_a_validated_system() {
     let ran = disk.run_inside("finalize --yes");
     assert_eq!(ran.code, 4, "{ran:?}");
     disk.boot();
+    // From the old system there is nothing to be validated: the new one has to run.
     let ran = disk.run_inside("finalize --yes");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    ran.assert_one_line(&["has not passed its validation", "reboot"]);
+    let ran = disk.run_in_new_system("finalize --yes");
     assert_eq!(ran.code, 4, "{ran:?}");
     ran.assert_one_line(&["has not passed its validation", "rootshift validate"]);
 }

@@ -413,7 +413,7 @@ fn a_rollback_to_a_checkpoint_before_the_commit_is_the_whole_old_system() {
     let old = disk.old_manifest();
     disk.arm(After::Reboot);
     assert_eq!(disk.boot(), WOULD_REBOOT);
-    let ran = disk.run_inside("rollback --to preparation --yes");
+    let ran = disk.run_in_new_system("rollback --to preparation --yes");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(disk.stage(), Stage::RollbackRequested);
     assert_eq!(disk.boot(), 0);

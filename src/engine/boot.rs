@@ -6,11 +6,12 @@
 use super::bootable::Roots;
 use super::fits::{look_again, still_fits, still_installed};
 use super::home::Migration;
-use super::migrate::{self, complete_commit, migrate, none_ended};
+use super::migrate::{self, complete_commit, give_up_trying, migrate, none_ended};
 use super::occasion::Occasion;
 use super::others::all_there;
 use super::rehearsal;
 use super::rollback::{discard, present_root, roll_back};
+use super::transition::{Act, Book, Event, Images, Known, Named, Seen, Situation, ask, named};
 use super::trial::TrialMount;
 use super::{Error, Stage, State};
 use crate::bootcfg::cmdline::merge_root_flags;
@@ -216,44 +217,109 @@ fn act(
             migration.plan().root_subvolume()
         )));
     }
-    match stage {
-        Stage::Armed | Stage::Preparing if found.occasion != Occasion::Work => {
+    let now = Situation {
+        book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
+        images: Images::Armed, // one of them runs this
+        running: Seen::Initramfs,
+        loader_agrees: true,
+    };
+    let names_new = loader_names_new(migration.plan(), found.root_flags);
+    let event = Event::Boot {
+        loader_names_new: names_new,
+    };
+    let mut acts = ask(&now, event)?.into_iter();
+    acts.try_for_each(|act| carry_out(act, top, migration, context, found))
+}
+
+/// Whether the kernel command line by itself names the new root.
+fn loader_names_new(plan: &Plan, root_flags: &str) -> bool {
+    let mut options = root_flags.split(',');
+    let named = options.find_map(|option| option.strip_prefix("subvol="));
+    named.is_some_and(|name| name.trim_matches('/') == plan.root_subvolume())
+}
+
+fn carry_out(
+    act: Act,
+    top: &Root,
+    migration: &mut Migration,
+    context: &CheckContext,
+    found: Found,
+) -> Result<(), Error> {
+    match act {
+        Act::Migrate | Act::GiveUp if found.occasion != Occasion::Work => {
             Err(Error::NotNow(MENDING.into()))
         }
-        Stage::Armed | Stage::Preparing => {
+        Act::Migrate => {
             all_there(migration)?;
             still_installed(context)?;
             still_fits(top, migration, found.image_plan)?;
             look_again(top, migration, context)?;
             migrate(top, migration, context, found.console)
         }
-        Stage::Committed => on_trial(top, migration),
-        Stage::RollbackRequested => {
-            let reason = migration.state().reason.clone().unwrap_or_default();
+        Act::GiveUp => {
+            all_there(migration)?;
+            Err(give_up_trying(top, migration))
+        }
+        Act::CountTrial => count_trial(migration),
+        Act::CompleteCommit => complete_commit(top, migration),
+        Act::RollBack => {
+            let reason = why_back(migration);
             roll_back(top, migration, &reason)
         }
-        Stage::RollingBack => roll_back(top, migration, "a rollback was cut off"),
-        Stage::Failed if migration.plan().rollback_enabled => discard(top, migration),
-        Stage::Validated | Stage::Rehearsed => complete_commit(top, migration),
-        Stage::Rehearsing => {
-            rehearsal::fail(migration, "the rehearsal did not pass a validation")?;
-            complete_commit(top, migration)
-        }
-        _ => Ok(()),
+        Act::TakeBack => discard(top, migration),
+        Act::FailRehearsal => rehearsal::fail(migration, "the rehearsal did not pass a validation"),
+        // Begun once it is seen that nothing overrides the root.
+        Act::BeginRehearsal => Ok(()),
+        Act::Freeze
+        | Act::Offer
+        | Act::Withdraw
+        | Act::MakeImages
+        | Act::RecordArmed
+        | Act::RecordRearmed
+        | Act::RecordDisarmed
+        | Act::GiveUpPlan
+        | Act::LookOrdinary
+        | Act::ReturnTo
+        | Act::RecordRenewed
+        | Act::RequestRollback
+        | Act::BeginFinalize
+        | Act::Delete
+        | Act::PutJournalAside
+        | Act::RecordVerdict
+        | Act::AwaitRehearsal => Err(Error::NotNow(format!("{act:?} is no act of a boot"))),
     }
 }
 
-/// A new system that does not pass its validation within so many boots is rolled back by itself.
-fn on_trial(top: &Root, migration: &mut Migration) -> Result<(), Error> {
+/// Why a boot rolls back that the journal asks to.
+fn why_back(migration: &Migration) -> String {
+    let state = migration.state();
+    match state.stage {
+        Stage::Committed => {
+            let limit = migration.plan().trial_boots;
+            format!("the new system did not pass its validation in {limit} boots")
+        }
+        Stage::RollbackRequested => state.reason.clone().unwrap_or_default(),
+        Stage::RollingBack
+        | Stage::Planned
+        | Stage::Armed
+        | Stage::Preparing
+        | Stage::Validated
+        | Stage::Rehearsing
+        | Stage::Rehearsed
+        | Stage::RolledBack
+        | Stage::Failed
+        | Stage::Disarmed
+        | Stage::Finalizing
+        | Stage::Finalized => "a rollback was cut off".into(),
+    }
+}
+
+fn count_trial(migration: &mut Migration) -> Result<(), Error> {
     let number = migration.state().trials + 1;
     let limit = migration.plan().trial_boots;
-    if number > limit {
-        let reason = format!("the new system did not pass its validation in {limit} boots");
-        return roll_back(top, migration, &reason);
-    }
     migration.record(Record::Trial { number })?;
     log::info!("boot {number} of {limit} in which the new system has to pass its validation");
-    complete_commit(top, migration)
+    Ok(())
 }
 
 /// The root that the journal names; the new one is tried before it is mounted.
@@ -284,10 +350,10 @@ pub(super) fn named_root(top: &Root, state: &State, plan: &Plan, root_flags: &st
 
 /// The root that the journal names; none where the kernel command line's is the right one.
 fn root_now(top: &Root, state: &State, plan: &Plan) -> Option<String> {
-    match state.stage {
-        stage if stage.new_system_is_root() => Some(plan.root_subvolume().to_owned()),
-        Stage::RollingBack | Stage::RolledBack => Some(present_root(top, plan)),
-        _ => None,
+    match named(state.stage) {
+        Named::New => Some(plan.root_subvolume().to_owned()),
+        Named::Old => Some(present_root(top, plan)),
+        Named::AsGiven => None,
     }
 }
 

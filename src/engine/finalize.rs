@@ -23,7 +23,8 @@ use self::consent::Decided;
 use self::doomed::{Doomed, Found};
 use super::home::Migration;
 use super::others::{all_there, remove_homes, top_at};
-use super::{Error, Stage, arming, inventory, rehearsal};
+use super::transition::{Act, Book, Event, Images, Known, Seen, Situation, ask};
+use super::{Error, Hands, Stage, carry_out, inventory, rehearsal};
 use crate::bootchain::{self, NewSystem};
 use crate::checks;
 use crate::documents::Plan;
@@ -52,23 +53,36 @@ pub struct Deleted {
     pub left: Vec<String>,
 }
 
-/// Deletes the old system, as long as nothing in it changed since the commit. May be repeated after
-/// a cut. `progress` is made with [`weights`]. Returns the number of entries that this run deleted.
+/// Deletes the old system from the new one, for who knows that this runs, as long as nothing in it
+/// changed since the commit. May be repeated after a cut. `progress` is made with [`weights`].
+/// Returns the number of entries that this run deleted.
 ///
 /// # Errors
-/// When anything is in doubt, before anything is deleted; or the first act that failed.
+/// When the state or anything else is in doubt, before anything is deleted; or the first act that
+/// failed.
 pub fn finalize(
     system: &Root,
     top: &Root,
     migration: &mut Migration,
     progress: &mut Progress,
 ) -> Result<u64, Error> {
-    begin(system, top, migration, Changed::Refuse)?;
+    let images = match migration.state().armed {
+        true => Images::Armed,
+        false => Images::Ordinary,
+    };
+    let now = Situation {
+        book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
+        images,
+        running: Seen::New,
+        loader_agrees: true,
+    };
+    let acts = ask(&now, Event::Finalize)?;
+    begin(system, top, migration, &acts, Changed::Refuse)?;
     Ok(delete(top, migration, progress)?.entries)
 }
 
-/// Makes the images ordinary and records the decision; from here on there is no way back. May be
-/// repeated after a cut. Durable when it returns.
+/// Makes the images ordinary and records the decision, as far as these acts of the table say;
+/// from here on there is no way back. May be repeated after a cut. Durable when it returns.
 ///
 /// # Errors
 /// When anything is in doubt, before anything is changed; or an image that still holds the plan.
@@ -76,18 +90,28 @@ pub fn begin(
     system: &Root,
     top: &Root,
     migration: &mut Migration,
+    acts: &[Act],
     changed: Changed,
 ) -> Result<(), Error> {
     let decided = may_finalize(system, top, migration, changed)?;
-    // Before the decision: a program that fails here leaves the way back open.
-    if migration.state().armed {
-        arming::make_ordinary(system, migration)?;
-        still_boots(top, migration.plan())?;
+    let (decision, images): (Vec<Act>, Vec<Act>) = acts
+        .iter()
+        .filter(|act| **act != Act::Delete)
+        .partition(|act| **act == Act::BeginFinalize);
+    let plan = Arc::clone(migration.plan());
+    let mut hands = Hands {
+        system,
+        top,
+        migration,
+        reason: "",
+    };
+    // Images first: a program that fails here leaves the way back open.
+    carry_out(&images, &mut hands)?;
+    if !images.is_empty() {
+        still_boots(top, &plan)?;
     }
     decided.0.write(top)?;
-    if migration.state().stage != Stage::Finalizing {
-        migration.record(Record::FinalizeBegun)?;
-    }
+    carry_out(&decision, &mut hands)?;
     fault::reached("finalize-begun");
     Ok(())
 }
@@ -191,7 +215,7 @@ fn count(all: &[(String, Doomed)], progress: &mut Progress) -> Option<u64> {
 #[derive(Debug)]
 pub struct Decision(Decided);
 
-/// Whether the old system may be deleted now. Changes nothing.
+/// Whether anything speaks against deleting the old system now, whatever the stage. Changes nothing.
 ///
 /// # Errors
 /// What is in doubt, with its remedy.
@@ -201,7 +225,6 @@ pub fn may_finalize(
     migration: &Migration,
     changed: Changed,
 ) -> Result<Decision, Error> {
-    is_its_time(migration.state().stage)?;
     all_there(migration)?;
     let plan = migration.plan();
     for filesystem in plan.filesystems() {
@@ -233,22 +256,6 @@ pub fn may_finalize(
         return Err(Error::NotNow(why));
     }
     Ok(Decision(decided))
-}
-
-fn is_its_time(stage: Stage) -> Result<(), Error> {
-    let refuse = |why: &str| Err(Error::NotNow(why.to_owned()));
-    match stage {
-        Stage::Validated | Stage::Rehearsing | Stage::Rehearsed | Stage::Finalizing => Ok(()),
-        Stage::Committed => {
-            refuse("the new system has not passed its validation; see `rootshift validate`")
-        }
-        Stage::RollbackRequested => refuse(
-            "a rollback was asked for: the next boot goes back to the old system; nothing is \
-             deleted",
-        ),
-        Stage::Finalized => refuse("it is finalized already"),
-        _ => refuse("the old system is root; there is nothing to finalize"),
-    }
 }
 
 /// Nothing that changed since the commit is deleted unless somebody says so who saw how much it is.

@@ -105,25 +105,60 @@ pub fn verify(
 ) -> Result<Vec<BootImage>, Error> {
     let images = boot_images(system)?;
     for image in images.iter().filter(|image| !known.contains(image)) {
-        let path = system.path().join("boot").join(&image.name);
-        let words = [&*path.to_string_lossy()];
-        let listed = run_within(system, "lsinitramfs", &words, LISTED_WITHIN)?;
-        let names = String::from_utf8_lossy(&listed.stdout).into_owned();
-        if listed.status != 0 {
-            let problem = format!("can't be listed: {}", listed.stderr_tail.trim());
-            return Err(Error::Image {
-                image: path,
-                problem,
-            });
-        }
-        if let Some(problem) = wrong(&names, digest) {
-            return Err(Error::Image {
-                image: path,
-                problem,
-            });
+        let path = path_of(system, image);
+        if let Some(problem) = wrong(&names_in(system, &path)?, digest) {
+            let image = path;
+            return Err(Error::Image { image, problem });
         }
     }
     Ok(images)
+}
+
+/// What an image holds of rootshift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Binary, script and the plan that was asked for; without one, any plan or the binary.
+    Plan,
+    /// Neither binary nor plan.
+    Nothing,
+    /// Something else: another plan, or a part.
+    Something,
+}
+
+/// Looks into one image below `root`, with the running system's program.
+///
+/// # Errors
+/// When it can't be listed.
+pub(super) fn held(
+    system: &Root,
+    root: &Root,
+    image: &BootImage,
+    digest: Option<&str>,
+) -> Result<Held, Error> {
+    let names = names_in(system, &path_of(root, image))?;
+    Ok(match (wrong(&names, None), digest) {
+        (None, _) => Held::Nothing,
+        (Some(_), None) => Held::Plan,
+        (Some(_), digest) if wrong(&names, digest).is_none() => Held::Plan,
+        (Some(_), Some(_)) => Held::Something,
+    })
+}
+
+fn path_of(root: &Root, image: &BootImage) -> PathBuf {
+    root.path().join("boot").join(&image.name)
+}
+
+/// One name a line.
+fn names_in(system: &Root, path: &Path) -> Result<String, Error> {
+    let words = [&*path.to_string_lossy()];
+    let listed = run_within(system, "lsinitramfs", &words, LISTED_WITHIN)?;
+    if listed.status == 0 {
+        return Ok(String::from_utf8_lossy(&listed.stdout).into_owned());
+    }
+    Err(Error::Image {
+        image: path.to_owned(),
+        problem: format!("can't be listed: {}", listed.stderr_tail.trim()),
+    })
 }
 
 fn wrong(names: &str, digest: Option<&str>) -> Option<String> {

@@ -70,11 +70,6 @@ pub(super) fn after_trial(
 /// Counts the attempt; what was prepared from an old system that has changed since is thrown away.
 fn take_up(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     let number = migration.state().attempts + 1;
-    let limit = migration.plan().attempts;
-    if number > limit {
-        let cause = Error::NotNow(none_ended(limit));
-        return Err(give_up(top, migration, cause));
-    }
     if migration.state().has_work()
         && let Some(reason) = changed_since_prepared(top, migration)?
     {
@@ -89,6 +84,12 @@ fn take_up(top: &Root, migration: &mut Migration) -> Result<(), Error> {
     fault::reached("attempt-recorded");
     make_homes(&migration.others)?;
     make_staging(top)
+}
+
+/// No boot tries again.
+pub(super) fn give_up_trying(top: &Root, migration: &mut Migration) -> Error {
+    let cause = Error::NotNow(none_ended(migration.plan().attempts));
+    give_up(top, migration, cause)
 }
 
 pub(super) fn none_ended(boots: u32) -> String {

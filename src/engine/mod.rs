@@ -1,5 +1,6 @@
 //! The state machine: what the journal says, what follows from it, and the only writer of it.
 
+mod acts;
 pub mod ahead;
 pub mod arming;
 pub mod boot;
@@ -33,13 +34,16 @@ pub mod restore;
 pub mod rollback;
 pub mod run;
 pub mod schedule;
+pub mod situation;
 pub mod standing;
 pub mod state;
 mod step;
 pub mod survey;
 pub mod templates;
+pub mod transition;
 pub mod trial;
 pub mod validate;
 
+pub use acts::{Hands, carry_out};
 pub use error::Error;
 pub use state::{Stage, State};

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::Error;
 use super::home::{self, Migration};
-use super::{Error, Stage};
+use super::transition::{Act, Book, Event, Images, Known, Seen, Situation, answer};
 use crate::checks::MountedFilesystem;
 use crate::documents::Plan;
 use crate::documents::plan::{FilesystemIdentity, HOME, PlannedStep, STAGING};
@@ -18,16 +19,23 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long an initramfs has to look for them; none when this boot does nothing to them.
 #[must_use]
 pub fn patience_at_boot(migration: &Migration) -> Option<Duration> {
-    let state = migration.state();
-    let last_trial = state.trials >= migration.plan().trial_boots;
-    match state.stage {
-        Stage::Armed | Stage::Preparing | Stage::RollbackRequested | Stage::RollingBack => {
-            Some(PATIENCE)
-        }
-        Stage::Committed if last_trial => Some(PATIENCE),
-        Stage::Failed => Some(Duration::ZERO),
-        _ => None,
+    let now = Situation {
+        book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
+        images: Images::Armed,
+        running: Seen::Initramfs,
+        loader_agrees: true,
+    };
+    let event = Event::Boot {
+        loader_names_new: false,
+    };
+    let acts = answer(&now, event).unwrap_or_default();
+    if [Act::Migrate, Act::GiveUp, Act::RollBack]
+        .iter()
+        .any(|act| acts.contains(act))
+    {
+        return Some(PATIENCE);
     }
+    acts.contains(&Act::TakeBack).then_some(Duration::ZERO)
 }
 
 /// Mounts those of the plan's other file systems that are there, each at `base` with a number. One

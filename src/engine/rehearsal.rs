@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use super::home::Migration;
+use super::transition::REHEARSALS as LIMIT;
 use super::{Error, Stage, State};
 use crate::bootcfg::cmdline::CommandLine;
 use crate::bootchain::{self, Produced, boot_id, chosen_subvolume, command_line};
@@ -18,8 +19,6 @@ use crate::journal::Record;
 use crate::report::boot_log::BOOT_LOG;
 use crate::sys::Root;
 
-/// So many rehearsals in a row may come to nothing; then a validation by hand lets them go on.
-const LIMIT: u32 = 3;
 const GRUB_CONFIG: &str = "boot/grub/grub.cfg";
 
 /// Whether the boot that is in its initramfs shall be a rehearsal.

@@ -3,7 +3,8 @@
 
 use super::fits::{Present, look_at, same_machine, updated};
 use super::home::Migration;
-use super::{Error, Stage, initramfs};
+use super::transition::{Act, Book, Event, Images, Known, Seen, Situation, ask};
+use super::{Error, initramfs};
 use crate::checks::CheckContext;
 use crate::documents::CheckSpec;
 use crate::journal::Record;
@@ -31,8 +32,13 @@ pub fn renew(
     migration: &mut Migration,
     context: &CheckContext,
 ) -> Result<Renewal, Error> {
-    let state = migration.state();
-    if !state.armed || !matches!(state.stage, Stage::Armed | Stage::Preparing) {
+    let now = Situation {
+        book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
+        images: Images::Unknown,
+        running: Seen::Unknown, // the plan says below which one it has to be
+        loader_agrees: true,
+    };
+    if !ask(&now, Event::Renew)?.contains(&Act::RecordRenewed) {
         return Ok(Renewal::NotNeeded);
     }
     if context.old_root != migration.plan().old_system.root {

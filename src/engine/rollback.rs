@@ -32,33 +32,36 @@ pub fn discard(top: &Root, migration: &mut Migration) -> Result<(), Error> {
 /// What it takes to go back to a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WayBack {
-    /// What came after it was taken back; the next boot goes on from there.
-    TakenBack,
-    /// It lies before the commit: the whole old system becomes root again, at the next boot.
-    Whole,
+    /// What came after it is to be taken back: where it lies before the commit and the new system
+    /// is root, all of it.
+    TakeBack,
     /// Nothing was changed since.
     Nothing,
 }
 
-/// Goes back to the checkpoint after a phase. Before the commit the steps of later phases are
+/// What it takes to go back to the checkpoint after a phase. Changes nothing.
+///
+/// # Errors
+/// When there is no such checkpoint.
+pub fn way_back(migration: &Migration, phase: &str) -> Result<WayBack, Error> {
+    let plan = migration.plan();
+    let index = checkpoint(plan, migration, phase)?;
+    let at = plan.phases.get(index).map(|phase| phase.stage);
+    Ok(match at == Some(Stage::AfterBoot) {
+        true => WayBack::Nothing,
+        false => WayBack::TakeBack,
+    })
+}
+
+/// Goes back to the checkpoint after a phase, before the commit: the steps of later phases are
 /// taken back, newest first, and the next boot goes on from there; may be repeated after a cut.
 ///
 /// # Errors
 /// When there is no such checkpoint, or the first act that failed; running it again goes on.
-pub fn return_to(top: &Root, migration: &mut Migration, phase: &str) -> Result<WayBack, Error> {
+pub fn return_to(top: &Root, migration: &mut Migration, phase: &str) -> Result<(), Error> {
     let plan = migration.plan().clone();
     let index = checkpoint(&plan, migration, phase)?;
     let later = plan.phases.get(index + 1..).unwrap_or_default();
-    if plan
-        .phases
-        .get(index)
-        .is_some_and(|phase| phase.stage == Stage::AfterBoot)
-    {
-        return Ok(WayBack::Nothing);
-    }
-    if migration.state().stage.new_system_is_root() {
-        return Ok(WayBack::Whole);
-    }
     let scripts = later.iter().flat_map(|phase| &phase.viscripts);
     let steps = scripts.flat_map(|script| &script.steps).collect();
     let steps = with_what_goes_along(&plan, migration.state(), steps);
@@ -66,8 +69,7 @@ pub fn return_to(top: &Root, migration: &mut Migration, phase: &str) -> Result<W
     take_back(top, migration, steps)?;
     migration.record(Record::ReturnedTo {
         phase: phase.to_owned(),
-    })?;
-    Ok(WayBack::TakenBack)
+    })
 }
 
 /// The position of the phase that the checkpoint ends.

@@ -7,7 +7,7 @@ use crate::journal::record::BootImage;
 use crate::journal::{Object, Record};
 
 /// The stages of a migration's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
@@ -169,7 +169,10 @@ impl State {
             } => {
                 self.images.clone_from(images);
                 self.fingerprints.clone_from(fingerprints);
-                self.reason = None;
+                self.armed = true;
+                if matches!(self.stage, Stage::Armed | Stage::Preparing) {
+                    self.reason = None; // why the plan did not fit
+                }
             }
             Record::Attempt { number } => {
                 self.stage = Stage::Preparing;

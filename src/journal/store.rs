@@ -126,6 +126,23 @@ impl Journal {
         Ok(!locked(&root.open_read(path)?)?)
     }
 
+    /// Holds a journal that may not be usable, for as long as what is returned lives; `None` when
+    /// there is none.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another process holds it.
+    pub fn hold(root: &Root, path: &Path) -> Result<Option<Held>, Error> {
+        if !root.exists(path)? {
+            return Ok(None);
+        }
+        let file = root.open_read(path)?;
+        if locked(&file)? {
+            return Ok(Some(Held { _file: file }));
+        }
+        let path = root.path().join(path);
+        Err(Error::Busy { path })
+    }
+
     /// Takes a tail that was cut while being written off the file, as the next record would.
     /// Durable when it returns. Says how many bytes that were.
     ///
@@ -217,6 +234,12 @@ impl Journal {
         self.file.write_all(bytes)?;
         self.file.sync_data()
     }
+}
+
+/// A journal's lock alone.
+#[derive(Debug)]
+pub struct Held {
+    _file: File,
 }
 
 /// A child of this process holds a copy of the lock between fork and exec: that passes.

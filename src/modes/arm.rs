@@ -9,11 +9,16 @@ use crate::documents::library::Bundle;
 use crate::documents::plan::After;
 use crate::documents::viscript::Stage;
 use crate::engine::arming;
+use crate::engine::home::Migration;
 use crate::engine::preflight::{Preflight, Verdict};
+use crate::engine::situation;
+use crate::engine::survey::Survey;
+use crate::engine::transition::{Act, Book, Event, Images, Seen, Situation, ask};
 use crate::engine::validate::record_all;
 use crate::journal::Record;
 use crate::report::print;
 use crate::report::progress::{Progress, for_terminal};
+use crate::sys::Root;
 
 pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     if options.renew {
@@ -21,12 +26,19 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
     }
     let after = after(options.after.as_deref())?;
     let (survey, bundle) = session::survey_for(options.batch.as_deref())?;
+    let top = session::top(&survey)?;
+    acts(&survey, top)?;
     let mut progress = shown(&bundle);
     progress.step("arm", 1, "looking at the machine");
     let (found, planned) = session::look_ahead(&survey, &bundle, after)?;
     progress.finish();
     let (false, Some(mut planned)) = (found.blocks(), planned) else {
-        check::print_findings(&found.findings);
+        if options.json {
+            let findings = session::json(&found.findings)?;
+            print::json(&json!({ "armed": false, "findings": findings }));
+        } else {
+            check::print_findings(&found.findings);
+        }
         print::error("not armed: mend what is marked FAIL. Nothing was changed");
         return Ok(Exit::NotWell);
     };
@@ -39,9 +51,15 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
         print::error("not armed; nothing was changed");
         return Ok(Exit::NotNow);
     }
-    let top = session::top(&survey)?;
+    let acts = acts(&survey, top)?; // somebody may have armed while this waited for an answer
     progress.step("arm", 2, "building and verifying every initramfs");
-    let mut migration = arming::arm(&survey.system, top, &planned, env!("CARGO_PKG_VERSION"))?;
+    let mut migration = arming::arm(
+        &survey.system,
+        top,
+        &planned,
+        env!("CARGO_PKG_VERSION"),
+        &acts,
+    )?;
     progress.finish();
     record_all(&mut migration, &found.scripts)?;
     for phase in checkpoints(&planned) {
@@ -61,6 +79,20 @@ pub(super) fn run(options: &Arm) -> Result<Exit, Error> {
         print::line("Reboot to migrate; `rootshift disarm` takes it back.");
     }
     Ok(Exit::Success)
+}
+
+/// What arming takes in the state that the journal is in.
+fn acts(survey: &Survey, top: &Root) -> Result<Vec<Act>, Error> {
+    let now = match Migration::open(top)? {
+        Some(migration) => situation::without_images(survey, top, &migration),
+        None => Situation {
+            book: Book::Missing,
+            images: Images::Unknown,
+            running: Seen::Unknown,
+            loader_agrees: true,
+        },
+    };
+    Ok(ask(&now, Event::Arm)?)
 }
 
 /// Looking takes a moment, the images take most of the time.

@@ -12,10 +12,10 @@ use super::{Error, image};
 use crate::bootchain::boot_id;
 use crate::checks::{hibernated_device, twin_devices};
 use crate::cli::{Boot, Exit};
-use crate::engine::Stage;
 use crate::engine::boot::{BrokenOff, Found, Next, after_breaking_off, after_trial, boot};
 use crate::engine::home::Migration;
 use crate::engine::occasion::Occasion;
+use crate::engine::transition::{Named, named};
 use crate::report::log_file;
 use crate::report::signs::{self, Sign};
 use crate::sys::{Root, block, clock, supervise};
@@ -193,8 +193,7 @@ fn the_only_btrfs(system: &Root, device: &Path) -> Result<Option<String>, Error>
 /// the image's plan is not asked any more: trials are counted, and a rollback is carried out.
 fn in_the_way<'a>(wrong: Option<BrokenOff<'a>>, migration: &Migration) -> Option<BrokenOff<'a>> {
     let wrong = wrong?;
-    let stage = migration.state().stage;
-    if stage.new_system_is_root() || matches!(stage, Stage::RollingBack | Stage::RolledBack) {
+    if named(migration.state().stage) != Named::AsGiven {
         log::warn!("{}", wrong.reason);
         return None;
     }

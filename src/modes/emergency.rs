@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::{Error, session, status};
 use crate::bootcfg::cmdline::CommandLine;
 use crate::cli::Exit;
-use crate::engine::Stage;
 use crate::engine::home::Migration;
+use crate::engine::situation;
 use crate::engine::survey::Survey;
-use crate::journal::Record;
+use crate::engine::transition::{Act, Event, ask};
+use crate::engine::{Hands, carry_out};
 use crate::report::print;
 use crate::sys::{Root, clock, process};
 
@@ -27,7 +28,7 @@ pub(super) fn run(seconds: u32) -> Result<Exit, Error> {
         print::line("Nothing is armed: this emergency is none of rootshift's.");
         return Ok(Exit::Success);
     };
-    let is_on_trial = migration.state().stage == Stage::Committed;
+    let is_on_trial = !goes_back(&survey, top, &migration)?.is_empty();
     // Others may look at the journal meanwhile.
     drop(migration);
     if !is_on_trial || is_asked_for(&survey.system) {
@@ -52,17 +53,28 @@ fn is_asked_for(system: &Root) -> bool {
         || line.value("systemd.unit") == Some("emergency.target")
 }
 
+/// Nothing unless it is on trial, with an image that can.
+fn goes_back(survey: &Survey, top: &Root, migration: &Migration) -> Result<Vec<Act>, Error> {
+    let now = situation::of(survey, top, migration);
+    Ok(ask(&now, Event::Emergency)?)
+}
+
 fn go_back(survey: &Survey, top: &Root) -> Result<Exit, Error> {
     let mut migration = session::migration(top)?;
     // A person may have asked for something else meanwhile.
-    if migration.state().stage != Stage::Committed {
+    let acts = goes_back(survey, top, &migration)?;
+    if acts.is_empty() {
         drop(migration);
         status::show(survey);
         return Ok(Exit::Success);
     }
-    migration.record(Record::RollbackRequested {
-        reason: REASON.to_owned(),
-    })?;
+    let mut hands = Hands {
+        system: &survey.system,
+        top,
+        migration: &mut migration,
+        reason: REASON,
+    };
+    carry_out(&acts, &mut hands)?;
     print::line("The next boot goes back to the old system: restarting.");
     let ended = process::run("systemctl", &["reboot"], true)?;
     if !ended.success() {

@@ -9,10 +9,12 @@ use crate::checks::CheckContext;
 use crate::cli::{Exit, Finalize};
 use crate::engine::finalize::{Changed, Deleted, begin, delete, may_finalize, pending, weights};
 use crate::engine::home::Migration;
-use crate::engine::rehearsal::can_be_concluded;
+use crate::engine::rehearsal::{can_be_concluded, missing};
+use crate::engine::situation;
 use crate::engine::survey::Survey;
+use crate::engine::transition::{Act, Event, ask};
 use crate::engine::validate::{conclude, look_around};
-use crate::engine::{self, Stage};
+use crate::engine::{self, Hands, carry_out};
 use crate::report::print;
 use crate::report::progress::{Progress, for_long_work};
 use crate::sys::process::lower_priority;
@@ -22,13 +24,27 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let (system, top) = (&survey.system, session::top(&survey)?);
     let mut migration = session::migration_with_others(top)?;
-    if options.resume && migration.state().stage != Stage::Finalizing {
+    let event = match options.resume {
+        true => Event::Resume,
+        false => Event::Finalize,
+    };
+    if !options.resume && can_be_concluded(migration.state(), system) {
+        conclude_rehearsal(&survey, &mut migration)?;
+    }
+    let asked = ask(&situation::of(&survey, top, &migration), event);
+    let acts = asked.or_else(|why| Err(rehearsal_first(system, &migration)?.unwrap_or(why)))?;
+    if acts.contains(&Act::RecordVerdict)
+        && let Some(why) = rehearsal_first(system, &migration)?
+    {
+        return Err(why.into());
+    }
+    if acts.is_empty() {
         pending::forget(system)?;
         print::line("Nothing is being finalized.");
         return Ok(Exit::Success);
     }
-    if !options.resume && can_be_concluded(migration.state(), system) {
-        conclude_rehearsal(&survey, &mut migration)?;
+    if acts.contains(&Act::AwaitRehearsal) {
+        return arrange(options, system, top, &mut migration, &acts);
     }
     let changed = changed(options)?;
     if let Err(why) = may_finalize(system, top, &migration, changed) {
@@ -42,14 +58,14 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     lower_priority()?;
     pending::remember(system)?;
     if options.background {
-        begin(system, top, &mut migration, changed)?;
+        begin(system, top, &mut migration, &acts, changed)?;
         drop(migration); // the service needs the journal
         pending::hand_over(system)?;
         let said = "The old system is being deleted in the background; see `rootshift status`.";
         return Ok(say(options, json!({ "finalized": false }), said));
     }
     signal::note_requests_to_stop()?;
-    let done = match deleted(options, changed, system, top, &mut migration) {
+    let done = match deleted(options, changed, system, top, &mut migration, &acts) {
         Err(_) if signal::asked_to_stop() => {
             print::error("stopped; `rootshift finalize` goes on with it, or the next boot does");
             signal::end_as_asked();
@@ -95,6 +111,45 @@ fn conclude_rehearsal(survey: &Survey, migration: &mut Migration) -> Result<(), 
     )?)
 }
 
+/// What the rehearsal lacks, where that is what stands in the way.
+fn rehearsal_first(
+    system: &Root,
+    migration: &Migration,
+) -> Result<Option<engine::Error>, engine::Error> {
+    if !migration.state().stage.is_validated() {
+        return Ok(None);
+    }
+    let root = migration.plan().root_subvolume();
+    Ok(missing(system, migration.state(), root)?.map(engine::Error::NotNow))
+}
+
+/// A boot has to come first, and its image has to be able to go back.
+fn arrange(
+    options: &Finalize,
+    system: &Root,
+    top: &Root,
+    migration: &mut Migration,
+    acts: &[Act],
+) -> Result<Exit, Error> {
+    let question = "The images can't go back any more. Make them anew, for one more boot before the \
+                    old system is deleted?";
+    if !options.yes && !print::confirmed(question) {
+        print::error("nothing was changed");
+        return Ok(Exit::NotNow);
+    }
+    let asked = acts.iter().copied();
+    let before: Vec<Act> = asked.filter(|act| *act != Act::AwaitRehearsal).collect();
+    let mut hands = Hands {
+        system,
+        top,
+        migration,
+        reason: "",
+    };
+    carry_out(&before, &mut hands)?;
+    let why = "nothing is deleted yet: reboot once more, then run `rootshift finalize` again";
+    Err(engine::Error::NotNow(why.into()).into())
+}
+
 fn say(options: &Finalize, told: serde_json::Value, said: &str) -> Exit {
     if options.json {
         print::json(&told);
@@ -122,8 +177,9 @@ fn deleted(
     system: &Root,
     top: &Root,
     migration: &mut Migration,
+    acts: &[Act],
 ) -> Result<Deleted, engine::Error> {
-    begin(system, top, migration, changed)?;
+    begin(system, top, migration, acts, changed)?;
     let mut progress = if migration.plan().monitoring().progress_tracking {
         Progress::new(weights(), for_long_work(system, options.resume))
     } else {

@@ -10,8 +10,10 @@ use crate::engine::finalize::pending::MARK;
 use crate::engine::home::Migration;
 use crate::engine::initramfs::{self, ARMED};
 use crate::engine::recover::at_work;
+use crate::engine::situation;
 use crate::engine::survey::Survey;
-use crate::engine::{self, Stage, arming};
+use crate::engine::transition::{Event, Images, ask};
+use crate::engine::{self, Hands, Stage, carry_out};
 use crate::report::print;
 use crate::sys::Root;
 
@@ -74,16 +76,26 @@ fn without_journal(system: &Root) -> Result<Exit, Error> {
 
 fn leave(survey: &Survey, top: &Root, mut migration: Migration) -> Result<Exit, Error> {
     let system = &survey.system;
-    match departure(migration.state(), system.exists(Path::new(ARMED))?) {
-        Departure::Free => {}
-        Departure::Refused(why) => return stays(why),
-        Departure::Disarm => {
+    let decided = departure(migration.state(), system.exists(Path::new(ARMED))?);
+    let now = situation::of(survey, top, &migration);
+    match (decided, ask(&now, Event::RemovePackage)) {
+        // On the way back it depends on the images what comes next.
+        (Departure::Refused(_), Err(why)) if goes_back(migration.state().stage) => {
+            return stays(&why.to_string());
+        }
+        (Departure::Refused(why), _) => return stays(why),
+        (Departure::Free | Departure::Disarm, Err(why)) => return stays(&why.to_string()),
+        (Departure::Free, Ok(acts)) if acts.is_empty() => {}
+        (Departure::Free, Ok(_)) if now.images == Images::Unknown => {}
+        (Departure::Free | Departure::Disarm, Ok(acts)) => {
             print::line("rootshift: disarming; every initramfs is made anew");
-            let disarmed = match migration.state().stage {
-                Stage::Finalized => arming::make_ordinary(system, &mut migration),
-                _ => arming::disarm(system, top, &mut migration),
+            let mut hands = Hands {
+                system,
+                top,
+                migration: &mut migration,
+                reason: "",
             };
-            if let Err(why) = disarmed {
+            if let Err(why) = carry_out(&acts, &mut hands) {
                 return stays(&format!("it can't be disarmed: {why}"));
             }
             print::line("rootshift: disarmed: the next boot is an ordinary one");
@@ -93,6 +105,10 @@ fn leave(survey: &Survey, top: &Root, mut migration: Migration) -> Result<Exit, 
         log::warn!("{why}: a purge will leave the journal");
     }
     Ok(Exit::Success)
+}
+
+fn goes_back(stage: Stage) -> bool {
+    matches!(stage, Stage::RollbackRequested | Stage::RollingBack)
 }
 
 fn stays(why: &str) -> Result<Exit, Error> {

@@ -4,12 +4,11 @@ use serde_json::json;
 
 use super::{Error, emergency, session};
 use crate::cli::{Exit, Rollback};
-use crate::engine::home::Migration;
-use crate::engine::rollback::{self, WayBack};
-use crate::engine::{self, Stage, arming};
-use crate::journal::Record;
+use crate::engine::rollback::{WayBack, return_to, way_back};
+use crate::engine::situation;
+use crate::engine::transition::{Act, Event, ask};
+use crate::engine::{Hands, carry_out};
 use crate::report::print;
-use crate::sys::Root;
 
 pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
     if let Some(seconds) = options.emergency {
@@ -19,69 +18,114 @@ pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
     let top = session::top(&survey)?;
     let mut migration = session::migration_with_others(top)?;
     if let Some(phase) = &options.to
-        && let Some(what) = to_checkpoint(top, &mut migration, phase)?
+        && way_back(&migration, phase)? == WayBack::Nothing
     {
-        say(options, what);
+        say(options, "nothing was changed since that checkpoint");
         return Ok(Exit::Success);
     }
-    match migration.state().stage {
-        Stage::Committed | Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => {}
-        Stage::RollbackRequested => {
-            say(
-                options,
-                "asked for already: the next boot goes back to the old system",
-            );
-            return Ok(Exit::Success);
-        }
-        Stage::Finalizing | Stage::Finalized => {
-            let why = "the old system was given up by `rootshift finalize`: there is no way back";
-            return Err(engine::Error::NotNow(why.into()).into());
-        }
-        Stage::RolledBack => {
-            let why = "the old system is root already; `rootshift disarm` tidies up";
-            return Err(engine::Error::NotNow(why.into()).into());
-        }
-        _ => {
-            arming::disarm(&survey.system, top, &mut migration)?;
-            say(
-                options,
-                "the old system was root all along; what was prepared is taken back",
-            );
-            return Ok(Exit::Success);
-        }
-    }
-    let question = "Go back to the old system at the next boot? What was changed since stays, in \
-                    subvolumes named *.rolled-back-N.";
-    if !options.yes && !print::confirmed(question) {
+    let event = match options.to {
+        Some(_) => Event::ReturnTo,
+        None => Event::Rollback,
+    };
+    let acts = ask(&situation::of(&survey, top, &migration), event)?;
+    let outcome = Outcome::of(&acts);
+    if let Some(question) = outcome.question()
+        && !options.yes
+        && !print::confirmed(question)
+    {
         print::error("nothing was changed");
         return Ok(Exit::NotNow);
     }
-    migration.record(Record::RollbackRequested {
-        reason: match &options.to {
-            Some(phase) => format!("asked for by hand, to the checkpoint {phase}"),
-            None => "asked for by hand".into(),
-        },
-    })?;
-    say(
-        options,
-        "the next boot goes back to the old system; reboot now",
-    );
+    let reason = match &options.to {
+        Some(phase) => format!("asked for by hand, to the checkpoint {phase}"),
+        None => "asked for by hand".into(),
+    };
+    let (mine, others): (Vec<Act>, Vec<Act>) =
+        acts.into_iter().partition(|act| *act == Act::ReturnTo);
+    let mut hands = Hands {
+        system: &survey.system,
+        top,
+        migration: &mut migration,
+        reason: &reason,
+    };
+    carry_out(&others, &mut hands)?;
+    if let (Some(phase), Some(_)) = (&options.to, mine.first()) {
+        return_to(top, &mut migration, phase)?;
+    }
+    say(options, outcome.words());
     Ok(Exit::Success)
 }
 
-/// What came of it, where the checkpoint does not lead back to the whole old system.
-fn to_checkpoint(
-    top: &Root,
-    migration: &mut Migration,
-    phase: &str,
-) -> Result<Option<&'static str>, Error> {
-    Ok(match rollback::return_to(top, migration, phase)? {
-        WayBack::Whole => None,
-        WayBack::TakenBack => {
-            Some("what came after the checkpoint is taken back; the next boot goes on from there")
+/// What the acts come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It was asked for before, and the images can do it.
+    AskedAlready,
+    /// The next boot goes back.
+    NextBoot,
+    /// The old system runs: it is made root for the boots to come at once.
+    AtOnce,
+    /// To a checkpoint before the commit.
+    Checkpoint,
+    /// Nothing was committed: what is armed is taken back.
+    TakenBack,
+    /// The same, from a system that can't reach the images.
+    GivenUp,
+}
+
+impl Outcome {
+    fn of(acts: &[Act]) -> Self {
+        let has = |act| acts.contains(&act);
+        if acts.is_empty() {
+            Self::AskedAlready
+        } else if has(Act::RollBack) {
+            Self::AtOnce
+        } else if has(Act::ReturnTo) {
+            Self::Checkpoint
+        } else if has(Act::RequestRollback) || has(Act::RecordRearmed) {
+            Self::NextBoot
+        } else if has(Act::GiveUpPlan) {
+            Self::GivenUp
+        } else {
+            Self::TakenBack
         }
-        WayBack::Nothing => Some("nothing was changed since that checkpoint"),
-    })
+    }
+
+    fn question(self) -> Option<&'static str> {
+        match self {
+            Self::AskedAlready => None,
+            Self::NextBoot => Some(
+                "Go back to the old system at the next boot? What was changed since stays, in \
+                 subvolumes named *.rolled-back-N.",
+            ),
+            Self::AtOnce => Some(
+                "Make this old system the one that boots from now on? What was changed in the new \
+                 one stays, in subvolumes named *.rolled-back-N.",
+            ),
+            Self::Checkpoint => {
+                Some("Take back what came after the checkpoint? The next boot goes on from there.")
+            }
+            Self::TakenBack | Self::GivenUp => {
+                Some("The old system is root. Take back what is armed and what was prepared?")
+            }
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::AskedAlready => "asked for already: the next boot goes back to the old system",
+            Self::NextBoot => "the next boot goes back to the old system; reboot now",
+            Self::AtOnce => "the old system is root again, and boots from now on",
+            Self::Checkpoint => {
+                "what came after the checkpoint is taken back; the next boot goes on from there"
+            }
+            Self::TakenBack => "the old system was root all along; what was prepared is taken back",
+            Self::GivenUp => {
+                "no boot migrates; the images of the system that was armed still hold the plan: \
+                 `rootshift recover` there makes them anew"
+            }
+        }
+    }
 }
 
 fn say(options: &Rollback, what: &str) {

@@ -12,9 +12,10 @@ use crate::documents::Plan;
 use crate::engine::home::FrozenPlan;
 use crate::engine::initramfs::ARMED;
 use crate::engine::look::Look;
-use crate::engine::rollback::present_root;
+use crate::engine::situation;
 use crate::engine::standing::{Facts, Seen, Standing};
 use crate::engine::survey::Survey;
+use crate::engine::transition::{Images, Known, wanted};
 use crate::engine::{self, others};
 use crate::report::progress::noted;
 use crate::report::{boot_log, page, print};
@@ -66,14 +67,20 @@ impl Told {
         let boot = boot_log::of_this_boot(&survey.system, survey.top.as_ref());
         let kept = kept_now(survey, &look);
         let uuid = survey.identity.as_ref().map(|known| known.uuid.as_str());
+        let seen = seen.unwrap_or_else(|| seen_now(survey, &look));
         let standing = Standing::of(&Facts {
             look: &look,
-            seen: seen.unwrap_or_else(|| seen_now(survey, &look)),
+            seen,
+            images: images_now(survey, &look, seen),
             subvolume: &survey.old_root,
             uuid,
             problem: boot.as_ref().and_then(boot_log::BootLog::last_problem),
             images_armed: survey.system.exists(Path::new(ARMED)).unwrap_or(false),
             same_again: same_again(survey),
+            loader_agrees: survey
+                .top
+                .as_ref()
+                .is_none_or(|top| situation::loader_agrees(survey, top)),
             sudo: matches!(process::find_program(&survey.system, "sudo"), Ok(Some(_))),
             kept: &kept,
             deleted: noted(&survey.system),
@@ -148,15 +155,27 @@ fn seen_now(survey: &Survey, look: &Look) -> Seen {
     let Some(plan) = look.plan.as_ref().map(|frozen| &*frozen.plan) else {
         return Seen::Unknown;
     };
-    let old = match &survey.top {
-        Some(top) => present_root(top, plan),
-        None => plan.old_system.root.clone(),
-    };
-    match survey.old_root.as_str() {
+    match &survey.top {
         _ if look.state.is_none() && look.trouble.is_none() => Seen::Unknown,
-        now if now == plan.root_subvolume() => Seen::New,
-        now if now == old.trim_matches('/') => Seen::Old,
-        _ => Seen::Another,
+        Some(top) => situation::running(survey, top, plan),
+        None => Seen::Unknown,
+    }
+}
+
+/// Looking into images takes seconds each: only where the journal asks for a plan in them.
+fn images_now(survey: &Survey, look: &Look, seen: Seen) -> Images {
+    match (&survey.top, &look.state, &look.plan) {
+        (Some(top), Some(state), Some(frozen)) if seen != Seen::Initramfs => {
+            let known = Known::of(state, Some(&frozen.plan));
+            if wanted(&known) == Some(Images::Armed) {
+                let (digest, known) =
+                    (Some(frozen.digest.as_str()), situation::known_images(state));
+                let along = Some((top, &*frozen.plan));
+                return situation::images(&survey.system, along, digest, known);
+            }
+            Images::Unknown
+        }
+        _ => Images::Unknown,
     }
 }
 

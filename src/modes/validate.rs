@@ -7,18 +7,20 @@ use serde_json::json;
 use super::{Error, check, session};
 use crate::checks::CheckContext;
 use crate::cli::{Exit, Validate};
+use crate::engine::Stage;
+use crate::engine::situation;
+use crate::engine::transition::{Event, ask};
 use crate::engine::validate::{conclude, look_around};
-use crate::engine::{self, Stage};
 use crate::report::print;
 
 pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let top = session::top(&survey)?;
     let mut migration = session::migration_with_others(top)?;
-    if !migration.state().stage.new_system_is_root() {
-        let why = "the old system is root: there is nothing to validate; see `rootshift status`";
-        return Err(engine::Error::NotNow(why.into()).into());
-    }
+    ask(
+        &situation::without_images(&survey, top, &migration),
+        Event::Validate,
+    )?;
     let plan = migration.plan().clone();
     let others = Arc::clone(&migration.others);
     let context = CheckContext {

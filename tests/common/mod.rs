@@ -6,6 +6,7 @@
 mod boot;
 mod compared;
 pub mod ext4;
+mod images;
 mod journal;
 mod other;
 mod running;
@@ -26,6 +27,8 @@ use rootshift::sys::Root;
 // Each test uses its own part of it.
 #[allow(unused_imports)]
 pub use compared::{assert_same, assert_same_but_for_properties};
+#[allow(unused_imports)]
+pub use images::{IMAGES, Start};
 #[allow(unused_imports)]
 pub use journal::{rollback_requested, validated};
 #[allow(unused_imports)]

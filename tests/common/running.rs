@@ -196,7 +196,7 @@ impl Disk {
         self.command_in(&["--mount"], "@", arguments)
     }
 
-    fn command_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Command {
+    pub(super) fn command_in(&self, namespaces: &[&str], root: &str, arguments: &str) -> Command {
         const SCRIPT: &str = r#"
             mount -o "$OPTIONS" "$DEVICE" "$TOP"
             mount -t tmpfs run "$TOP/run"

@@ -6,7 +6,8 @@ use super::{Leftover, Machine, PLACES, staged};
 use crate::documents::plan::HOME;
 use crate::engine::look::Look;
 use crate::engine::survey::Survey;
-use crate::engine::{Error, Stage, initramfs};
+use crate::engine::transition::{Act, Book, Event, Situation, answer};
+use crate::engine::{Error, Stage, initramfs, situation};
 use crate::sys::Root;
 use crate::sys::mount::{Mount, parse_mountinfo};
 
@@ -73,11 +74,13 @@ pub fn leftovers(machine: &mut Machine) -> Result<Vec<Leftover>, Error> {
         (None, Some(look)) => look.plan.as_ref().map(|frozen| &*frozen.plan),
         (None, None) => None,
     };
-    found.extend(of_the_journal(machine));
+    let now = now(machine, top);
+    let acts = answer(&now, Event::Recover).unwrap_or_default();
+    found.extend(of_the_journal(machine, &acts));
     if is_over(machine) {
         found.extend(staged::look(top, plan, &survey.mounts)?);
     }
-    found.extend(images(machine)?);
+    found.extend(images(machine, &now, &acts)?);
     found.extend(half_images(&survey.system)?);
     Ok(found)
 }
@@ -134,15 +137,14 @@ fn unfinished(root: &Root, places: &[PathBuf], at_top: bool) -> Result<Vec<Lefto
     Ok(found)
 }
 
-fn of_the_journal(machine: &Machine) -> Vec<Leftover> {
+/// What the table has to be done beside the images.
+fn of_the_journal(machine: &Machine, acts: &[Act]) -> Vec<Leftover> {
     let mut found = Vec::new();
     let Some(migration) = &machine.migration else {
         return found;
     };
     found.extend(migration.journal().dropped().map(Leftover::Tail));
-    let state = migration.state();
-    let taken_back = migration.plan().rollback_enabled;
-    if state.stage == Stage::Failed && state.has_work() && taken_back {
+    if acts.contains(&Act::TakeBack) {
         found.push(Leftover::Prepared);
     }
     found
@@ -157,31 +159,55 @@ fn is_over(machine: &Machine) -> bool {
     match state.stage {
         Stage::Disarmed | Stage::RolledBack | Stage::Finalized => true,
         Stage::Failed => !state.has_work(),
-        _ => false,
+        Stage::Planned
+        | Stage::Armed
+        | Stage::Preparing
+        | Stage::Committed
+        | Stage::Validated
+        | Stage::Rehearsing
+        | Stage::Rehearsed
+        | Stage::RollbackRequested
+        | Stage::RollingBack
+        | Stage::Finalizing => false,
     }
 }
 
-/// The hook's directory is looked at first: looking into images takes seconds each.
-fn images(machine: &Machine) -> Result<Option<Leftover>, Error> {
-    let armed = machine.migration.as_ref();
-    if armed.is_some_and(|migration| migration.state().armed) {
-        return Ok(None);
+/// Looking into images takes seconds each: the hook's directory is looked at first.
+fn now(machine: &Machine, top: &Root) -> Situation {
+    let survey = machine.survey;
+    match &machine.migration {
+        Some(migration) => situation::of(survey, top, migration),
+        None => situation::without_journal(survey, top, Book::Missing),
     }
+}
+
+fn images(machine: &Machine, now: &Situation, acts: &[Act]) -> Result<Option<Leftover>, Error> {
+    let ours = [Act::Offer, Act::Withdraw, Act::MakeImages];
+    let looks = [Act::RecordRearmed, Act::RecordDisarmed, Act::LookOrdinary];
+    let mut acts: Vec<Act> = acts
+        .iter()
+        .copied()
+        .filter(|act| ours.contains(act) || looks.contains(act))
+        .collect();
     let system = &machine.survey.system;
-    if system.exists(Path::new(initramfs::ARMED))? {
-        let seen = format!("{} puts a plan into the next images", initramfs::ARMED);
-        return Ok(Some(Leftover::Images(seen)));
+    let offered = system.exists(Path::new(initramfs::ARMED))?;
+    if acts.is_empty() && offered && machine.wants_ordinary(now) {
+        let last = match machine.migration {
+            Some(_) => Act::RecordDisarmed,
+            None => Act::LookOrdinary,
+        };
+        acts = vec![Act::Withdraw, Act::MakeImages, last];
+        let armed = initramfs::ARMED;
+        let seen = format!("{armed} puts a plan into the next images, and no journal asks for it");
+        return Ok(Some(Leftover::Images(seen, acts)));
     }
-    Ok(match initramfs::verify(system, None, &[]) {
-        Err(Error::Image { image, problem }) if problem.starts_with("still holds") => Some(
-            Leftover::Images(format!("{} holds a plan", image.display())),
-        ),
-        Err(cause) => {
-            log::warn!("can't look into the images: {cause}");
-            None
-        }
-        Ok(_) => None,
-    })
+    Ok((!acts.is_empty()).then(|| {
+        let seen = match acts.contains(&Act::Offer) {
+            true => "not every initramfs image holds the plan, and the journal asks for it",
+            false => "an initramfs image holds a plan, and no journal asks for it",
+        };
+        Leftover::Images(seen.into(), acts)
+    }))
 }
 
 fn half_images(system: &Root) -> Result<Vec<Leftover>, Error> {

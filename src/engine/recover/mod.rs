@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::home::Migration;
 use super::survey::Survey;
-use super::{Error, arming, initramfs, rollback};
+use super::transition::{Act, Book, Images, Situation, wanted};
+use super::{Error, Hands, carry_out, initramfs, rollback};
 use crate::sys::{Root, mount};
 
 pub use find::{at_work, leftovers};
@@ -29,6 +30,15 @@ impl Machine<'_> {
     fn top(&self) -> Result<&Root, Error> {
         let missing = || Error::NotNow("the top level is not mounted".into());
         self.survey.top.as_ref().ok_or_else(missing)
+    }
+
+    /// Whether nobody asks for images with a plan.
+    fn wants_ordinary(&self, now: &Situation) -> bool {
+        match now.book {
+            Book::Missing => true,
+            Book::Sound(known) => wanted(&known) == Some(Images::Ordinary),
+            Book::Damaged | Book::Foreign | Book::OtherVersion => false,
+        }
     }
 }
 
@@ -52,8 +62,8 @@ pub enum Leftover {
         /// Its path there.
         path: PathBuf,
     },
-    /// The images, or the next ones, hold a plan, and no journal asks for it: what was seen.
-    Images(String),
+    /// The images are not what the journal asks for: what was seen, and what is done.
+    Images(String, Vec<Act>),
     /// An image that was being made; not by rootshift itself.
     HalfImage(PathBuf),
 }
@@ -69,7 +79,7 @@ impl Leftover {
             Self::Staged(_) => "staged-subvolume",
             Self::Doubtful(..) => "doubtful-entry",
             Self::Unfinished { .. } => "unfinished-file",
-            Self::Images(_) => "armed-images",
+            Self::Images(..) => "armed-images",
             Self::HalfImage(_) => "half-made-image",
         }
     }
@@ -99,7 +109,7 @@ impl Leftover {
                 path.display(),
                 if *at_top { " (at the top level)" } else { "" }
             ),
-            Self::Images(seen) => format!("{seen}, and no journal asks for it"),
+            Self::Images(seen, _) => seen.clone(),
             Self::HalfImage(path) => format!(
                 "/{} was left by update-initramfs, or it is being made just now",
                 path.display()
@@ -117,7 +127,10 @@ impl Leftover {
             Self::Staged(path) | Self::Unfinished { path, .. } => {
                 format!("delete /{}", path.display())
             }
-            Self::Images(_) => "make every initramfs image without rootshift".into(),
+            Self::Images(_, acts) if acts.contains(&Act::Offer) => {
+                "make every initramfs image anew, with the plan".into()
+            }
+            Self::Images(..) => "make every initramfs image without rootshift".into(),
             Self::Doubtful(..) | Self::HalfImage(_) => return None,
         })
     }
@@ -167,15 +180,21 @@ pub fn tidy(machine: &mut Machine, leftover: &Leftover) -> Result<(), Error> {
                 _ => Ok(()),
             }
         }
-        Leftover::Images(_) => ordinary_images(machine),
+        Leftover::Images(_, acts) => make_images(machine, acts),
         Leftover::Doubtful(..) | Leftover::HalfImage(_) => Ok(()),
     }
 }
 
-fn ordinary_images(machine: &mut Machine) -> Result<(), Error> {
+fn make_images(machine: &mut Machine, acts: &[Act]) -> Result<(), Error> {
     let system = &machine.survey.system;
-    if let Some(migration) = &mut machine.migration {
-        return arming::make_ordinary(system, migration);
+    if let (Some(migration), Some(top)) = (&mut machine.migration, &machine.survey.top) {
+        let mut hands = Hands {
+            system,
+            top,
+            migration,
+            reason: "",
+        };
+        return carry_out(acts, &mut hands);
     }
     initramfs::withdraw(system)?;
     initramfs::rebuild()?;

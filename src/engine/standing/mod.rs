@@ -11,28 +11,14 @@ mod trouble;
 use serde::Serialize;
 
 use super::look::Look;
+use super::situation;
+pub use super::transition::Seen;
+use super::transition::{Images, Known, Refusal, Remedy, Situation, answer, wanted};
 use super::{Stage, State};
 use crate::report::progress::Part;
 use commands::{Commands, kept_aside};
 pub use deletion::Deletion;
 use stages::{Words, of_stage};
-
-/// The system that is root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Seen {
-    /// The one from before the migration.
-    Old,
-    /// The one that the plan makes.
-    New,
-    /// Another one on the same disk, as a snapshot.
-    Another,
-    /// None: this is the initramfs, before root is mounted.
-    Initramfs,
-    /// There is no plan to hold it against.
-    Unknown,
-}
 
 /// What was seen of a machine.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +35,12 @@ pub struct Facts<'a> {
     pub problem: Option<&'a str>,
     /// Whether the next images hold a plan (`/var/lib/rootshift/armed`).
     pub images_armed: bool,
+    /// What the images are that boot next, where the journal asks for a plan in them.
+    pub images: Images,
     /// Whether the kernel command line names the root that is mounted; none when it is silent.
     pub same_again: Option<bool>,
+    /// The same, by the default subvolume where it is silent.
+    pub loader_agrees: bool,
     /// Whether there is a sudo.
     pub sudo: bool,
     /// What there is of what a rollback kept aside, with what is nested in it, deepest first:
@@ -174,7 +164,7 @@ impl Standing {
             safe,
             not_safe,
             next,
-        } = of_stage(state.stage, state.reason.is_some());
+        } = of_stage(state.stage, state.reason.is_some(), facts.is_able());
         self.r#where.push(stands.into());
         self.details(facts, state);
         match &state.reason {
@@ -194,8 +184,12 @@ impl Standing {
             return;
         }
         if state.armed || !matches!(state.stage, Stage::RolledBack) {
-            for (what, together) in next {
-                self.next(commands, what, together);
+            let now = facts.situation();
+            for (asks, what, together) in next {
+                match asks.map(|event| answer(&now, event)) {
+                    None | Some(Ok(_)) => self.next(commands, what, together),
+                    Some(Err(refusal)) => self.instead(commands, &refusal),
+                }
             }
         }
         let half = state.stage == Stage::Failed && state.has_work();
@@ -298,6 +292,20 @@ impl Standing {
         self.add("Or boot again:", vec!["reboot -f".into()]);
     }
 
+    /// What there is to do in place of what would be refused, said once.
+    fn instead(&mut self, commands: &Commands, refusal: &Refusal) {
+        let command = match refusal.remedy {
+            Remedy::Reboot => "reboot",
+            Remedy::Command(event) => event.command(),
+            Remedy::Nothing | Remedy::Status | Remedy::OtherVersion => return,
+        };
+        let lines = vec![commands.line(&[command])];
+        if !self.next.iter().any(|act| act.commands == lines) {
+            let what = sentence(refusal.why);
+            self.add(&format!("{}:", what.trim_end_matches('.')), lines);
+        }
+    }
+
     fn next(&mut self, commands: &Commands, what: &str, together: &[&str]) {
         self.add(what, vec![commands.line(together)]);
     }
@@ -311,6 +319,26 @@ impl Standing {
 }
 
 impl Facts<'_> {
+    /// As the table asks for it.
+    fn situation(&self) -> Situation {
+        Situation {
+            book: situation::book(self.look),
+            images: self.images,
+            running: self.seen,
+            loader_agrees: self.loader_agrees,
+        }
+    }
+
+    /// Whether the images that boot next are what the journal asks for, as far as it asks for any.
+    fn is_able(&self) -> bool {
+        let plan = self.look.plan.as_ref().map(|frozen| &*frozen.plan);
+        let Some(state) = &self.look.state else {
+            return true;
+        };
+        let asked = wanted(&Known::of(state, plan)) == Some(Images::Armed);
+        !asked || self.seen == Seen::Initramfs || self.images == Images::Armed
+    }
+
     fn root_in_words(&self) -> String {
         let place = match self.subvolume {
             "" => "the top level of the disk".to_owned(),

@@ -1,9 +1,12 @@
 //! What each stage means to a person.
 
 use crate::engine::Stage;
+use crate::engine::transition::Event;
 
-/// Commands with what they are for; several on one line are joined by `&&`.
-type Next = &'static [(&'static str, &'static [&'static str])];
+/// What may be typed: what the table is asked before it is offered, what for, and the commands;
+/// several on one line are joined by `&&`.
+type Offer = (Option<Event>, &'static str, &'static [&'static str]);
+type Next = &'static [Offer];
 
 /// What there is to say of a stage, whatever led to it.
 pub(super) struct Words {
@@ -22,40 +25,51 @@ const BY_HAND: Option<&str> = Some(
 );
 const BOTH_ARE_WHOLE: &str =
     "Rebooting, and cutting the power at any time. What you change in this system stays.";
-const VALIDATE: (&str, &[&str]) = (
+const VALIDATE: Offer = (
+    Some(Event::Validate),
     "Look whether all is as planned; if so, the trial ends:",
     &["rootshift validate"],
 );
-const REHEARSE: (&str, &[&str]) = (
+const REHEARSE: Offer = (
+    None,
     "Before the old system can go, the boot loader boots the new one once by itself:",
     &["reboot"],
 );
-const LOOK_AND_DELETE: (&str, &[&str]) = (
+const LOOK_AND_DELETE: Offer = (
+    Some(Event::Finalize),
     "When you are sure, look once more and delete the old system. This can't be undone:",
     &["rootshift finalize"],
 );
-const DELETE: (&str, &[&str]) = (
+const DELETE: Offer = (
+    Some(Event::Finalize),
     "When you are sure, delete the old system. This can't be undone:",
     &["rootshift finalize"],
 );
-const BACK: (&str, &[&str]) = (
+const BACK: Offer = (
+    Some(Event::Rollback),
     "Or go back to the old system; this one is kept aside:",
     &["rootshift rollback", "reboot"],
 );
-const LOG: (&str, &[&str]) = ("Read what happened, in order:", &["rootshift log"]);
-const CHECK: (&str, &[&str]) = ("Look what stands in the way:", &["rootshift check"]);
-const TAKE_BACK: (&str, &[&str]) = (
+const LOG: Offer = (None, "Read what happened, in order:", &["rootshift log"]);
+const CHECK: Offer = (None, "Look what stands in the way:", &["rootshift check"]);
+const TAKE_BACK: Offer = (
+    Some(Event::Disarm),
     "Or take it all back, and stay with this system:",
     &["rootshift disarm"],
 );
-const AGAIN: (&str, &[&str]) = (
+const AGAIN: Offer = (
+    Some(Event::Disarm),
     "When that is mended, arm again:",
     &["rootshift disarm", "rootshift arm"],
 );
 const REFUSED: Next = &[CHECK, AGAIN, TAKE_BACK, LOG];
 
-/// `refused`: a reason is recorded.
-pub(super) fn of_stage(stage: Stage, refused: bool) -> Words {
+/// `refused`: a reason is recorded. `able`: the images that boot next are what the journal asks for,
+/// as far as it asks for any.
+pub(super) fn of_stage(stage: Stage, refused: bool, able: bool) -> Words {
+    if !able {
+        return without_images(stage, refused);
+    }
     match stage {
         Stage::Planned | Stage::Armed | Stage::Preparing | Stage::Failed | Stage::Disarmed => {
             of_the_old_system(stage, refused)
@@ -70,13 +84,71 @@ pub(super) fn of_stage(stage: Stage, refused: bool) -> Words {
     }
 }
 
+const MEND: Offer = (
+    Some(Event::Recover),
+    "Make the images anew, with the plan:",
+    &["rootshift recover"],
+);
+const MEND_AND_GO_BACK: Offer = (
+    Some(Event::Rollback),
+    "Make the images anew and go back:",
+    &["rootshift rollback", "reboot"],
+);
+
+/// What is promised with images that can do it is not promised without.
+fn without_images(stage: Stage, refused: bool) -> Words {
+    match stage {
+        Stage::Armed | Stage::Preparing => Words {
+            stands: "A migration is armed, and not every initramfs image is known to hold the \
+                     plan: a boot of one that does not migrates nothing.",
+            why: None,
+            safe: "Rebooting, and cutting the power at any time: the old or the new system starts.",
+            not_safe: BY_HAND,
+            next: &[MEND, TAKE_BACK, LOG],
+        },
+        Stage::RollbackRequested | Stage::RollingBack => Words {
+            stands: "A rollback was asked for, and not every initramfs image is known to be able \
+                     to go back: a boot of one that is not stays in this system.",
+            why: None,
+            safe: "Rebooting: this or the old system starts. Both are whole.",
+            not_safe: BY_HAND,
+            next: &[MEND_AND_GO_BACK, LOG],
+        },
+        Stage::Committed | Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => Words {
+            why: Some(
+                "Not every initramfs image is known to hold the plan: with one that does not, no \
+                 boot goes back by itself.",
+            ),
+            ..with_mending(stage)
+        },
+        Stage::Planned
+        | Stage::RolledBack
+        | Stage::Failed
+        | Stage::Disarmed
+        | Stage::Finalizing
+        | Stage::Finalized => of_stage(stage, refused, true),
+    }
+}
+
+fn with_mending(stage: Stage) -> Words {
+    let words = of_the_new_system(stage);
+    let next: Next = match stage {
+        Stage::Committed => &[MEND, VALIDATE, BACK, LOG],
+        _ => &[MEND, BACK, LOG],
+    };
+    Words { next, ..words }
+}
+
 fn of_the_old_system(stage: Stage, refused: bool) -> Words {
     let (stands, why, safe, next): (_, _, _, Next) = match stage {
         Stage::Planned => (
             "`rootshift arm` did not get to its end: the next boot migrates nothing.",
             Some("`rootshift arm` was cut off or killed."),
             "Rebooting: this system starts again, unchanged.",
-            &[("Arm again:", &["rootshift arm"]), TAKE_BACK],
+            &[
+                (Some(Event::Arm), "Arm again:", &["rootshift arm"]),
+                TAKE_BACK,
+            ],
         ),
         Stage::Armed if refused => (
             "A migration is armed, and the last boot left everything as it was.",
@@ -88,13 +160,13 @@ fn of_the_old_system(stage: Stage, refused: bool) -> Words {
             "A migration is armed: the next boot carries it out.",
             None,
             "Rebooting, and cutting the power at any time: the old or the new system starts.",
-            &[("Migrate:", &["reboot"]), TAKE_BACK],
+            &[(None, "Migrate:", &["reboot"]), TAKE_BACK],
         ),
         Stage::Preparing => (
             "The migration is begun and has not come to its end.",
             Some("A boot that was at it was cut off."),
             "Rebooting: it goes on by itself. Cutting the power at any time is safe too.",
-            &[("Go on:", &["reboot"]), TAKE_BACK, CHECK, LOG],
+            &[(None, "Go on:", &["reboot"]), TAKE_BACK, CHECK, LOG],
         ),
         Stage::Failed => (
             "The migration failed and was given up. This system is whole; no boot tries again.",
@@ -106,7 +178,7 @@ fn of_the_old_system(stage: Stage, refused: bool) -> Words {
             "Nothing is armed: an earlier plan was taken back (`rootshift disarm`).",
             None,
             "Rebooting, and working here.",
-            &[CHECK, ("Arm again:", &["rootshift arm"])],
+            &[CHECK, (Some(Event::Arm), "Arm again:", &["rootshift arm"])],
         ),
     };
     let not_safe = match stage {
@@ -132,13 +204,13 @@ fn on_the_way_back(stage: Stage) -> Words {
             "The next boot goes back to the old system.",
             "Rebooting: the old system starts. What was changed in this one is kept aside.",
             BY_HAND,
-            &[("Go back:", &["reboot"]), LOG],
+            &[(None, "Go back:", &["reboot"]), LOG],
         ),
         Stage::RollingBack => (
             "The way back to the old system is begun and has not come to its end.",
             "Rebooting: it goes on by itself. Cutting the power at any time is safe too.",
             BY_HAND,
-            &[("Go on:", &["reboot"]), LOG],
+            &[(None, "Go on:", &["reboot"]), LOG],
         ),
         _ => (
             "Rolled back: this is the system from before the migration.",
@@ -146,6 +218,7 @@ fn on_the_way_back(stage: Stage) -> Words {
              is kept aside, until you delete it.",
             None,
             &[(
+                Some(Event::Disarm),
                 "Take rootshift out of the initramfs:",
                 &["rootshift disarm"],
             )],
@@ -196,7 +269,14 @@ fn of_the_new_system(stage: Stage) -> Words {
             Some("`rootshift finalize` was begun and has not come to its end."),
             "Rebooting, and working here: nothing of this system is deleted.",
             Some("Deleting the rest of the old system by hand."),
-            &[("Go on deleting:", &["rootshift finalize"]), LOG],
+            &[
+                (
+                    Some(Event::Finalize),
+                    "Go on deleting:",
+                    &["rootshift finalize"],
+                ),
+                LOG,
+            ],
         ),
         _ => (
             "The migration is complete: this is the only system. There is nothing left to do.",

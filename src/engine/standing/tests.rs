@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::commands::quoted;
 use super::{Facts, Seen, Standing, sentence};
 use crate::engine::look::Look;
+use crate::engine::transition::Images;
 use crate::engine::{Error, State};
 use crate::journal::{self, Entry, Record};
 
@@ -37,7 +38,9 @@ fn facts(look: &Look, seen: Seen) -> Facts<'_> {
         uuid: Some(UUID),
         problem: None,
         images_armed: false,
+        images: Images::Armed,
         same_again: None,
+        loader_agrees: true,
         sudo: true,
         kept: &[],
         deleted: None,
@@ -327,7 +330,7 @@ fn a_root_that_the_journal_does_not_name_is_told_with_why_that_can_be() {
             "{said}"
         );
         assert!(commands(&standing).contains(&"sudo reboot"));
-        let stays = commands(&standing).contains(&"sudo rootshift rollback && sudo reboot");
+        let stays = commands(&standing).contains(&"sudo rootshift rollback");
         assert_eq!(stays, seen == Seen::Old);
     }
     // A plan that was taken back binds nobody.
@@ -371,7 +374,13 @@ fn a_damaged_journal_leaves_what_is_known_what_is_safe_and_a_way_on() {
         "{lines:#?}"
     );
     facts.same_again = Some(false);
-    assert!(said(&Standing::of(&facts)).contains("another system than this one may start"));
+    facts.loader_agrees = false;
+    let standing = Standing::of(&facts);
+    assert!(said(&standing).contains("another system than this one may start"));
+    // What would be refused is not offered.
+    let lines = commands(&standing);
+    let offered = |what: &str| lines.iter().any(|line| line.contains(what));
+    assert!(offered("reboot") && !offered("discard"), "{lines:#?}");
 }
 
 #[test]

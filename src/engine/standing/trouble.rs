@@ -3,6 +3,7 @@
 use super::commands::{Commands, by_hand};
 use super::{Facts, Seen, Standing};
 use crate::documents::plan::JOURNAL;
+use crate::engine::transition::{Event, answer};
 use crate::engine::{Error, Stage, State};
 use crate::journal;
 
@@ -70,6 +71,10 @@ fn remedies(standing: &mut Standing, facts: &Facts, trouble: &Error, commands: &
         let lines = commands.on_the_top_level(uuid, vec![copy]);
         standing.add("Keep a copy of the journal:", lines);
     }
+    if let Err(refusal) = answer(&facts.situation(), Event::DiscardJournal) {
+        standing.instead(commands, &refusal);
+        return;
+    }
     let what = "Then go on without it. The initramfs images become ordinary, GRUB alone names the \
                 system that starts, and rollback and finalize can't be used for it any more:";
     standing.next(commands, what, &["rootshift disarm --discard-journal"]);
@@ -114,9 +119,10 @@ pub(super) fn tell_contradiction(
     standing.next(commands, what, &[image]);
     standing.next(commands, &format!("Go to the {named} system:"), &["reboot"]);
     let on_trial = state.stage == Stage::Committed || state.stage.is_validated();
-    if facts.seen == Seen::Old && on_trial {
+    let can = answer(&facts.situation(), Event::Rollback).is_ok();
+    if facts.seen == Seen::Old && on_trial && can {
         let what = "Or stay with the old system for good:";
-        standing.next(commands, what, &["rootshift rollback", "reboot"]);
+        standing.next(commands, what, &["rootshift rollback"]);
     }
     let what = "Read what happened, in order:";
     standing.next(commands, what, &["rootshift log"]);
