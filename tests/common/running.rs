@@ -115,9 +115,10 @@ impl Disk {
     /// The same, all of its subvolumes mounted, in a boot with this kernel command line; whether an
     /// image with rootshift took part in that boot.
     pub fn run_booted_with(&self, line: &str, by_our_image: bool, arguments: &str) -> Ran {
+        let mut command = self.command_in(&["--mount"], "@", arguments);
+        // After that, which writes GRUB's own line there.
         let cmdline = self.folder.join("cmdline");
         fs::write(&cmdline, format!("{line}\n")).unwrap();
-        let mut command = self.command_in(&["--mount"], "@", arguments);
         command
             .env("OTHER_OPTIONS", "subvol=@ml")
             .env("CMDLINE", &cmdline)
