@@ -158,6 +158,7 @@ pub fn delete(
             .extend(doomed.left.iter().map(|left| named(place, left)));
         let (removed, left) = delete::remove_staging(doomed.top)?;
         done.entries += removed;
+        progress.part(part(done.entries, of));
         done.left.extend(left.iter().map(|left| named(place, left)));
     }
     for (_, doomed) in &all {

@@ -191,8 +191,7 @@ impl Migration {
     /// # Errors
     /// When the record could not be made durable: the caller goes no further.
     pub fn record(&mut self, record: Record) -> Result<(), Error> {
-        let shown = json::text(&record).unwrap_or_default();
-        log::debug!("journal: {}", String::from_utf8_lossy(&shown));
+        tell(&record);
         let place = place_after(&record);
         if self.naming.is_some() && decides(&record) {
             give(Sign::Undecided);
@@ -244,6 +243,15 @@ pub(super) fn foreign_plan() -> Error {
     let reason = format!("{PLAN} is not the plan that the journal belongs to");
     let remedy = "rootshift disarm --discard-journal";
     Error::Stale { reason, remedy }
+}
+
+/// An inventory is longer than a message of the kernel's log may be.
+fn tell(record: &Record) {
+    if let Record::Inventory { objects, .. } = record {
+        return log::debug!("journal: an inventory of {} objects", objects.len());
+    }
+    let shown = json::text(record).unwrap_or_default();
+    log::debug!("journal: {}", String::from_utf8_lossy(&shown));
 }
 
 /// Whether another system is root from this record on.

@@ -52,11 +52,16 @@ impl Ran {
         plain(&self.stdout).contains(&plain(wanted))
     }
 
-    /// The one line with which a check failed: exit code 1, and nothing else is wrong.
-    pub fn only_failure(&self) -> &str {
+    /// The lines of the checks that failed: exit code 1.
+    pub fn failures(&self) -> Vec<&str> {
         assert_eq!(self.code, 1, "{self:?}");
         let failed = self.stdout.lines().filter(|line| line.starts_with("FAIL"));
-        let failed: Vec<&str> = failed.collect();
+        failed.collect()
+    }
+
+    /// The one line with which a check failed: exit code 1, and nothing else is wrong.
+    pub fn only_failure(&self) -> &str {
+        let failed = self.failures();
         let [line] = failed.as_slice() else {
             panic!("one line, not {failed:#?}")
         };
