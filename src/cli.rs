@@ -89,6 +89,28 @@ pub enum Command {
     Version(Version),
 }
 
+/// Moves an installed Debian or Ubuntu system onto btrfs subvolumes before its
+/// root is mounted. This is what an initramfs holds of it.
+#[derive(Debug, FromArgs)]
+pub struct EarlyOptions {
+    /// say more
+    #[argh(switch, short = 'v')]
+    pub verbose: bool,
+    /// what to do
+    #[argh(subcommand)]
+    pub command: EarlyCommand,
+}
+
+/// The commands of the program that fits into an initramfs.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand)]
+pub enum EarlyCommand {
+    /// Runs in the initramfs.
+    Boot(Boot),
+    /// Says where it stands.
+    Status(Status),
+}
+
 /// look for everything that stands in the way; changes nothing
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "check")]

@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    rootshift::modes::start(rootshift::modes::run)
+    if cfg!(feature = "tools") {
+        rootshift::modes::start(rootshift::modes::run)
+    } else {
+        rootshift::modes::start_early()
+    }
 }

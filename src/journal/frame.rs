@@ -12,6 +12,8 @@
 //! followed by nothing or by zeros; a flipped bit leaves the end mark standing. So a *torn* tail
 //! (to be dropped: it was never durable) is told from *damage* (to be refused).
 
+use super::crc32::crc32;
+
 /// Frames begin at multiples of this many bytes.
 pub const SECTOR: usize = 512;
 /// A frame's payload may not be larger (a plan is not in the journal, only its digest).
@@ -62,10 +64,10 @@ pub fn encode(sequence: u64, tag: u64, payload: &[u8]) -> Option<Vec<u8>> {
     bytes.extend_from_slice(&sequence.to_le_bytes());
     bytes.extend_from_slice(&length.to_le_bytes());
     bytes.extend_from_slice(&tag.to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
     bytes.extend_from_slice(payload);
     bytes.resize(size - TRAILER, 0);
-    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
     bytes.extend_from_slice(&END);
     Some(bytes)
 }
@@ -92,7 +94,7 @@ pub fn decode(bytes: &[u8]) -> Result<Frame<'_>, Bad> {
     if end != END {
         return Err(cut_or_damaged(bytes, "the end mark of the record is wrong"));
     }
-    if sum != crc32fast::hash(body).to_le_bytes() {
+    if sum != crc32(body).to_le_bytes() {
         return Err(Bad::Damaged("the checksum of the record is wrong".into()));
     }
     let payload = body.get(HEADER..HEADER + header.length).unwrap_or_default();
@@ -119,7 +121,7 @@ fn header(bytes: &[u8]) -> Result<Option<Header>, Bad> {
         };
     };
     let (checked, sum) = head.split_at(HEADER - 4);
-    if sum != crc32fast::hash(checked).to_le_bytes() {
+    if sum != crc32(checked).to_le_bytes() {
         return Err(cut_or_damaged(bytes, "the header of the record is wrong"));
     }
     if !checked.starts_with(&MAGIC) || checked.get(4..6) != Some(&VERSION.to_le_bytes()) {

@@ -3,6 +3,7 @@
 //! [`frame`] turns payloads into checked bytes and back (pure), [`record`] and
 //! [`object`] name what can be recorded, [`store`] keeps the file.
 
+mod crc32;
 mod error;
 pub mod frame;
 pub mod object;

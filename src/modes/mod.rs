@@ -28,39 +28,39 @@ mod status;
 mod validate;
 
 pub use error::Error;
-pub use start::start;
+pub use start::{start, start_early};
 
-use crate::cli::{Command, Exit, Options};
+use crate::cli::{Command, EarlyCommand, EarlyOptions, Exit, Options};
 use crate::report::{log_file, print};
 
-/// Runs a command. The shipped program hands the commands that need not fit into an initramfs over
-/// to another one, which is then this process.
+/// Runs a command of the program that holds them all.
 ///
 /// # Errors
 /// With one line that names the thing and the remedy.
 pub fn run(options: &Options) -> Result<Exit, Error> {
-    if !matches!(options.command, Command::Boot(_)) {
-        log_file::to_terminal(options.verbose);
-    }
     match &options.command {
         Command::Boot(options) => boot::run(options),
-        Command::Validate(options) => validate::run(options),
-        Command::Status(options) => status::run(options),
-        Command::Rollback(options) => rollback::run(options),
-        Command::Version(_) => {
-            print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));
-            Ok(Exit::Success)
+        Command::Status(shown) => {
+            log_file::to_terminal(options.verbose);
+            status::run(shown)
         }
-        #[cfg(feature = "tools")]
         _ => run_tool(options),
-        #[cfg(not(feature = "tools"))]
-        _ => Err(crate::sys::process::become_program(TOOLS).into()),
     }
 }
 
-/// Where the package puts the program with the other commands.
-#[cfg(not(feature = "tools"))]
-const TOOLS: &str = "/usr/lib/rootshift/rootshift-tools";
+/// Runs a command of the program that fits into an initramfs.
+///
+/// # Errors
+/// With one line that names the thing and the remedy.
+pub fn run_early(options: &EarlyOptions) -> Result<Exit, Error> {
+    match &options.command {
+        EarlyCommand::Boot(options) => boot::run(options),
+        EarlyCommand::Status(shown) => {
+            log_file::to_terminal(options.verbose);
+            status::run(shown)
+        }
+    }
+}
 
 /// Runs a command that need not fit into an initramfs.
 ///
@@ -70,6 +70,12 @@ pub fn run_tool(options: &Options) -> Result<Exit, Error> {
     let run_verbose = matches!(&options.command, Command::Run(run) if run.verbose);
     log_file::to_terminal(options.verbose || run_verbose);
     match &options.command {
+        Command::Validate(options) => validate::run(options),
+        Command::Rollback(options) => rollback::run(options),
+        Command::Version(_) => {
+            print::line(&format!("rootshift {}", env!("CARGO_PKG_VERSION")));
+            Ok(Exit::Success)
+        }
         Command::Finalize(options) => finalize::run(options),
         Command::Restore(options) => restore::run(options),
         Command::Log(shown) => log::run(shown, options.verbose),
@@ -83,6 +89,8 @@ pub fn run_tool(options: &Options) -> Result<Exit, Error> {
         Command::Plan(options) => plan::run(options),
         Command::Arm(options) => arm::run(options),
         Command::Disarm(options) => disarm::run(options),
-        _ => Err(Error::Usage("`rootshift` runs this command".into())),
+        Command::Boot(_) | Command::Status(_) => {
+            Err(Error::Usage("`rootshift` runs this command".into()))
+        }
     }
 }

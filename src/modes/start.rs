@@ -4,17 +4,44 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 
-use super::Error;
-use crate::cli::{Exit, Options};
+use super::{Error, run_early};
+use crate::cli::Exit;
 use crate::report::print;
+use crate::sys::process::become_program;
+
+/// Where the package puts the program with the commands that need not fit into an initramfs.
+const TOOLS: &str = "/usr/lib/rootshift/rootshift-tools";
+/// What the program in the initramfs does itself.
+const EARLY: [&str; 2] = ["boot", "status"];
+
+/// Reads the command line, runs it, and says in one line what went wrong. What the program in the
+/// initramfs does not do itself another one does, which is then this process.
+pub fn start_early() -> ExitCode {
+    let words = words();
+    let mut commands = words.iter().filter(|word| !word.starts_with('-'));
+    if commands
+        .next()
+        .is_some_and(|word| EARLY.contains(&word.as_str()))
+    {
+        return start(run_early);
+    }
+    let error = Error::from(become_program(TOOLS));
+    print::error(&error.to_string());
+    ExitCode::from(error.exit().code())
+}
+
+fn words() -> Vec<String> {
+    std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
 
 /// Reads the command line, runs it, and says in one line what went wrong.
-pub fn start(run: fn(&Options) -> Result<Exit, Error>) -> ExitCode {
-    let arguments: Vec<String> = std::env::args_os()
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect();
-    let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
-    let exit = match Options::from_args(&["rootshift"], &words) {
+pub fn start<O: FromArgs>(run: fn(&O) -> Result<Exit, Error>) -> ExitCode {
+    let words = words();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let exit = match O::from_args(&["rootshift"], &words) {
         Ok(options) => run(&options).unwrap_or_else(|error| {
             print::error(&error.to_string());
             error.exit()
