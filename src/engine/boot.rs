@@ -220,6 +220,7 @@ fn act(
     let now = Situation {
         book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
         images: Images::Armed, // one of them runs this
+        offered: true,
         running: Seen::Initramfs,
         loader_agrees: true,
     };

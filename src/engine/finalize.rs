@@ -73,6 +73,7 @@ pub fn finalize(
     let now = Situation {
         book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
         images,
+        offered: true,
         running: Seen::New,
         loader_agrees: true,
     };

@@ -135,13 +135,27 @@ pub(super) fn held(
     image: &BootImage,
     digest: Option<&str>,
 ) -> Result<Held, Error> {
-    let names = names_in(system, &path_of(root, image))?;
+    let names = names_in(system, &path_of(shown_by(system, root, image), image))?;
     Ok(match (wrong(&names, None), digest) {
         (None, _) => Held::Nothing,
         (Some(_), None) => Held::Plan,
         (Some(_), digest) if wrong(&names, digest).is_none() => Held::Plan,
         (Some(_), Some(_)) => Held::Something,
     })
+}
+
+/// Whose path leads to the image: the running system's where it is the same file, as the other
+/// mount may be one that no path leads to.
+fn shown_by<'a>(system: &'a Root, root: &'a Root, image: &BootImage) -> &'a Root {
+    let file = |root: &Root| {
+        let path = Path::new("boot").join(&image.name);
+        let found = root.resolved_status(&path).ok().flatten();
+        found.map(|status| (status.device, status.inode))
+    };
+    match file(system) {
+        Some(known) if file(root) == Some(known) => system,
+        Some(_) | None => root,
+    }
 }
 
 fn path_of(root: &Root, image: &BootImage) -> PathBuf {

@@ -22,6 +22,7 @@ pub fn patience_at_boot(migration: &Migration) -> Option<Duration> {
     let now = Situation {
         book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
         images: Images::Armed,
+        offered: true,
         running: Seen::Initramfs,
         loader_agrees: true,
     };

@@ -35,6 +35,7 @@ pub fn renew(
     let now = Situation {
         book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
         images: Images::Unknown,
+        offered: true,
         running: Seen::Unknown, // the plan says below which one it has to be
         loader_agrees: true,
     };

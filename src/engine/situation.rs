@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::home::Migration;
-use super::initramfs::{Held, held};
+use super::initramfs::{ARMED, Held, held};
 use super::look::Look;
 use super::rollback::present_root;
 use super::survey::{Survey, boot_images};
@@ -36,6 +36,7 @@ pub fn without_images(survey: &Survey, top: &Root, migration: &Migration) -> Sit
     Situation {
         book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
         images: Images::Unknown,
+        offered: offered(&survey.system),
         running: running(survey, top, migration.plan()),
         loader_agrees: loader_agrees(survey, top),
     }
@@ -47,9 +48,14 @@ pub fn without_journal(survey: &Survey, top: &Root, book: Book) -> Situation {
     Situation {
         book,
         images: images(&survey.system, None, None, &[]),
+        offered: offered(&survey.system),
         running: Seen::Unknown,
         loader_agrees: loader_agrees(survey, top),
     }
+}
+
+fn offered(system: &Root) -> bool {
+    matches!(system.exists(Path::new(ARMED)), Ok(true))
 }
 
 /// Of what somebody sees who only looks.

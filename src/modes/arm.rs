@@ -88,6 +88,7 @@ fn acts(survey: &Survey, top: &Root) -> Result<Vec<Act>, Error> {
         None => Situation {
             book: Book::Missing,
             images: Images::Unknown,
+            offered: false,
             running: Seen::Unknown,
             loader_agrees: true,
         },

@@ -23,7 +23,10 @@ use crate::sys::{Root, signal};
 pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     let survey = session::survey()?;
     let (system, top) = (&survey.system, session::top(&survey)?);
-    let mut migration = session::migration_with_others(top)?;
+    let mut migration = match session::migration_with_others(top) {
+        Err(Error::NothingArmed) if options.resume => return nothing_to_resume(system),
+        opened => opened?,
+    };
     let event = match options.resume {
         true => Event::Resume,
         false => Event::Finalize,
@@ -39,9 +42,7 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         return Err(why.into());
     }
     if acts.is_empty() {
-        pending::forget(system)?;
-        print::line("Nothing is being finalized.");
-        return Ok(Exit::Success);
+        return nothing_to_resume(system);
     }
     if acts.contains(&Act::AwaitRehearsal) {
         return arrange(options, system, top, &mut migration, &acts);
@@ -95,6 +96,13 @@ fn changed(options: &Finalize) -> Result<Changed, Error> {
         (None, true) => Ok(Changed::Keep),
         (None, false) => Ok(Changed::Refuse),
     }
+}
+
+/// The mark is a leftover: the service is not to be started for it again.
+fn nothing_to_resume(system: &Root) -> Result<Exit, Error> {
+    pending::forget(system)?;
+    print::line("Nothing is being finalized.");
+    Ok(Exit::Success)
 }
 
 /// This boot may tell already how the boot loader by itself does: then it is not asked for another.

@@ -112,19 +112,6 @@ impl Disk {
         })
     }
 
-    /// From now on the kernel command line names this root; with an empty name, none.
-    pub fn name_root(&mut self, name: &str) {
-        let view = self.folder.join("view");
-        fs::create_dir_all(&view).unwrap();
-        let flags = match name {
-            "" => String::new(),
-            name => format!(" rootflags=subvol={name}"),
-        };
-        let line = format!("root=UUID={} ro{flags} quiet\n", self.uuid);
-        fs::write(view.join("cmdline"), line).unwrap();
-        self.view = Some(view);
-    }
-
     /// Starts the machine with the image of this number, until a system is up in it, which is the
     /// running one from then on.
     pub fn start(&mut self, image: usize) -> Start {
@@ -199,15 +186,26 @@ impl Disk {
         }
     }
 
-    /// Puts the plans that an image lists where a boot looks for them.
-    fn plans_of(&self, image: &str) {
-        let kept = self.folder.join("all-plans");
-        fs::create_dir_all(&kept).unwrap();
+    /// An image holds its plan, whatever becomes of the one on the disk.
+    pub fn keep_plan(&self) {
+        let kept = self.kept_plans();
         self.mounted(|top| {
             if let Ok(bytes) = fs::read(top.join(PLAN)) {
                 fs::write(kept.join(format!("plan-{}.json", digest(&bytes))), bytes).unwrap();
             }
         });
+    }
+
+    fn kept_plans(&self) -> PathBuf {
+        let kept = self.folder.join("all-plans");
+        fs::create_dir_all(&kept).unwrap();
+        kept
+    }
+
+    /// Puts the plans that an image lists where a boot looks for them.
+    fn plans_of(&self, image: &str) {
+        self.keep_plan();
+        let kept = self.kept_plans();
         let plans = self.folder.join("plans");
         let _ = fs::remove_dir_all(&plans);
         fs::create_dir_all(&plans).unwrap();

@@ -75,7 +75,7 @@ impl Turn {
     }
 }
 
-pub const WHOLE: &str = "every boot ends in a whole system";
+pub const PROVED: &str = "nothing is deleted without proof";
 pub const KEPT: &str = "a promise that was made is kept";
 
 const COMMANDS: [Event; 12] = [
@@ -132,6 +132,10 @@ impl Machine {
                     Stage::RollbackRequested => Ok(vec![]),
                     _ => said,
                 }
+            }
+            (Rules::FinalizeWithoutRehearsal, Event::Finalize, Some(Stage::Validated)) => {
+                let images = [Act::Withdraw, Act::MakeImages, Act::RecordDisarmed];
+                Ok([&images[..], &[Act::BeginFinalize, Act::Delete]].concat())
             }
             (Rules::RollbackWithoutLooking, Event::Recover, _) => said.map(|mut acts| {
                 if acts.contains(&Act::Offer) {
@@ -377,11 +381,13 @@ impl Model for Machine {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::<Self>::always(WHOLE, |_, world| world.up != Up::Broken),
+            Property::<Self>::always("every boot ends in a whole system", |_, world| {
+                world.up != Up::Broken
+            }),
             Property::<Self>::always(KEPT, |_, world| {
                 world.wrong != Some("it was promised that this boot goes back")
             }),
-            Property::<Self>::always("nothing is deleted without proof", |_, world| {
+            Property::<Self>::always(PROVED, |_, world| {
                 world.wrong.is_none_or(|wrong| !wrong.contains("system is"))
             }),
             Property::<Self>::always("what `status` promises comes", comes),

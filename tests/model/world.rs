@@ -293,9 +293,15 @@ impl World {
             Up::System(System::Old, agrees) => (Seen::Old, agrees),
             Up::System(System::New, agrees) => (Seen::New, agrees),
         };
+        let offered = match self.up {
+            Up::System(System::Old, _) => self.old_hook,
+            Up::System(System::New, _) => self.new_hook,
+            Up::Nothing | Up::Another | Up::Broken => false,
+        };
         Situation {
             book: self.book(),
             images,
+            offered,
             running,
             loader_agrees,
         }

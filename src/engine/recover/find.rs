@@ -6,7 +6,7 @@ use super::{Leftover, Machine, PLACES, staged};
 use crate::documents::plan::HOME;
 use crate::engine::look::Look;
 use crate::engine::survey::Survey;
-use crate::engine::transition::{Act, Book, Event, Situation, answer};
+use crate::engine::transition::{Act, Book, Event, Images, Situation, answer};
 use crate::engine::{Error, Stage, initramfs, situation};
 use crate::sys::Root;
 use crate::sys::mount::{Mount, parse_mountinfo};
@@ -80,7 +80,7 @@ pub fn leftovers(machine: &mut Machine) -> Result<Vec<Leftover>, Error> {
     if is_over(machine) {
         found.extend(staged::look(top, plan, &survey.mounts)?);
     }
-    found.extend(images(machine, &now, &acts)?);
+    found.extend(images(&now, &acts));
     found.extend(half_images(&survey.system)?);
     Ok(found)
 }
@@ -181,33 +181,31 @@ fn now(machine: &Machine, top: &Root) -> Situation {
     }
 }
 
-fn images(machine: &Machine, now: &Situation, acts: &[Act]) -> Result<Option<Leftover>, Error> {
-    let ours = [Act::Offer, Act::Withdraw, Act::MakeImages];
-    let looks = [Act::RecordRearmed, Act::RecordDisarmed, Act::LookOrdinary];
-    let mut acts: Vec<Act> = acts
+fn images(now: &Situation, acts: &[Act]) -> Option<Leftover> {
+    let ours = [
+        Act::Offer,
+        Act::Withdraw,
+        Act::MakeImages,
+        Act::RecordRearmed,
+        Act::RecordDisarmed,
+        Act::LookOrdinary,
+    ];
+    let acts: Vec<Act> = acts
         .iter()
         .copied()
-        .filter(|act| ours.contains(act) || looks.contains(act))
+        .filter(|act| ours.contains(act))
         .collect();
-    let system = &machine.survey.system;
-    let offered = system.exists(Path::new(initramfs::ARMED))?;
-    if acts.is_empty() && offered && machine.wants_ordinary(now) {
-        let last = match machine.migration {
-            Some(_) => Act::RecordDisarmed,
-            None => Act::LookOrdinary,
-        };
-        acts = vec![Act::Withdraw, Act::MakeImages, last];
+    let seen = if acts.is_empty() {
+        return None;
+    } else if acts.contains(&Act::Offer) {
+        "not every initramfs image holds the plan, and the journal asks for it".to_owned()
+    } else if matches!(now.images, Images::Armed | Images::Mixed) {
+        "an initramfs image holds a plan, and no journal asks for it".to_owned()
+    } else {
         let armed = initramfs::ARMED;
-        let seen = format!("{armed} puts a plan into the next images, and no journal asks for it");
-        return Ok(Some(Leftover::Images(seen, acts)));
-    }
-    Ok((!acts.is_empty()).then(|| {
-        let seen = match acts.contains(&Act::Offer) {
-            true => "not every initramfs image holds the plan, and the journal asks for it",
-            false => "an initramfs image holds a plan, and no journal asks for it",
-        };
-        Leftover::Images(seen.into(), acts)
-    }))
+        format!("{armed} puts a plan into the next images, and no journal asks for it")
+    };
+    Some(Leftover::Images(seen, acts))
 }
 
 fn half_images(system: &Root) -> Result<Vec<Leftover>, Error> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::home::Migration;
 use super::survey::Survey;
-use super::transition::{Act, Book, Images, Situation, wanted};
+use super::transition::Act;
 use super::{Error, Hands, carry_out, initramfs, rollback};
 use crate::sys::{Root, mount};
 
@@ -30,15 +30,6 @@ impl Machine<'_> {
     fn top(&self) -> Result<&Root, Error> {
         let missing = || Error::NotNow("the top level is not mounted".into());
         self.survey.top.as_ref().ok_or_else(missing)
-    }
-
-    /// Whether nobody asks for images with a plan.
-    fn wants_ordinary(&self, now: &Situation) -> bool {
-        match now.book {
-            Book::Missing => true,
-            Book::Sound(known) => wanted(&known) == Some(Images::Ordinary),
-            Book::Damaged | Book::Foreign | Book::OtherVersion => false,
-        }
     }
 }
 

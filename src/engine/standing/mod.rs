@@ -324,6 +324,7 @@ impl Facts<'_> {
         Situation {
             book: situation::book(self.look),
             images: self.images,
+            offered: self.images_armed,
             running: self.seen,
             loader_agrees: self.loader_agrees,
         }

@@ -82,6 +82,8 @@ pub struct Situation {
     pub book: Book,
     /// The images that may be loaded next; [`Images::Unknown`] where the event does not ask.
     pub images: Images,
+    /// Whether the images that are made from now on hold a plan.
+    pub offered: bool,
     /// The system that is root.
     pub running: Seen,
     /// Whether the boot loader by itself named the root that is mounted.

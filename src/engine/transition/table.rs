@@ -47,7 +47,7 @@ fn refuse<T>(why: &'static str, remedy: Remedy) -> Result<T, Refusal> {
 }
 
 fn without_journal(now: &Situation, event: Event) -> Answer {
-    let holds_plan = matches!(now.images, Images::Armed | Images::Mixed);
+    let holds_plan = now.offered || matches!(now.images, Images::Armed | Images::Mixed);
     let nothing = || {
         refuse(
             "nothing was armed on this machine",
@@ -461,6 +461,11 @@ fn recover(now: &Situation, known: Known) -> Vec<Act> {
             acts.extend(TO_REARM);
         }
         (Some(Images::Ordinary), Images::Armed | Images::Mixed) if now.running == home => {
+            acts.extend(TO_DISARM);
+        }
+        (Some(Images::Ordinary), Images::Ordinary | Images::Unknown)
+            if now.offered && now.running == home =>
+        {
             acts.extend(TO_DISARM);
         }
         (
