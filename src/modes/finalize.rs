@@ -75,6 +75,10 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         done => done?,
     };
     pending::forget(system)?;
+    Ok(told(options, &done))
+}
+
+fn told(options: &Finalize, done: &Deleted) -> Exit {
     let entries = done.entries;
     let mut said = vec![format!(
         "Finalized: {entries} entries of the old system deleted."
@@ -82,7 +86,7 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     let left = done.left.iter();
     said.extend(left.map(|left| format!("Left where it is: {left}.")));
     let told = json!({ "finalized": true, "entries": entries, "left": done.left });
-    Ok(say(options, told, &said.join("\n")))
+    say(options, told, &said.join("\n"))
 }
 
 /// What is done with what changed since the commit.

@@ -156,6 +156,19 @@ impl Judge<'_> {
         Ok(())
     }
 
+    /// After a rollback a directory with nothing but what GRUB reads has the new root's name.
+    fn leads_grub_back(&self, top: &Root, name: &str, stage: Option<Stage>) -> Result<bool> {
+        let directory = Path::new(name);
+        let is_root = name == self.origin.plan.root_subvolume();
+        if !is_root || stage != Some(Stage::RolledBack) || btrfs::is_subvolume(top, directory)? {
+            return Ok(false);
+        }
+        let mut names = top.list(directory)?;
+        names.retain(|name| name != "boot" && name != ".rootshift-hand-over");
+        let config = directory.join("boot/grub/grub.cfg");
+        Ok(names.is_empty() && top.exists(&config)?)
+    }
+
     fn is_old(&self, top: &Root, stage: Option<Stage>) -> Result<()> {
         let expected = match self.phase {
             Phase::Restore => [None; 2],
@@ -169,7 +182,9 @@ impl Judge<'_> {
             "the old system, at {stage:?}"
         );
         for name in self.origin.plan.subvolumes() {
-            ensure!(!top.exists(Path::new(name))?, "{name} is left behind");
+            let there = top.exists(Path::new(name))?;
+            let left = there && !self.leads_grub_back(top, name, stage)?;
+            ensure!(!left, "{name} is left behind");
         }
         let staging = Path::new(STAGING);
         let left = top.exists(staging)? && !top.list(staging)?.is_empty();
