@@ -12,7 +12,7 @@ use crate::engine::home::Migration;
 use crate::engine::rehearsal::{can_be_concluded, missing};
 use crate::engine::situation;
 use crate::engine::survey::Survey;
-use crate::engine::transition::{Act, Event, ask};
+use crate::engine::transition::{Act, Event, Seen, ask};
 use crate::engine::validate::{conclude, look_around};
 use crate::engine::{self, Hands, carry_out};
 use crate::report::print;
@@ -34,8 +34,14 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     if !options.resume && can_be_concluded(migration.state(), system) {
         conclude_rehearsal(&survey, &mut migration)?;
     }
-    let asked = ask(&situation::of(&survey, top, &migration), event);
-    let acts = asked.or_else(|why| Err(rehearsal_first(system, &migration)?.unwrap_or(why)))?;
+    let now = situation::of(&survey, top, &migration);
+    let acts = match ask(&now, event) {
+        // What a rehearsal lacks is told where it can be had.
+        Err(why) if now.running == Seen::New => {
+            return Err(rehearsal_first(system, &migration)?.unwrap_or(why).into());
+        }
+        asked => asked?,
+    };
     if acts.contains(&Act::RecordVerdict)
         && let Some(why) = rehearsal_first(system, &migration)?
     {

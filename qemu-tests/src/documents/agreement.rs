@@ -12,6 +12,7 @@ use rootshift::engine::look::Look;
 use rootshift::engine::report::report;
 use rootshift::engine::resolve::{Machine, resolve};
 use rootshift::engine::standing::{Facts, Seen, Standing};
+use rootshift::engine::transition::Images;
 use rootshift::journal::{Entry, Record};
 use rootshift::sys::Root;
 use serde_json::{Value, json};
@@ -284,7 +285,9 @@ fn what_status_prints_fits_its_schema_and_a_spoiled_one_does_not() {
         uuid: None,
         problem: Some("something"),
         images_armed: true,
+        images: Images::Armed,
         same_again: None,
+        loader_agrees: true,
         sudo: true,
         kept: &[],
         deleted: None,
