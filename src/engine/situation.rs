@@ -154,7 +154,7 @@ fn all_of(
                 Ok(Held::Nothing) => Images::Ordinary,
                 Ok(Held::Something) => Images::Mixed,
                 Err(cause) => {
-                    log::warn!("{cause}");
+                    log::info!("{cause}");
                     Images::Unknown
                 }
             },

@@ -362,7 +362,11 @@ fn emergency(now: &Situation, known: Known) -> Vec<Act> {
 }
 
 fn finalize(now: &Situation, known: Known) -> Answer {
-    let is_plain = now.images == Images::Ordinary && !known.armed;
+    // They were looked into when it was recorded that they hold none.
+    let is_plain = match now.images {
+        Images::Ordinary | Images::Unknown => !known.armed,
+        Images::Armed | Images::Mixed => false,
+    };
     let images = if is_plain { &[][..] } else { &TO_DISARM };
     match known.stage {
         Stage::Validated | Stage::Rehearsing | Stage::Rehearsed | Stage::Finalizing
