@@ -305,7 +305,7 @@ fn a_target_that_does_not_do_is_refused() {
     full.mounted(|top| fs::create_dir(top.join("data")).unwrap());
     let named = format!("ext4-to-disk --target {}", full.device);
     machine.others.push(full);
-    assert_refused(&machine, &named, 4, "is not empty; name a btrfs that is");
+    assert_refused(&machine, &named, 4, "is not empty; name one that is");
     let second = machine.others[1].device.clone();
     let batch = written(&machine, &format!("ext4-to-disk --target {second}"));
     let target = &batch["layout"]["filesystems"][0]["from"]["copy"]["target"];
