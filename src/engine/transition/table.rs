@@ -8,6 +8,36 @@ const TO_REARM: [Act; 3] = [Act::Offer, Act::MakeImages, Act::RecordRearmed];
 const TO_DISARM: [Act; 3] = [Act::Withdraw, Act::MakeImages, Act::RecordDisarmed];
 const TO_MAKE_ORDINARY: [Act; 3] = [Act::Withdraw, Act::MakeImages, Act::LookOrdinary];
 
+/// Stages that most events are answered alike in.
+#[derive(Clone, Copy)]
+enum Span {
+    Idle,
+    Armed,
+    Failed,
+    Trial,
+    Proved,
+    GoingBack,
+    RolledBack,
+    Finalizing,
+    Finalized,
+}
+
+impl Span {
+    fn of(stage: Stage) -> Self {
+        match stage {
+            Stage::Planned | Stage::Disarmed => Self::Idle,
+            Stage::Armed | Stage::Preparing => Self::Armed,
+            Stage::Failed => Self::Failed,
+            Stage::Committed => Self::Trial,
+            Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => Self::Proved,
+            Stage::RollbackRequested | Stage::RollingBack => Self::GoingBack,
+            Stage::RolledBack => Self::RolledBack,
+            Stage::Finalizing => Self::Finalizing,
+            Stage::Finalized => Self::Finalized,
+        }
+    }
+}
+
 /// What is done, in order (nothing: it is so already), or why not.
 ///
 /// # Errors
@@ -125,24 +155,14 @@ fn with_journal_of_another_version(event: Event) -> Answer {
 }
 
 fn arm(known: Known) -> Answer {
-    match known.stage {
-        Stage::Failed | Stage::RolledBack if known.armed => refuse(
+    match Span::of(known.stage) {
+        Span::Failed | Span::RolledBack if known.armed => refuse(
             "an earlier migration is not tidied up",
             Remedy::Command(Event::Disarm),
         ),
-        Stage::Planned | Stage::Disarmed | Stage::Failed | Stage::RolledBack | Stage::Finalized => {
-            Ok(TO_ARM.to_vec())
-        }
-        Stage::Armed | Stage::Preparing => {
-            refuse("a migration is armed", Remedy::Command(Event::Disarm))
-        }
-        Stage::Committed
-        | Stage::Validated
-        | Stage::Rehearsing
-        | Stage::Rehearsed
-        | Stage::RollbackRequested
-        | Stage::RollingBack
-        | Stage::Finalizing => refuse(
+        Span::Idle | Span::Failed | Span::RolledBack | Span::Finalized => Ok(TO_ARM.to_vec()),
+        Span::Armed => refuse("a migration is armed", Remedy::Command(Event::Disarm)),
+        Span::Trial | Span::Proved | Span::GoingBack | Span::Finalizing => refuse(
             "a migration is under way: it ends with `rootshift finalize` or with \
              `rootshift rollback`",
             Remedy::Status,
@@ -151,44 +171,29 @@ fn arm(known: Known) -> Answer {
 }
 
 fn renew(known: Known) -> Vec<Act> {
-    match known.stage {
-        Stage::Armed | Stage::Preparing if known.armed => vec![Act::RecordRenewed],
-        Stage::Armed
-        | Stage::Preparing
-        | Stage::Planned
-        | Stage::Committed
-        | Stage::Validated
-        | Stage::Rehearsing
-        | Stage::Rehearsed
-        | Stage::RollbackRequested
-        | Stage::RollingBack
-        | Stage::RolledBack
-        | Stage::Failed
-        | Stage::Disarmed
-        | Stage::Finalizing
-        | Stage::Finalized => vec![],
+    match Span::of(known.stage) {
+        Span::Armed if known.armed => vec![Act::RecordRenewed],
+        Span::Idle
+        | Span::Armed
+        | Span::Failed
+        | Span::Trial
+        | Span::Proved
+        | Span::GoingBack
+        | Span::RolledBack
+        | Span::Finalizing
+        | Span::Finalized => vec![],
     }
 }
 
 fn disarm(now: &Situation, known: Known) -> Answer {
-    match known.stage {
-        Stage::Planned
-        | Stage::Armed
-        | Stage::Preparing
-        | Stage::Failed
-        | Stage::Disarmed
-        | Stage::RolledBack => Ok(taken_back(now, known)),
-        Stage::Committed
-        | Stage::Validated
-        | Stage::Rehearsing
-        | Stage::Rehearsed
-        | Stage::RollbackRequested
-        | Stage::RollingBack => refuse(
+    match Span::of(known.stage) {
+        Span::Idle | Span::Armed | Span::Failed | Span::RolledBack => Ok(taken_back(now, known)),
+        Span::Trial | Span::Proved | Span::GoingBack => refuse(
             "the new system is root, or was: the images must be able to choose",
             on(now, known),
         ),
-        Stage::Finalizing => refuse("the old system is being deleted", to_its_end(now)),
-        Stage::Finalized => refuse(
+        Span::Finalizing => refuse("the old system is being deleted", to_its_end(now)),
+        Span::Finalized => refuse(
             "nothing is armed: the migration is complete",
             Remedy::Nothing,
         ),
@@ -223,19 +228,12 @@ fn to_its_end(now: &Situation) -> Remedy {
 }
 
 fn in_place_of_discarding(now: &Situation, known: Known) -> Remedy {
-    match known.stage {
-        Stage::Failed | Stage::RolledBack if !known.armed => Remedy::Command(Event::Arm),
-        Stage::Armed | Stage::Preparing | Stage::Failed | Stage::RolledBack => {
-            Remedy::Command(Event::Disarm)
-        }
-        Stage::Planned | Stage::Disarmed | Stage::Finalized => Remedy::Command(Event::Arm),
-        Stage::Committed
-        | Stage::Validated
-        | Stage::Rehearsing
-        | Stage::Rehearsed
-        | Stage::RollbackRequested
-        | Stage::RollingBack => on(now, known),
-        Stage::Finalizing => to_its_end(now),
+    match Span::of(known.stage) {
+        Span::Failed | Span::RolledBack if !known.armed => Remedy::Command(Event::Arm),
+        Span::Armed | Span::Failed | Span::RolledBack => Remedy::Command(Event::Disarm),
+        Span::Idle | Span::Finalized => Remedy::Command(Event::Arm),
+        Span::Trial | Span::Proved | Span::GoingBack => on(now, known),
+        Span::Finalizing => to_its_end(now),
     }
 }
 
@@ -268,24 +266,20 @@ fn remove_package(now: &Situation, known: Known) -> Answer {
 }
 
 fn roll_back(now: &Situation, known: Known) -> Answer {
-    match known.stage {
-        Stage::Planned | Stage::Armed | Stage::Preparing | Stage::Failed | Stage::Disarmed => {
-            Ok(taken_back(now, known))
-        }
-        Stage::Committed | Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => {
-            back(now, &[Act::RequestRollback])
-        }
-        Stage::RollbackRequested | Stage::RollingBack => back(now, &[]),
-        Stage::RolledBack if known.armed => refuse(
+    match Span::of(known.stage) {
+        Span::Idle | Span::Armed | Span::Failed => Ok(taken_back(now, known)),
+        Span::Trial | Span::Proved => back(now, &[Act::RequestRollback]),
+        Span::GoingBack => back(now, &[]),
+        Span::RolledBack if known.armed => refuse(
             "the old system is root already",
             Remedy::Command(Event::Disarm),
         ),
-        Stage::RolledBack => refuse("the old system is root already", Remedy::Nothing),
-        Stage::Finalizing => refuse(
+        Span::RolledBack => refuse("the old system is root already", Remedy::Nothing),
+        Span::Finalizing => refuse(
             "the old system was given up by `rootshift finalize`: there is no way back",
             to_its_end(now),
         ),
-        Stage::Finalized => refuse(
+        Span::Finalized => refuse(
             "the old system was deleted by `rootshift finalize`: there is no way back",
             Remedy::Nothing,
         ),
@@ -313,9 +307,9 @@ fn back(now: &Situation, record: &[Act]) -> Answer {
 
 fn return_to(now: &Situation, known: Known) -> Answer {
     let over = || refuse("nothing is armed", Remedy::Command(Event::Arm));
-    match known.stage {
-        Stage::Failed if !known.armed => over(),
-        Stage::Armed | Stage::Preparing | Stage::Failed => match now.running {
+    match Span::of(known.stage) {
+        Span::Failed if !known.armed => over(),
+        Span::Armed | Span::Failed => match now.running {
             Seen::Old | Seen::Unknown if now.images == Images::Armed => Ok(vec![Act::ReturnTo]),
             Seen::Old | Seen::Unknown => Ok([&TO_REARM[..], &[Act::ReturnTo]].concat()),
             Seen::New | Seen::Another | Seen::Initramfs => refuse(
@@ -323,16 +317,13 @@ fn return_to(now: &Situation, known: Known) -> Answer {
                 Remedy::Command(Event::Disarm),
             ),
         },
-        Stage::Planned | Stage::Disarmed => over(),
-        Stage::Committed
-        | Stage::Validated
-        | Stage::Rehearsing
-        | Stage::Rehearsed
-        | Stage::RollbackRequested
-        | Stage::RollingBack
-        | Stage::RolledBack
-        | Stage::Finalizing
-        | Stage::Finalized => roll_back(now, known),
+        Span::Idle => over(),
+        Span::Trial
+        | Span::Proved
+        | Span::GoingBack
+        | Span::RolledBack
+        | Span::Finalizing
+        | Span::Finalized => roll_back(now, known),
     }
 }
 
@@ -342,22 +333,17 @@ fn emergency(now: &Situation, known: Known) -> Vec<Act> {
         Images::Armed | Images::Mixed | Images::Unknown => now.running == Seen::New,
         Images::Ordinary => false,
     };
-    match known.stage {
-        Stage::Committed if goes_back => vec![Act::RequestRollback],
-        Stage::Committed
-        | Stage::Planned
-        | Stage::Armed
-        | Stage::Preparing
-        | Stage::Validated
-        | Stage::Rehearsing
-        | Stage::Rehearsed
-        | Stage::RollbackRequested
-        | Stage::RollingBack
-        | Stage::RolledBack
-        | Stage::Failed
-        | Stage::Disarmed
-        | Stage::Finalizing
-        | Stage::Finalized => vec![],
+    match Span::of(known.stage) {
+        Span::Trial if goes_back => vec![Act::RequestRollback],
+        Span::Idle
+        | Span::Armed
+        | Span::Failed
+        | Span::Trial
+        | Span::Proved
+        | Span::GoingBack
+        | Span::RolledBack
+        | Span::Finalizing
+        | Span::Finalized => vec![],
     }
 }
 
