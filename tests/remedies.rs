@@ -35,7 +35,11 @@ const HARMFUL: [&str; 19] = [
 ];
 
 /// Where such a word may stand, and why. A text is named by a part of it.
-const ALLOWED: [(&str, &str); 12] = [
+const ALLOWED: [(&str, &str); 13] = [
+    (
+        "to delete them as well run `rootshift finalize --also-changed",
+        "the second of two ways, counted and listed; the first keeps them",
+    ),
     (
         "`mkfs.btrfs` makes one and deletes the rest",
         "of a disk without a btrfs that the user named as the target; it says what it does",

@@ -186,15 +186,10 @@ pub fn mountinfo(data: &[u8]) {
 }
 
 fn as_line(mount: &Mount) -> Option<String> {
-    let Mount {
-        id,
-        parent_id,
-        device,
-        options,
-        ..
-    } = mount;
+    let Mount { id, parent_id, .. } = mount;
     let path = |path: &Path| path.to_str().map(escaped);
     let (root, mount_point) = (path(&mount.root)?, path(&mount.mount_point)?);
+    let [device, options] = [&mount.device, &mount.options].map(|text| escaped(text));
     let [fstype, source, super_options] =
         [&mount.fstype, &mount.source, &mount.super_options].map(|text| escaped(text));
     Some(format!(
