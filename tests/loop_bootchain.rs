@@ -115,7 +115,11 @@ fn the_boot_path_is_switched_even_where_the_batch_does_not_say_so() {
 
 /// On trial, and its validation passed in that boot.
 fn validated(kind: Kind) -> Disk {
-    let disk = Disk::with_system_of(kind);
+    moved_on(Disk::with_system_of(kind))
+}
+
+/// Migrated, booted by the loader's own line, and validated.
+fn moved_on(disk: Disk) -> Disk {
     // Images that hold nothing, as far as anybody looks.
     for program in ["update-initramfs", "lsinitramfs"] {
         disk.in_old(|old| install(old, "/bin/true", program));
@@ -447,5 +451,79 @@ fn a_rollback_that_is_cut_anywhere_leaves_what_grub_reads() {
             assert_eq!(disk.stage(), Stage::RolledBack, "{kind:?} {number}");
             assert!(read_by_grub(&disk, "/@/boot/grub/i386-pc/normal.mod").is_some());
         }
+    }
+}
+
+/// An entry that somebody wrote for a flat root, by the links that Debian keeps in `/`.
+fn own_entry(disk: &Disk, title: &str, prefix: &str, flags: &str) -> String {
+    let uuid = &disk.uuid;
+    format!(
+        "#!/bin/sh\nexec tail -n +3 $0\nmenuentry '{title}' {{\n  search --no-floppy --fs-uuid \
+         --set=root {uuid}\n  linux {prefix}/vmlinuz root=UUID={uuid} ro {flags}\n  initrd \
+         {prefix}/initrd.img\n}}\n"
+    )
+}
+
+const CUSTOM: &str = "etc/grub.d/40_custom";
+
+#[test]
+fn what_an_entry_of_your_own_boots_is_not_deleted() {
+    for kind in Kind::ALL {
+        let (prefix, flags) = match kind {
+            Kind::Flat => ("", ""),
+            Kind::Rootfs => ("/@rootfs", "rootflags=subvol=@rootfs"),
+        };
+        let disk = Disk::with_system_of(kind);
+        disk.in_old(|old| {
+            common::write(old, CUSTOM, &own_entry(&disk, "mine", prefix, flags));
+            for (link, to) in [
+                ("vmlinuz", "boot/vmlinuz-6.1.0-1-amd64"),
+                ("initrd.img", "boot/initrd.img-6.1.0-1-amd64"),
+            ] {
+                let _ = fs::remove_file(old.join(link));
+                std::os::unix::fs::symlink(to, old.join(link)).unwrap();
+            }
+        });
+        // It is said before, and stands in nobody's way.
+        let ran = disk.run_inside("check");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(
+            ran.stdout
+                .contains("\"mine\" in /etc/grub.d/40_custom boots this system"),
+            "{ran:?}"
+        );
+        let disk = moved_on(disk);
+        let line = disk.new_command_line();
+        let refused = |wanted: &[&str]| {
+            assert_not_yet(
+                &disk,
+                &line,
+                &[wanted, &["`update-grub`", "nothing is deleted"]].concat(),
+            );
+        };
+        disk.rehearse();
+        refused(&["/etc/grub.d/40_custom: its menu entry \"mine\""]);
+        // Root is the new one, and still the kernel is loaded by a link of the old one.
+        if kind == Kind::Flat {
+            let mixed = own_entry(&disk, "half mine", "", "rootflags=subvol=@");
+            disk.mounted(|top| {
+                fs::remove_file(top.join("@").join(CUSTOM)).unwrap();
+                common::write(&top.join("@"), "boot/grub/custom.cfg", &mixed);
+            });
+            disk.rehearse();
+            refused(&[
+                "/boot/grub/custom.cfg: its menu entry \"half mine\" loads /vmlinuz of the old system",
+            ]);
+        }
+        let mended = own_entry(&disk, "mine", "/@", "rootflags=subvol=@");
+        disk.mounted(|top| {
+            let _ = fs::remove_file(top.join("@/boot/grub/custom.cfg"));
+            common::write(&top.join("@"), CUSTOM, &mended);
+        });
+        disk.rehearse();
+        disk.record([Record::Disarmed]);
+        disk.mounted(|top| fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap());
+        let ran = disk.run_booted_with(&line, true, "finalize --yes");
+        assert_eq!((ran.code, disk.stage()), (0, Stage::Finalized), "{ran:?}");
     }
 }

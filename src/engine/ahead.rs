@@ -8,6 +8,7 @@ use super::others::context_of;
 use super::phase::tolerates;
 use super::preflight::{Finding, Preflight, finding};
 use super::trial::refused_options;
+use crate::bootchain::{MenuEntry, own_entries};
 use crate::checks::{MountedFilesystem, Outcome};
 use crate::documents::plan::PlannedStep;
 use crate::documents::{Action, CheckSpec, Layout, Plan};
@@ -95,6 +96,30 @@ fn told_by(step: &Action) -> Vec<CheckSpec> {
         }
         Action::BackUpFile(_) | Action::WriteFstab(_) | Action::ClearStaging(_) => vec![],
     }
+}
+
+/// Menu entries that people wrote for the system as it is: `finalize` waits until they are changed.
+#[must_use]
+pub fn of_menus(plan: &Plan, system: &Root) -> Option<Finding> {
+    let entries = own_entries(system, &plan.filesystem).ok()?;
+    let is_old = |entry: &&MenuEntry| entry.loads.root.as_ref() == Some(&plan.old_system.root);
+    let entry = entries.iter().find(is_old)?;
+    let new = plan.root_subvolume();
+    let problem = format!(
+        "\"{}\" in /{} boots this system as it is, and stays as it is written",
+        entry.loads.title,
+        entry.file.display()
+    );
+    let remedy = format!(
+        "once the new system runs, give it the paths /{new}/… and rootflags=subvol={new}, or take \
+         it out, and run `update-grub`: `rootshift finalize` waits for that"
+    );
+    let mut said = finding(
+        "menu entries of your own",
+        Ok(Outcome::fail(problem, remedy)),
+    );
+    said.required = false;
+    Some(said)
 }
 
 /// Mount options of the new fstab that the running kernel refuses; nothing where it can't be asked.

@@ -10,6 +10,7 @@ mod consent;
 mod delete;
 mod doomed;
 mod doubts;
+mod menus;
 pub mod pending;
 mod quota;
 
@@ -247,6 +248,11 @@ pub fn may_finalize(
     let mut all = all_doomed(top, migration, plan, &decided)?;
     // Before anything is said to be in the way: what is in use is not to be deleted, but to stay.
     decide(&mut all, migration.state().stage, changed, &mut decided)?;
+    for (place, doomed) in &all {
+        if place == "/" {
+            menus::none_is_old(system, plan, doomed)?;
+        }
+    }
     let all: Vec<Doomed> = all.into_iter().map(|(_, doomed)| doomed).collect();
     for doomed in &all {
         doomed::unknown_subvolume(doomed)?;

@@ -177,6 +177,9 @@ pub(super) fn look_ahead(
     found.findings.extend(steps);
     found.findings.extend(ahead::of_options(&planned, top));
     found.findings.extend(ahead::of_read_only(&planned, top));
+    found
+        .findings
+        .extend(ahead::of_menus(&planned, &survey.system));
     Ok((found, Some(planned)))
 }
 

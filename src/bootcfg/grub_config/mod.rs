@@ -2,6 +2,7 @@
 
 mod forward;
 mod identity;
+mod loads;
 mod menu;
 mod path;
 mod rewrite;
@@ -9,6 +10,7 @@ mod rewrite;
 pub use super::grub_script::MenuLabel;
 pub use forward::{Forward, forward};
 pub use identity::RootIdentity;
+pub use loads::{Loads, loads};
 pub use menu::{BootEntry, KernelLine, boot_entries, default_entry, kernel_lines};
 pub use rewrite::{Rewritten, to_subvolume};
 
