@@ -37,10 +37,27 @@ pub fn read(world: &World, path: &str) -> Result<Vec<u8>> {
     Err(Violation::error(Kind::Unbootable, what))
 }
 
+/// The configuration that GRUB shows a menu of: one that only leads to another is followed, as after
+/// a rollback.
+fn configuration(world: &World) -> Result<String> {
+    let mut path = format!("{}/grub.cfg", world.prefix);
+    for _ in 0..3 {
+        let text = String::from_utf8_lossy(&read(world, &path)?).into_owned();
+        let leads = text
+            .lines()
+            .find_map(|line| line.strip_prefix("configfile "));
+        match leads {
+            Some(next) => path = next.trim().to_owned(),
+            None => return Ok(text),
+        }
+    }
+    let what = format!("{path} leads to another configuration, and that to another");
+    Err(Violation::error(Kind::Unbootable, what))
+}
+
 /// Follows the configuration as GRUB would from its embedded prefix.
 pub fn start(world: &World) -> Result<Started> {
-    let config = read(world, &format!("{}/grub.cfg", world.prefix))?;
-    let config = String::from_utf8_lossy(&config).into_owned();
+    let config = configuration(world)?;
     let line = |word: &str| {
         let lines = config.lines().map(str::trim_start);
         let mut found = lines.filter_map(|line| line.strip_prefix(word));

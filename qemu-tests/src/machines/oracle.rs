@@ -142,7 +142,8 @@ fn is_shared(world: &World, place: &str) -> Result<bool> {
     let in_layout = root.starts_with("/@") && world.subvolume != root.trim_start_matches('/');
     Ok(match own_disk {
         true => !of_layout.contains(&root) && !in_layout && !known.iter().any(|one| one == root),
-        false => !world.machine.has("two-filesystems"),
+        // A template knows of the root file system only.
+        false => world.machine.has("by-template") || !world.machine.has("two-filesystems"),
     })
 }
 
