@@ -662,3 +662,76 @@ fn what_check_calls_ready_commits_whatever_fstab_says() {
     println!("{ready} ready, {refused} refused");
     assert!(ready > 1 && refused > 1, "{ready} ready, {refused} refused");
 }
+
+#[test]
+fn what_is_bound_out_of_a_second_mount_of_the_old_tree_is_a_doubt() {
+    for kind in Kind::ALL {
+        let disk = Disk::with_system_of(kind);
+        let (root, uuid) = (kind.root(), disk.uuid.clone());
+        let source = Path::new("/mnt/pool").join(root).join("srv/www");
+        let source = source.to_str().unwrap();
+        disk.in_old(|old| {
+            write(old, "srv/www/index", "hello\n");
+            add_to_fstab(old, &format!("UUID={uuid} /mnt/pool btrfs subvolid=5 0 0"));
+            add_to_fstab(old, &format!("{source} /var/www none bind 0 0"));
+        });
+        let wanted = [
+            "/etc/fstab, line",
+            source,
+            "at /var/www",
+            "write /srv/www as",
+        ];
+        assert_refused(&disk, "", &wanted);
+        // What the remedy says.
+        disk.in_old(|old| {
+            let fstab = old.join("etc/fstab");
+            let text = fs::read_to_string(&fstab).unwrap();
+            fs::write(&fstab, text.replace(source, "/srv/www")).unwrap();
+        });
+        assert_ready(&disk);
+    }
+}
+
+#[test]
+fn another_system_in_a_subvolume_beside_a_flat_root_is_not_taken_for_a_part_of_it() {
+    let with_arch = || {
+        let disk = Disk::with_system();
+        disk.mounted(|top| {
+            create(top, "@arch");
+            write(top, "@arch/etc/os-release", "ID=arch\n");
+            write(top, "@arch/usr/lib/systemd/systemd", "elf");
+        });
+        disk
+    };
+    let disk = with_arch();
+    let ran = disk.run_inside("check");
+    let line = ran.only_failure();
+    assert!(line.contains("@arch holds a system of its own"), "{line}");
+    // It is to stay: the line that is said.
+    let fstab_line = line.split('`').nth(1).unwrap().to_owned();
+    disk.mounted(|top| add_to_fstab(top, &fstab_line));
+    assert_ready(&disk);
+    disk.arm(After::Reboot);
+    disk.boot_to_the_end("beside another system");
+    disk.mounted(|top| {
+        assert!(is_subvolume(&top.join("@arch")));
+        assert!(!is_subvolume(&top.join("@/@arch")));
+    });
+    // It is a part of this one: the commands that are said.
+    let disk = with_arch();
+    let ran = disk.run_inside("check");
+    let commands = ran.only_failure().split('`').nth(3).unwrap().to_owned();
+    disk.mounted(|top| {
+        run(
+            "sh",
+            &[
+                "-ec",
+                &commands
+                    .replace("/srv", &format!("{}/srv", top.display()))
+                    .replace(" /@", &format!(" {}/@", top.display())),
+            ],
+        )
+    });
+    assert_ready(&disk);
+    assert!(disk.mounted(|top| is_subvolume(&top.join("srv/systems/@arch"))));
+}

@@ -1,6 +1,9 @@
 //! Subvolumes that are no part of what is moved: something mounts them by their name, or a tool keeps
 //! them beside the system. They stay where they are; what can't be told apart is a doubt.
 
+mod second;
+mod systems;
+
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -72,6 +75,14 @@ pub fn on(disk: &Disk, mounting: &Mounting) -> Result<Found, Error> {
     look.give_places(&mut found);
     look.doubt_what_is_mounted(&mut found);
     look.doubt_the_default(&mut found);
+    let kept: Vec<&Path> = found
+        .kept
+        .iter()
+        .map(|kept| Path::new(&kept.path))
+        .collect();
+    let mut more = second::bound_out_of(&look, &kept);
+    more.extend(systems::beside(&look, &kept)?);
+    found.doubts.extend(more);
     Ok(found)
 }
 
