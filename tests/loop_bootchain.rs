@@ -375,18 +375,14 @@ fn a_grub_that_was_installed_in_the_new_system_finds_the_old_one_after_a_rollbac
         disk.record([common::rollback_requested()]);
         disk.boot();
         assert_eq!(disk.stage(), Stage::RolledBack);
-        let (config, own) = match kind {
-            Kind::Flat => ("configfile /boot/grub/grub.cfg\n", "/boot/grub/grub.cfg"),
-            Kind::Rootfs => (
-                "configfile /@rootfs/boot/grub/grub.cfg\n",
-                "/@rootfs/boot/grub/grub.cfg",
-            ),
+        let own = match kind {
+            Kind::Flat => "/boot/grub/grub.cfg",
+            Kind::Rootfs => "/@rootfs/boot/grub/grub.cfg",
         };
         let read = |path: &str| read_by_grub(&disk, path);
         let found = read("/@/boot/grub/grub.cfg").expect("GRUB finds a configuration");
-        assert!(found.ends_with(config), "{found}");
-        assert!(!found.contains("prefix"), "{found}");
-        assert!(read(own).unwrap().contains("vmlinuz-6.1.0-1-amd64"));
+        assert!(found.contains("vmlinuz-6.1.0-1-amd64"), "{found}");
+        assert_eq!(read(own), Some(found));
         let module = read("/@/boot/grub/i386-pc/normal.mod");
         assert_eq!(module.as_deref(), Some("the new build"));
         assert_eq!(
@@ -525,5 +521,62 @@ fn what_an_entry_of_your_own_boots_is_not_deleted() {
         disk.mounted(|top| fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap());
         let ran = disk.run_booted_with(&line, true, "finalize --yes");
         assert_eq!((ran.code, disk.stage()), (0, Stage::Finalized), "{ran:?}");
+    }
+}
+
+/// Until there is no room for a single block of data.
+fn fill(disk: &Disk) {
+    disk.mounted(|top| {
+        let file = top.join("@/var/full");
+        let full = format!("of={}", file.display());
+        for size in ["bs=1M", "bs=4k"] {
+            let dd = std::process::Command::new("dd")
+                .args([
+                    "if=/dev/urandom",
+                    size,
+                    &full,
+                    "oflag=append",
+                    "conv=notrunc,fsync",
+                ])
+                .output()
+                .unwrap();
+            assert!(
+                String::from_utf8_lossy(&dd.stderr).contains("No space left"),
+                "{dd:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_rollback_on_a_full_disk_leaves_what_grub_reads() {
+    for kind in Kind::ALL {
+        let disk = Disk::with_system_of(kind);
+        disk.arm(After::Reboot);
+        disk.boot();
+        disk.boot();
+        install_grub_in_the_new_system(&disk);
+        disk.mounted(|top| {
+            let big: Vec<u8> = (0..3_000_000_u32)
+                .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+                .collect();
+            fs::write(top.join("@/boot/grub/i386-pc/normal.mod"), big).unwrap();
+        });
+        disk.record([common::rollback_requested()]);
+        fill(&disk);
+        disk.boot();
+        assert_eq!(
+            disk.stage(),
+            Stage::RolledBack,
+            "{kind:?}: {}",
+            disk.boot_log()
+        );
+        let config = read_by_grub(&disk, "/@/boot/grub/grub.cfg");
+        assert!(config.is_some(), "{kind:?}: {}", disk.boot_log());
+        assert!(
+            disk.mounted(|top| top.join("@.rolled-back-1/etc/fstab").exists()),
+            "{}",
+            disk.boot_log()
+        );
     }
 }

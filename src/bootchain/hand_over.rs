@@ -2,8 +2,8 @@
 //!
 //! Its embedded prefix is `/@/boot/grub`, and a rollback takes the name `@` away. So the name gets a
 //! directory in the same act: a copy of the GRUB directory that the embedded core.img belongs to
-//! (modules are of its build), with a configuration that goes on to the old system's. `prefix` is
-//! not set there, so that core.img and its modules stay together (facts boot.md 3.2).
+//! (modules are of its build), with a link to the old system's configuration. `prefix` stays what it
+//! is, so that core.img and its modules stay together (facts boot.md 3.2).
 
 use std::path::Path;
 
@@ -75,21 +75,19 @@ fn prepare(top: &Root, name: &Path, path: &Path, config: &str) -> Result<(), Err
     top.write_new_file(&path.join(MARK), b"", 0o644)?;
     top.create_directory(&path.join("boot"), 0o755)?;
     copy(top, &name.join(GRUB), &path.join(GRUB), DEPTH)?;
-    let text = format!(
-        "# Made by rootshift: a GRUB that was installed before the rollback goes on from here.\n\
-         configfile {config}\n"
-    );
-    Ok(top.write_new_file(&path.join(CONFIG), text.as_bytes(), 0o644)?)
+    // A link takes no room for data either; GRUB follows it from the top level.
+    Ok(top.symlink(Path::new(config), &path.join(CONFIG))?)
 }
 
-/// Files are written whole, without holes (facts boot.md D12); the configuration is left out.
+/// Files share their blocks with the ones that GRUB reads today: a full disk has no room for others.
+/// The configuration is left out.
 fn copy(top: &Root, from: &Path, to: &Path, depth: u32) -> Result<(), Error> {
     top.create_directory(to, 0o755)?;
     for name in top.list(from)? {
         let (from, to) = (from.join(&name), to.join(&name));
         match top.status(&from)?.map(|status| status.kind) {
             Some(FileKind::File) if name != "grub.cfg" => {
-                top.write_new_file(&to, &top.read(&from)?, 0o644)?;
+                top.clone_new_file(&from, &to, 0o644)?;
             }
             Some(FileKind::Directory) if depth > 0 => copy(top, &from, &to, depth - 1)?,
             Some(FileKind::Symlink) => top.symlink(&top.read_link(&from)?, &to)?,

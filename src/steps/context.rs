@@ -119,9 +119,10 @@ impl<'a> StepContext<'a> {
     }
 
     /// Gives a placed subvolume another name at the top level, where that is free. The root's own
-    /// name goes on leading a GRUB that was installed in it to the old system; a disk without room
-    /// for that rolls back all the same.
-    pub(super) fn rename_placed(&self, from: &SubvolumeName, to: &str) -> Result<(), Error> {
+    /// name goes on leading a GRUB that was installed in it to the old system: on a disk without room
+    /// for that it keeps its name (`false`), with all that GRUB finds there now. The images, not the
+    /// name, decide which system is root.
+    pub(super) fn rename_placed(&self, from: &SubvolumeName, to: &str) -> Result<bool, Error> {
         let (from, to) = (from.path(), Path::new(to));
         let is_root = self.filesystem == "/" && from == Path::new(self.plan.root_subvolume());
         let grub = self.top.resolved_status(&from.join("boot/grub"));
@@ -129,14 +130,17 @@ impl<'a> StepContext<'a> {
             let old = Path::new("/").join(&self.plan.old_system.root);
             let config = old.join("boot/grub/grub.cfg");
             match hand_over(self.top, from, to, &config.to_string_lossy()) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
                 Err(error) => log::error!(
-                    "{error}: a GRUB that was installed in the new system does not find its files \
-                     any more; run `grub-install` in the old one"
+                    "{error}: the new system keeps its name {}, for GRUB may begin there; make \
+                     room, run `grub-install` in the old system, then give it another name",
+                    from.display()
                 ),
             }
+            return Ok(false);
         }
-        Ok(self.top.rename(from, to)?)
+        self.top.rename(from, to)?;
+        Ok(true)
     }
 
     /// Whether a rollback of before left this at the top level for GRUB.

@@ -39,8 +39,8 @@ impl Step<'_> {
             // What a cut left of a directory for GRUB is no kept subvolume.
             context.remove_hand_over(Path::new(&name))?;
             if !context.look()?.exists(Path::new(&name))? {
-                context.rename_placed(&self.0.to, &name)?;
-                return Ok(Some(name));
+                let renamed = context.rename_placed(&self.0.to, &name)?;
+                return Ok(Some(if renamed { name } else { self.0.to.to_string() }));
             }
         }
         Err(Error::in_the_way(

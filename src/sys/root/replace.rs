@@ -142,6 +142,25 @@ impl Root {
             .map_err(|cause| Error::call("write", &shown, cause))
     }
 
+    /// A file that was not there before, with these permission bits and the very blocks of another one
+    /// of the same file system: it takes no room for data. Durable after [`Root::sync_filesystem`].
+    ///
+    /// # Errors
+    /// Where the file system can't share blocks: then there is no such file.
+    pub fn clone_new_file(&self, from: &Path, path: &Path, mode: u32) -> Result<()> {
+        const ACT: &str = "clone";
+        let source = self.open_read(from)?;
+        let shown = self.shown(path);
+        let (parent, name) = self.place(ACT, path)?;
+        let file = create(&parent, name).map_err(|cause| Error::call(ACT, &shown, cause))?;
+        let done = rustix::fs::ioctl_ficlone(&file, &source)
+            .and_then(|()| rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)));
+        done.map_err(|cause| {
+            let _ = remove_leftover(&parent, name);
+            Error::call(ACT, &shown, cause)
+        })
+    }
+
     /// Content first, since a write drops file capabilities; then owner, mode, attributes, and
     /// times, which all of these move; sync.
     /// Without a model it gets these permission bits.
