@@ -558,7 +558,7 @@ fn a_rollback_on_a_full_disk_leaves_what_grub_reads() {
         install_grub_in_the_new_system(&disk);
         disk.mounted(|top| {
             let big: Vec<u8> = (0..3_000_000_u32)
-                .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+                .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2])
                 .collect();
             fs::write(top.join("@/boot/grub/i386-pc/normal.mod"), big).unwrap();
         });
