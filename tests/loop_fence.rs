@@ -500,6 +500,39 @@ fn a_line_that_failed_before_and_may_is_no_reason_to_stop() {
     }
 }
 
+/// `check` stops for what the trial mount stops for, and for nothing else.
+#[test]
+fn check_knows_which_lines_may_fail() {
+    for (options, code) in [
+        ("nofail,subvol=data,bogus", 0),
+        ("noauto,subvol=data,bogus", 0),
+        ("subvol=data,bogus", 1),
+    ] {
+        let disk = Disk::with_system();
+        disk.mounted(|top| {
+            let data = top.join("data");
+            run(
+                "btrfs",
+                &["-q", "subvolume", "create", data.to_str().unwrap()],
+            );
+            let line = format!("UUID={} /mnt btrfs {options} 0 0\n", disk.uuid);
+            let fstab = fs::read_to_string(top.join("etc/fstab")).unwrap() + &line;
+            fs::write(top.join("etc/fstab"), fstab).unwrap();
+            fs::create_dir(top.join("mnt")).unwrap();
+        });
+        let ran = disk.run_inside("check");
+        assert_eq!(ran.code, code, "{options}: {ran:?}");
+        let refuses = ran
+            .stdout
+            .contains("the running kernel's btrfs refuses bogus");
+        assert_eq!(refuses, code == 1, "{options}: {ran:?}");
+        disk.arm(After::Reboot);
+        disk.boot();
+        let commits = disk.stage() == Stage::Committed;
+        assert_eq!(commits, code == 0, "{options}: {}", disk.boot_log());
+    }
+}
+
 /// The table of mount options against the kernel that runs here, each on a mount of its own.
 #[test]
 fn the_table_of_mount_options_says_what_this_kernel_does() {

@@ -83,6 +83,13 @@ pub fn refused_options(top: &Root, plan: &Plan) -> Result<Vec<String>, Error> {
     for filesystem in plan.filesystems() {
         let identity = filesystem.identity;
         let lines = old.entries_of(&identity.uuid, &identity.aliases);
+        // A line that stays as it is fails as it failed before.
+        let is_ours = |entry: &&Entry| {
+            let mut layout = filesystem.layout.subvolumes.iter();
+            let bare = |place: &str| place.trim_end_matches('/').to_owned();
+            layout.any(|one| bare(&one.mount_point) == bare(&entry.mount_point))
+        };
+        let lines = lines.filter(|entry| is_ours(entry) || !is_optional(entry));
         let given = lines.flat_map(|entry| &entry.options);
         let asked = filesystem.layout.subvolumes.iter();
         let asked = asked.flat_map(|subvolume| &subvolume.options);
