@@ -515,3 +515,114 @@ fn whatever_is_refused_lint_has_known() {
         "{tried} {refusals} {lints}"
     );
 }
+
+/// Every one passes the fence, for it writes below the staging place only; and what it empties, or
+/// leaves behind, is what `finalize` deletes.
+#[test]
+fn what_would_not_bring_every_file_over_is_named() {
+    let promote = "\"directory\": \"{old_path}\"";
+    let vacate = "\"directory\": \"/{path_in_holder}\",\n          \"old_path\": \"{old_path}\"";
+    let from_root = "\"from\": \"/\"";
+    for (file, from, to, wanted) in [
+        (
+            MIGRATION,
+            vacate,
+            "\"directory\": \"/srv\",\n          \"old_path\": \"/srv\"",
+            "nothing of the layout is mounted at /srv of @",
+        ),
+        (
+            MIGRATION,
+            vacate,
+            "\"directory\": \"/{path_in_holder}\",\n          \"old_path\": \"/etc\"",
+            "nothing of the layout is mounted at /home of @, whose old path is /etc",
+        ),
+        (
+            MIGRATION,
+            "\"{staging}/{holder}\",\n          \"directory\"",
+            "\"{staging}/{name}\",\n          \"directory\"",
+            "nothing of the layout is mounted at /home of @home",
+        ),
+        (
+            MIGRATION,
+            promote,
+            "\"directory\": \"/home/alice\"",
+            "/home/alice is not what @home of the layout is for, which is /home",
+        ),
+        (
+            MIGRATION,
+            "\"subvolume\": \"{staging}/{name}\"",
+            "\"subvolume\": \"{staging}/{main}\"",
+            "@ holds all that no other subvolume does",
+        ),
+        (
+            CREATION,
+            from_root,
+            "\"from\": \"/srv/nested\"",
+            "write \"from\": \"/\"",
+        ),
+        (
+            FSTAB,
+            "\"{staging}/{main}\"",
+            "\"{staging}/@home\"",
+            "@home is not the subvolume of the root, which is @",
+        ),
+        (
+            MIGRATION,
+            "\"promote-directory\": {\n          \"subvolume\": \"{staging}/{name}\",\n          \
+             \"directory\": \"{old_path}\"\n        }",
+            "\"clear-staging\": {\"path\": \"{staging}/{main}/srv\"}",
+            "it is for \"on_failure\" of the snapshot that is to be there",
+        ),
+        (
+            CREATION,
+            "\"path\": \"{staging}/{name}\"",
+            "\"path\": \"{staging}/{name}/srv\"",
+            "it is for \"on_failure\" of the snapshot that is to be there",
+        ),
+    ] {
+        assert_named(BATCH, file, from, to, wanted);
+        assert!(refused(&edited(BATCH, file, from, to)).is_some(), "{to}");
+    }
+}
+
+/// The shipped documents without one of their steps.
+fn without(file: &str, step: &str) -> Vec<Source> {
+    let mut sources = shipped(BATCH);
+    let source = sources.iter_mut().find(|source| source.file == file);
+    let source = source.unwrap();
+    let mut tree: Value = serde_json::from_str(&source.text).unwrap();
+    let steps = tree["steps"].as_array_mut().unwrap();
+    let all = steps.len();
+    steps.retain(|known| known["name"] != step);
+    assert_eq!(steps.len(), all - 1, "{step}");
+    source.text = tree.to_string();
+    sources
+}
+
+#[test]
+fn what_is_left_out_of_carrying_everything_over_is_named() {
+    let only = "\"each\": \"split-off\"";
+    let some = edited(BATCH, CREATION, "\"each\": \"subvolume\"", only);
+    for (sources, wanted) in [
+        (some, "no step makes @ (snapshot from \"/\")"),
+        (
+            without(MIGRATION, "promote"),
+            "no step gives @home the content of /home (promote-directory)",
+        ),
+        (
+            without(MIGRATION, "vacate"),
+            "no step empties /home in @ (vacate-directory)",
+        ),
+        (
+            without(MIGRATION, "carry-over"),
+            "no step carries over the nested subvolume /srv/",
+        ),
+    ] {
+        let problems = lint(&sources);
+        let said = errors(&problems);
+        let found = said.iter().any(|one| one.what.contains(wanted));
+        assert!(found, "{wanted}: {said:#?}");
+        let refused = refused(&sources).unwrap_or_else(|| panic!("{wanted}: a plan"));
+        assert!(refused.contains(&wanted[..20]), "{wanted}: {refused}");
+    }
+}

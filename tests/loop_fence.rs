@@ -15,13 +15,14 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use common::{Disk, Kind, Ran, assert_same, repository, run};
-use rootshift::documents::plan::After;
+use rootshift::documents::plan::{After, PlannedStep};
 use rootshift::documents::{Action, mount_options};
 use rootshift::engine::Stage;
 use rootshift::steps::{self, StepContext, Undo};
 use rootshift::sys::Root;
 use rootshift::tree::compare;
 use rootshift::tree::manifest::{Manifest, Options};
+use serde_json::{Value, json};
 
 /// Where the documents lie on the disk.
 const FOLDER: &str = "root/documents";
@@ -560,4 +561,176 @@ fn the_table_of_mount_options_says_what_this_kernel_does() {
             assert_eq!(problem.is_none(), good, "{option}: {problem:?}");
         }
     }
+}
+
+/// A viScript that may fail carries over what is nested, and fails: what it had made is taken back.
+#[test]
+fn what_a_failure_that_may_be_left_behind_is_no_new_system() {
+    let mut disk = Disk::with_system();
+    disk.use_batch(BATCH);
+    let beside = disk.folder.join("viscripts");
+    let read = |name: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(beside.join(name)).unwrap()).unwrap()
+    };
+    let (mut migration, mut batch) = (
+        read(MIGRATION),
+        serde_json::from_str::<Value>(BATCH).unwrap(),
+    );
+    let carry_over = migration["steps"].as_array_mut().unwrap().pop().unwrap();
+    let own = json!({
+        "viScript_name": "nested", "version": "1.0", "description": "d", "type": "core",
+        "risk_level": "medium",
+        "steps": [carry_over, { "name": "fails",
+            "do": { "snapshot": { "from": "/nowhere", "to": "{staging}/@x" } } }]
+    });
+    fs::write(beside.join(MIGRATION), migration.to_string()).unwrap();
+    fs::write(beside.join("nested_viScript.json"), own.to_string()).unwrap();
+    batch["failure_handling"] = "continue".into();
+    let phases = batch["phases"].as_array_mut().unwrap();
+    let core = phases
+        .iter()
+        .position(|one| one["name"] == "core_installation");
+    let core = core.unwrap();
+    let mut rest = phases[core].clone();
+    rest["name"] = "core_rest".into();
+    rest["viScripts"] = json!([FSTAB, BOOT]);
+    phases[core]["viScripts"] = json!([CREATION, MIGRATION]);
+    let mut extra = rest.clone();
+    extra["name"] = "nested".into();
+    extra["viScripts"] = json!(["nested_viScript.json"]);
+    extra["required"] = false.into();
+    extra["critical"] = false.into();
+    phases.splice(core + 1..=core, [extra, rest]);
+    fs::write(disk.batch.as_ref().unwrap(), batch.to_string()).unwrap();
+    let before = disk.old_manifest();
+    disk.arm(After::Reboot);
+    disk.boot();
+    let state = disk.state();
+    assert_eq!(state.tolerated, ["nested/fails"], "{}", disk.boot_log());
+    assert_eq!(state.stage, Stage::Failed, "{}", disk.boot_log());
+    let reason = state.reason.unwrap();
+    assert!(
+        reason.contains("the nested subvolume /var/lib/portables was not carried over"),
+        "{reason}"
+    );
+    assert_same(&before, &disk.old_manifest());
+}
+
+/// A plan that an earlier version froze, from documents that `lint` would not let pass today: the
+/// disk is asked, not the plan.
+fn assert_not_committed(
+    kind: Kind,
+    file: &str,
+    change: &dyn Fn(&mut Vec<PlannedStep>),
+    wanted: &str,
+) {
+    let disk = Disk::with_system_of(kind);
+    disk.in_old(|old| {
+        fs::create_dir_all(old.join("srv/data")).unwrap();
+        fs::create_dir_all(old.join("home/other")).unwrap();
+        fs::write(old.join("srv/data/only copy"), "mine").unwrap();
+    });
+    let mut plan = disk.mounted(|top| disk.plan(&Root::open(top).unwrap(), After::Reboot));
+    let scripts = plan
+        .phases
+        .iter_mut()
+        .flat_map(|phase| &mut phase.viscripts);
+    let scripts = scripts.filter(|script| file.is_empty() || script.name == file);
+    scripts.for_each(|script| change(&mut script.steps));
+    disk.mounted(|top| {
+        let top = Root::open(top).unwrap();
+        common::arm(&top, kind, &plan, &disk.folder.join("plans"));
+    });
+    let before = disk.old_manifest();
+    disk.boot();
+    let state = disk.state();
+    assert_eq!(state.stage, Stage::Failed, "{wanted}: {}", disk.boot_log());
+    let reason = state.reason.unwrap();
+    assert!(reason.contains(wanted), "{wanted}: {reason}");
+    assert_same(&before, &disk.old_manifest());
+}
+
+fn planned(id: &str, action: &str) -> PlannedStep {
+    PlannedStep {
+        id: id.into(),
+        filesystem: "/".into(),
+        action: serde_json::from_str(action).unwrap(),
+        retries: 0,
+        on_failure: vec![],
+        shares_filesystem: false,
+    }
+}
+
+#[test]
+fn a_plan_that_leaves_files_behind_is_not_committed() {
+    const VACATE: &str = r#"{"vacate-directory": {"subvolume": ".rootshift/new/SUBVOLUME",
+        "directory": "/INSIDE", "old_path": "/OLD", "keep_as": "x"}}"#;
+    let vacate = |subvolume: &str, inside: &str, old: &str| {
+        let text = VACATE
+            .replace("SUBVOLUME", subvolume)
+            .replace("INSIDE", inside);
+        planned("x/vacate", &text.replace("OLD", old))
+    };
+    let promote = |steps: &mut Vec<PlannedStep>| {
+        let text = r#"{"promote-directory": {"subvolume": ".rootshift/new/@home",
+            "directory": "/home/user"}}"#;
+        let is_own = |step: &&mut PlannedStep| step.id.ends_with("/promote[@home]");
+        steps.iter_mut().find(is_own).unwrap().action = serde_json::from_str(text).unwrap();
+        // It has no place there any more.
+        steps.retain(|step| !step.id.contains("home/user/vm"));
+    };
+    for kind in Kind::ALL {
+        assert_not_committed(
+            kind,
+            MIGRATION,
+            &|steps| steps.retain(|step| !step.id.contains("/carry-over[")),
+            "the nested subvolume /home/user/vm was not carried over to @home/user/vm",
+        );
+        assert_not_committed(
+            kind,
+            MIGRATION,
+            &|steps| steps.push(vacate("@", "srv", "srv")),
+            "/srv is not in @",
+        );
+        assert_not_committed(
+            kind,
+            MIGRATION,
+            &|steps| steps.push(vacate("@", "srv/data", "srv/data")),
+            "@/.rootshift-trash/x is no copy of what has a subvolume of its own",
+        );
+        assert_not_committed(
+            kind,
+            MIGRATION,
+            &|steps| steps.push(vacate("@home", "other", "home/other")),
+            "/home/other is not in @home",
+        );
+        assert_not_committed(kind, MIGRATION, &promote, "/home/other is not in @home");
+        assert_not_committed(
+            kind,
+            MIGRATION,
+            &|steps| {
+                let has_no_place = ["/promote[@home]", "/carry-over[home/user/vm]"];
+                steps.retain(|step| !has_no_place.iter().any(|end| step.id.ends_with(end)));
+            },
+            "/home/other is not in @home",
+        );
+    }
+    // A snapshot of something else, which lies in the old root.
+    let other = |steps: &mut Vec<PlannedStep>| {
+        let text = r#"{"snapshot": {"from": "/home/user/vm", "to": ".rootshift/new/@home"}}"#;
+        let mut own = steps
+            .iter_mut()
+            .filter(|step| step.id.ends_with("/snapshot[@home]"));
+        if let Some(own) = own.next() {
+            own.action = serde_json::from_str(text).unwrap();
+        }
+        let has_no_place = ["/promote[@home]", "/carry-over[home/user/vm]"];
+        steps.retain(|step| !has_no_place.iter().any(|end| step.id.ends_with(end)));
+    };
+    assert_not_committed(
+        Kind::Flat,
+        "",
+        &other,
+        "@home is no snapshot of the old system",
+    );
 }

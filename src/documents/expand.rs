@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
+use super::carry::{aside, astray, place_of_nested};
 use super::layout::{FilesystemLayout, SubvolumeLayout};
 use super::plan::{OldSystem, PlannedStep, STAGING, root_filesystem};
 use super::template::{Values, fill_in};
 use super::viscript::{Each, StepTemplate};
-use super::{Action, Error, Layout, StepSpec, ViScript};
+use super::{Action, Error, StepSpec, ViScript};
 
 /// A file system with what it shall become and what is on it.
 #[derive(Debug, Clone, Copy)]
@@ -70,10 +71,13 @@ fn fill_in_all(
     values: &Values,
     scope: Option<Scope>,
 ) -> Result<(Action, Vec<Action>), Error> {
-    let fenced = |at: String, step: &StepSpec| {
+    let fenced = |at: String, step: &StepSpec, recovers: Option<&Action>| {
         let action = fill_in(file, &at, step, values)?;
-        let breach = scope.and_then(|scope| action.breach(scope.layout, scope.old));
-        match breach {
+        let breach = scope.and_then(|scope| {
+            let outside = action.breach(scope.layout, scope.old);
+            outside.or_else(|| astray(&action, scope.layout))
+        });
+        match breach.or_else(|| aside(&action, recovers)) {
             None => Ok(action),
             Some((key, problem)) => Err(Error::Sense {
                 file: file.into(),
@@ -82,40 +86,13 @@ fn fill_in_all(
             }),
         }
     };
-    let action = fenced(format!("{at}.do"), &template.action)?;
-    let recovery = template.on_failure.iter().enumerate();
-    let recovery = recovery.map(|(index, step)| fenced(format!("{at}.on_failure[{index}]"), step));
-    Ok((action, recovery.collect::<Result<_, _>>()?))
-}
-
-/// What these steps leave out that every migration to this layout needs, in words.
-#[must_use]
-pub fn missing_from(layout: &Layout, steps: &[PlannedStep]) -> Vec<String> {
-    let mut missing = Vec::new();
-    for filesystem in &layout.filesystems {
-        let own = |step: &&PlannedStep| step.filesystem == filesystem.mounted_at;
-        for subvolume in &filesystem.subvolumes {
-            let places = |step: &PlannedStep| match &step.action {
-                Action::PlaceSubvolume(step) => step.to.as_str() == subvolume.name,
-                _ => false,
-            };
-            if !steps.iter().filter(own).any(places) {
-                missing.push(format!(
-                    "no step places {} (place-subvolume): nothing could be mounted at {}",
-                    subvolume.name, subvolume.mount_point
-                ));
-            }
-        }
+    let action = fenced(format!("{at}.do"), &template.action, None)?;
+    let mut recovery = Vec::new();
+    for (index, step) in template.on_failure.iter().enumerate() {
+        let at = format!("{at}.on_failure[{index}]");
+        recovery.push(fenced(at, step, Some(&action))?);
     }
-    let root = layout.root().and_then(FilesystemLayout::main);
-    let writes = |step: &PlannedStep| match (&step.action, root) {
-        (Action::WriteFstab(step), Some(root)) => step.subvolume.name().as_str() == root.name,
-        _ => false,
-    };
-    if !steps.iter().any(writes) {
-        missing.push("no step writes the new system's fstab (write-fstab)".to_owned());
-    }
-    missing
+    Ok((action, recovery))
 }
 
 /// Values that every step can use: they are about the root file system.
@@ -205,8 +182,7 @@ fn of_subvolume<'a>(subvolume: &SubvolumeLayout, scope: Scope<'a>) -> Repetition
 }
 
 fn of_nested<'a>(path: &str, scope: Scope<'a>) -> Repetition<'a> {
-    let base = scope.layout.mounted_at.trim_end_matches('/');
-    let (holder, inside) = holder(&format!("{base}/{path}"), scope.layout, None);
+    let (holder, inside) = place_of_nested(path, scope.layout);
     let values = vec![
         ("path", path.to_owned()),
         ("holder", holder),

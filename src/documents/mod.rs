@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod batch;
+pub mod carry;
 pub mod check;
 mod error;
 pub mod expand;

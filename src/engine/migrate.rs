@@ -10,7 +10,7 @@ use super::preflight::{Finding, look};
 use super::rollback::discard;
 use super::step::{Run, run_step};
 use super::trial::lines;
-use super::{Error, Stage, inventory};
+use super::{Error, Stage, carried, inventory};
 use crate::checks::CheckContext;
 use crate::documents::plan::{PlannedPhase, PlannedStep};
 use crate::documents::viscript::{self, NamedCheck};
@@ -159,7 +159,9 @@ fn prepare(
             checkpoint(&run, phase, console)?;
         }
     }
-    prove(context)
+    prove(context)?;
+    let others = run.migration().others.clone();
+    carried::prove(top, &plan, &others)
 }
 
 /// The engine's own proof, whatever the batch looks at and lets pass: the boot loader will find the

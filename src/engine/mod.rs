@@ -5,6 +5,7 @@ pub mod ahead;
 pub mod arming;
 pub mod boot;
 pub mod bootable;
+mod carried;
 mod circumstances;
 pub mod conversions;
 pub mod departure;

@@ -5,7 +5,8 @@ mod switch;
 
 use super::Error;
 use crate::documents::batch::{Phase, RollbackConfiguration};
-use crate::documents::expand::{Expanded, Scope, expand, missing_from};
+use crate::documents::carry::missing_from;
+use crate::documents::expand::{Expanded, Scope, expand};
 use crate::documents::library::Bundle;
 use crate::documents::plan::{
     After, FilesystemIdentity, Fingerprint, KeptSubvolume, OldSystem, OtherFilesystem,
@@ -91,7 +92,13 @@ fn held_to_the_fence(plan: Plan) -> Result<Plan, Error> {
         return Err(Error::Unresolved(what));
     }
     let steps: Vec<PlannedStep> = plan.steps().into_iter().cloned().collect();
-    if let Some(what) = missing_from(&plan.layout, &steps).into_iter().next() {
+    let filesystems = plan.filesystems();
+    let scopes = filesystems.iter().map(|one| Scope {
+        layout: one.layout,
+        old: one.old_system,
+    });
+    let missing = missing_from(&plan.layout, &scopes.collect::<Vec<_>>(), &steps);
+    if let Some(what) = missing.into_iter().next() {
         return Err(Error::Unresolved(what));
     }
     match plan.breach() {
