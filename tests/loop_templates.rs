@@ -15,6 +15,8 @@ use std::path::Path;
 use common::{Disk, Kind, WOULD_REBOOT};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
+use rootshift::journal::Record;
+use rootshift::tree::compare;
 
 /// Lints the batch beside all installed viScripts.
 fn assert_clean(disk: &Disk, batch: &str) {
@@ -117,4 +119,86 @@ fn a_template_that_does_not_fit_is_refused_in_one_line() {
         assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
         assert!(disk.mounted(|top| !top.join("x.json").exists()));
     }
+}
+
+fn others(disk: &Disk) -> [String; 2] {
+    disk.mounted(|top| {
+        let its_own = |name| fs::read_to_string(top.join(name).join("its own"));
+        ["@", "@home"].map(|name| its_own(name).unwrap())
+    })
+}
+
+/// What `check` names as the way out where another system has the name `@`, to its end.
+#[test]
+fn beside_another_system_that_has_the_name_it_goes_under_a_free_one() {
+    let mut disk = Disk::with_system_of(Kind::Rootfs);
+    disk.mounted(|top| {
+        for name in ["@", "@home"] {
+            let path = top.join(name);
+            common::run(
+                "btrfs",
+                &["-q", "subvolume", "create", path.to_str().unwrap()],
+            );
+            fs::write(path.join("its own"), "another system's").unwrap();
+        }
+    });
+    let said = disk.run_inside("check");
+    let remedy = "`rootshift new --template debian-rootfs --output FILE`";
+    assert!(said.code == 1 && said.stdout.contains(remedy), "{said:?}");
+    let ran = disk.run_inside("new --template debian-rootfs --output /root.json");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ran = disk.run_inside("check --batch /root.json");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let before = disk.old_manifest();
+    let text = disk.in_old(|old| fs::read_to_string(old.join("root.json")).unwrap());
+    disk.use_batch(&text);
+    let plan = disk.arm(After::Reboot);
+    assert_eq!(plan.subvolumes(), ["@_1", "@home_1", "@var_log"]);
+    assert_eq!(disk.boot(), WOULD_REBOOT, "{}", disk.boot_log());
+    assert_eq!(disk.boot(), 0, "{}", disk.boot_log());
+    assert_eq!(disk.root_flags().as_deref(), Some("subvol=@_1"));
+    assert_eq!(others(&disk), ["another system's"; 2]);
+    disk.record([common::validated()]);
+    assert_eq!(disk.boot_with("subvol=@_1"), 0, "{}", disk.boot_log());
+    assert_eq!(disk.stage(), Stage::Rehearsing, "{}", disk.boot_log());
+    let line = disk.new_command_line().replace("@", "@_1");
+    let split_off = "@home_1=/home @var_log=/var/log";
+    let ran = disk.run_booted_as("@_1", split_off, &line, true, "validate");
+    assert_eq!((ran.code, disk.stage()), (0, Stage::Rehearsed), "{ran:?}");
+    // Back, and the very files are there.
+    let kept = disk.keep_copy("rehearsed.img");
+    disk.record([common::rollback_requested()]);
+    disk.boot();
+    assert_eq!(disk.stage(), Stage::RolledBack, "{}", disk.boot_log());
+    common::assert_same(&before, &disk.old_manifest());
+    assert_eq!(others(&disk), ["another system's"; 2]);
+    // Or to the end: what is the other system's own stays.
+    disk.restore(&kept);
+    disk.record([Record::Disarmed]);
+    disk.mounted(|top| {
+        let new = top.join("@_1");
+        fs::create_dir_all(new.join("var/lib/rootshift")).unwrap();
+        common::install(&new, "/bin/echo", "systemctl");
+        for program in ["update-initramfs", "lsinitramfs"] {
+            common::install(&new, "/bin/true", program);
+        }
+    });
+    let ran = disk.run_booted_as("@_1", split_off, &line, true, "finalize --yes");
+    assert_eq!((ran.code, disk.stage()), (0, Stage::Finalized), "{ran:?}");
+    assert_eq!(others(&disk), ["another system's"; 2]);
+    disk.mounted(|top| {
+        let mut new = common::manifest(top, "@_1");
+        for (at, name) in [("home", "@home_1"), ("var/log", "@var_log")] {
+            new.graft(Path::new(at), common::manifest(top, name))
+                .unwrap();
+        }
+        let ours = |path: &Path| common::is_ours(path) || path.starts_with("var/lib/rootshift");
+        let options = compare::Options {
+            ignore: &ours,
+            ignore_difference: &common::is_expected,
+        };
+        let lost = compare::compare(&before, &new, &options);
+        assert!(lost.missing.is_empty(), "{lost:#?}");
+    });
+    disk.check();
 }

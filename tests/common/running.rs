@@ -120,14 +120,27 @@ impl Disk {
     /// The same, all of its subvolumes mounted, in a boot with this kernel command line; whether an
     /// image with rootshift took part in that boot.
     pub fn run_booted_with(&self, line: &str, by_our_image: bool, arguments: &str) -> Ran {
-        let mut command = self.command_in(&["--mount"], "@", arguments);
+        let split_off = "@home=/home @var_log=/var/log";
+        self.run_booted_as("@", split_off, line, by_our_image, arguments)
+    }
+
+    /// The same where the new system's subvolumes have other names.
+    pub fn run_booted_as(
+        &self,
+        root: &str,
+        split_off: &str,
+        line: &str,
+        by_our_image: bool,
+        arguments: &str,
+    ) -> Ran {
+        let mut command = self.command_in(&["--mount"], root, arguments);
         // After that, which writes GRUB's own line there.
         let cmdline = self.folder.join("cmdline");
         fs::write(&cmdline, format!("{line}\n")).unwrap();
         command
             .env("OTHER_OPTIONS", "subvol=@ml")
             .env("CMDLINE", &cmdline)
-            .env("SPLIT_OFF", "@home=/home @var_log=/var/log");
+            .env("SPLIT_OFF", split_off);
         if by_our_image {
             command.env("IMAGE_LOG", BOOT_LOG);
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::subvolume;
+use crate::bootchain::is_hand_over;
 use crate::documents::layout::{FilesystemLayout, SubvolumeLayout};
 use crate::engine::Error;
 use crate::engine::conversions;
@@ -48,14 +49,17 @@ const PLACES: [(&str, &str, &str); 8] = [
     ("/var/lib/mysql", "@mysql", DATABASE),
 ];
 const ALWAYS: usize = 2;
+/// The root's subvolume, unless something else has the name: another system beside this one.
+const MAIN: &str = "@";
 
 /// The layout of the root file system.
 pub(super) fn root(survey: &Survey) -> Result<FilesystemLayout, Error> {
-    let mut subvolumes = vec![subvolume(
-        "@",
-        "/",
-        "The system itself. Timeshift, snapper and grub-btrfs look for this name.",
-    )];
+    let main = free_name(survey, MAIN)?;
+    let why = match main == MAIN {
+        true => "The system itself. Timeshift, snapper and grub-btrfs look for this name.",
+        false => "The system itself. The name @, which Timeshift looks for, is another's here.",
+    };
+    let mut subvolumes = vec![subvolume(&main, "/", why)];
     for (index, (place, name, why)) in PLACES.iter().enumerate() {
         let fits = is_plain_directory(survey, "/", place)?
             && (index < ALWAYS || !survey.system.list(Path::new(place))?.is_empty());
@@ -68,14 +72,15 @@ pub(super) fn root(survey: &Survey) -> Result<FilesystemLayout, Error> {
     Ok(layout)
 }
 
-/// A name that nothing has at the top level yet.
+/// A name that nothing has at the top level yet, but for what a rollback left there for GRUB.
 fn free_name(survey: &Survey, name: &str) -> Result<String, Error> {
     let Some(top) = &survey.top else {
         return Ok(name.to_owned());
     };
     let more = (1..=99).map(|number| format!("{name}_{number}"));
     for free in std::iter::once(name.to_owned()).chain(more) {
-        if !top.exists(Path::new(&free))? {
+        let path = Path::new(&free);
+        if !top.exists(path)? || matches!(is_hand_over(top, path), Ok(true)) {
             return Ok(free);
         }
     }
