@@ -27,7 +27,10 @@ const KEPT: [&str; 3] = [
 
 /// A disk whose new system is root and was booted once, and everything in the old one.
 fn on_trial(kind: Kind) -> (Disk, Manifest) {
-    let disk = Disk::with_system_of(kind);
+    try_out(Disk::with_system_of(kind))
+}
+
+fn try_out(disk: Disk) -> (Disk, Manifest) {
     let old = disk.old_manifest();
     disk.arm(After::Reboot);
     assert_eq!(disk.boot(), WOULD_REBOOT);
@@ -355,4 +358,49 @@ fn units_may_have_a_say_in_the_validation_whatever_they_wait_for() {
     // The default dependencies make the cycle that the unit does without.
     let said = verified(|text| text.replace("DefaultDependencies=no\n", ""));
     assert!(said.contains("ordering cycle"), "{said}");
+}
+
+const MARK: &[u8] = b"a block of which there are two copies; one is damaged on disk...";
+
+/// btrfs reads a damaged copy of a block, counts that, and corrects it from the other one.
+fn have_a_read_corrected(disk: &Disk) {
+    disk.mounted(|top| {
+        fs::write(top.join("@/var/two"), MARK.repeat(4096)).unwrap();
+        let convert = ["balance", "start", "-f", "-dconvert=dup"];
+        run("btrfs", &[&convert[..], &[top.to_str().unwrap()]].concat());
+    });
+    let image = fs::read(&disk.image).unwrap();
+    let copies = image.chunks(4096).enumerate();
+    let copies = copies.filter(|(_, block)| block.starts_with(MARK));
+    let places: Vec<u64> = copies.map(|(at, _)| at as u64 * 4096).collect();
+    assert_eq!(places.len(), 2 * 64);
+    let mut writable = fs::OpenOptions::new();
+    let writable = writable.write(true).open(&disk.device).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&writable, &[b'?'; 512], places[0]).unwrap();
+    writable.sync_all().unwrap();
+    disk.mounted(|top| {
+        let read = fs::read(top.join("@/var/two")).unwrap();
+        assert!(read == MARK.repeat(4096));
+        // The next commit writes the count down.
+        fs::write(top.join("@/var/three"), "").unwrap();
+    });
+}
+
+#[test]
+fn a_read_that_btrfs_has_corrected_takes_no_good_system_back() {
+    // Also where every validation has a say.
+    let shipped = common::repository().join("batches/flat-to-subvolumes.json");
+    let text = fs::read_to_string(shipped).unwrap();
+    let strict = text.replace("\"required\": false", "\"required\": true");
+    assert_ne!(text, strict);
+    let mut disk = Disk::with_system();
+    disk.use_batch(&strict);
+    let (disk, _) = try_out(disk);
+    have_a_read_corrected(&disk);
+    let line = disk.new_command_line();
+    let ran = disk.run_booted_with(&line, true, "validate");
+    let counted =
+        "note the devices have counted no errors: / has counted errors: device 1: 1 corruption";
+    assert!(ran.stdout.contains(counted), "{ran:?}");
+    assert_eq!((ran.code, disk.stage()), (0, Stage::Validated), "{ran:?}");
 }
