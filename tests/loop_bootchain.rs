@@ -462,6 +462,13 @@ fn own_entry(disk: &Disk, title: &str, prefix: &str, flags: &str) -> String {
 
 const CUSTOM: &str = "etc/grub.d/40_custom";
 
+/// As grub-mkconfig runs it.
+fn write_custom(root: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    common::write(root, CUSTOM, text);
+    fs::set_permissions(root.join(CUSTOM), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 #[test]
 fn what_an_entry_of_your_own_boots_is_not_deleted() {
     for kind in Kind::ALL {
@@ -471,7 +478,7 @@ fn what_an_entry_of_your_own_boots_is_not_deleted() {
         };
         let disk = Disk::with_system_of(kind);
         disk.in_old(|old| {
-            common::write(old, CUSTOM, &own_entry(&disk, "mine", prefix, flags));
+            write_custom(old, &own_entry(&disk, "mine", prefix, flags));
             for (link, to) in [
                 ("vmlinuz", "boot/vmlinuz-6.1.0-1-amd64"),
                 ("initrd.img", "boot/initrd.img-6.1.0-1-amd64"),
@@ -514,7 +521,7 @@ fn what_an_entry_of_your_own_boots_is_not_deleted() {
         let mended = own_entry(&disk, "mine", "/@", "rootflags=subvol=@");
         disk.mounted(|top| {
             let _ = fs::remove_file(top.join("@/boot/grub/custom.cfg"));
-            common::write(&top.join("@"), CUSTOM, &mended);
+            write_custom(&top.join("@"), &mended);
         });
         disk.rehearse();
         disk.record([Record::Disarmed]);

@@ -29,11 +29,36 @@ pub fn own_entries(system: &Root, identity: &FilesystemIdentity) -> Result<Vec<E
     let mut files = vec![PathBuf::from(CUSTOM)];
     let folder = Path::new(SOURCES);
     match system.list(folder) {
-        Ok(names) => files.extend(sorted(names).iter().map(|name| folder.join(name))),
+        Ok(names) => {
+            for name in sorted(names) {
+                let file = folder.join(&name);
+                if !is_garbage(&name.to_string_lossy()) && is_program(system, &file)? {
+                    files.push(file);
+                }
+            }
+        }
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),
     }
     entries(system, identity, files)
+}
+
+/// What grub-mkconfig passes over by its name (`grub_file_is_not_garbage` in grub-mkconfig_lib, and
+/// what editors leave behind).
+fn is_garbage(name: &str) -> bool {
+    name.ends_with('~')
+        || (name.starts_with('#') && name.ends_with('#'))
+        || name.starts_with("README")
+        || name.contains(".dpkg-")
+        || [".rpmsave", ".rpmnew", ".sig"]
+            .iter()
+            .any(|end| name.ends_with(end))
+}
+
+/// grub-mkconfig runs nothing else.
+fn is_program(system: &Root, file: &Path) -> Result<bool, Error> {
+    let status = system.resolved_status(file)?;
+    Ok(status.is_some_and(|status| status.mode & 0o111 != 0))
 }
 
 /// The entries of grub.cfg itself. Changes nothing.
@@ -70,4 +95,50 @@ fn entries(
         }));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_entries;
+    use crate::documents::plan::FilesystemIdentity;
+    use crate::sys::Root;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn only_what_grub_mkconfig_runs_gives_entries() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = folder.path().join("etc/grub.d");
+        fs::create_dir_all(&sources).unwrap();
+        for (name, mode) in [
+            ("40_custom", 0o755),
+            ("40_custom.bak", 0o644),
+            ("41_more.bak", 0o755),
+            ("40_custom~", 0o755),
+            ("#40_custom#", 0o755),
+            ("40_custom.dpkg-old", 0o755),
+            ("40_custom.rpmsave", 0o755),
+            ("40_custom.rpmnew", 0o755),
+            ("README", 0o755),
+            ("40_custom.sig", 0o755),
+        ] {
+            let path = sources.join(name);
+            fs::write(
+                &path,
+                format!("menuentry '{name}' {{\n linux /vmlinuz root=UUID=ab\n}}\n"),
+            )
+            .unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let identity = FilesystemIdentity {
+            uuid: "ab".into(),
+            aliases: vec![],
+        };
+        let found = own_entries(&Root::open(folder.path()).unwrap(), &identity).unwrap();
+        let titles: Vec<&str> = found
+            .iter()
+            .map(|entry| entry.loads.title.as_str())
+            .collect();
+        assert_eq!(titles, ["40_custom", "41_more.bak"]);
+    }
 }
