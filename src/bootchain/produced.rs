@@ -86,6 +86,7 @@ mod tests {
     const CONFIG: &str = "menuentry 'Debian' {\n linux /boot/vmlinuz-6 root=UUID=u ro  quiet\n}\n\
         submenu x {\n menuentry 'Debian (recovery)' {\n linux /boot/vmlinuz-6 root=UUID=u ro single\n}\n}\n\
         menuentry 'Ubuntu' {\n linux ($root)/boot/vmlinuz-6.8 root=UUID=u ro splash $vt_handoff x=${y} \"a b=c\"\n}\n\
+        menuentry 'Quoted' {\n linux /boot/vmlinuz-q root=UUID=u ro x=\\\"y\\\"\n}\n\
         menuentry 'Xen' {\n multiboot2 /boot/xen.gz placeholder\n module2 /boot/vmlinuz-6 placeholder root=UUID=u ro\n}\n";
 
     fn produced(line: &str) -> Produced {
@@ -109,7 +110,9 @@ mod tests {
                 "BOOT_IMAGE=(hd0,gpt1)/boot/vmlinuz-6.8 root=UUID=u ro splash x= \"a b=c\"",
                 2,
             ),
-            ("placeholder root=UUID=u ro", 3),
+            // GRUB escapes quotes in every word (grub-core/lib/cmdline.c).
+            ("BOOT_IMAGE=/boot/vmlinuz-q root=UUID=u ro x=\\\"y\\\"", 3),
+            ("placeholder root=UUID=u ro", 4),
         ] {
             assert_eq!(produced(line), Produced::ByLines(vec![found]), "{line}");
         }

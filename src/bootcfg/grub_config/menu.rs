@@ -112,20 +112,27 @@ fn is_path(word: &Word) -> bool {
     !word.value.starts_with("--")
 }
 
-/// As GRUB hands it to the kernel: quoted if there is a blank in it
-/// (grub-core/lib/cmdline.c).
+/// As GRUB hands it to the kernel: quotes and backslashes escaped (but for `\x20` and its like), all
+/// of it quoted if there is a blank in it (grub-core/lib/cmdline.c).
 fn argument(word: &Word) -> String {
-    if !word.value.contains(' ') {
-        return word.value.clone();
-    }
-    let mut quoted = String::from("\"");
-    for c in word.value.chars() {
-        if matches!(c, '\\' | '\'' | '"') {
-            quoted.push('\\');
+    let mut text = String::new();
+    let mut rest = word.value.chars();
+    while let Some(c) = rest.next() {
+        if matches!(c, '\'' | '"') || (c == '\\' && !is_code(rest.as_str())) {
+            text.push('\\');
         }
-        quoted.push(c);
+        text.push(c);
     }
-    quoted + "\""
+    match text.contains(' ') {
+        true => format!("\"{text}\""),
+        false => text,
+    }
+}
+
+/// Whether this, after a backslash, names a character by its code.
+fn is_code(rest: &str) -> bool {
+    let digits = rest.strip_prefix('x').and_then(|rest| rest.get(..2));
+    digits.is_some_and(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// The entry that boots if nobody touches a key and no one-time choice is stored: the last

@@ -480,8 +480,10 @@ fn a_stub_tells_where_it_leads() {
 
 #[test]
 fn arguments_reach_the_kernel_quoted() {
-    let entries = boot_entries("menuentry x {\nlinux /v 'a=b c' d\\\"e \"f\"\n}");
-    assert_eq!(entries[0].arguments.as_str(), "\"a=b c\" d\"e f");
+    let entries = boot_entries("menuentry x {\nlinux /v 'a=b c' d\\\"e \"f\" 'g\\x20h\\i'\n}");
+    // Read from GRUB's source, which escapes in every word.
+    let line = r#""a=b c" d\"e f g\x20h\\i"#;
+    assert_eq!(entries[0].arguments.as_str(), line);
     assert!(entries[0].arguments.arguments().count() >= 2);
 }
 
