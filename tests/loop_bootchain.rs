@@ -587,3 +587,82 @@ fn a_rollback_on_a_full_disk_leaves_what_grub_reads() {
         );
     }
 }
+
+const GRUB_CONFIG: &str = "boot/grub/grub.cfg";
+
+#[test]
+fn root_flags_that_update_grub_puts_twice_are_no_fault() {
+    let disk = Disk::with_system();
+    disk.in_old(|old| {
+        common::write(
+            old,
+            "etc/default/grub",
+            "GRUB_CMDLINE_LINUX=\"rootflags=noatime\"\n",
+        );
+    });
+    let disk = moved_on(disk);
+    disk.mounted(|top| {
+        let defaults = fs::read_to_string(top.join("@/etc/default/grub")).unwrap();
+        assert!(
+            defaults.contains("rootflags=subvol=@,noatime"),
+            "{defaults}"
+        );
+        // As 10_linux does it.
+        let config = top.join("@").join(GRUB_CONFIG);
+        let text = fs::read_to_string(&config).unwrap();
+        let twice = text.replace(
+            "rootflags=subvol=@",
+            "rootflags=subvol=@ rootflags=subvol=@,noatime",
+        );
+        assert_ne!(text, twice);
+        fs::write(config, twice).unwrap();
+    });
+    let line = disk.new_command_line();
+    let line = line.replace("subvol=@", "subvol=@ rootflags=subvol=@,noatime");
+    let ran = disk.run_booted_with(&line, true, "validate");
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+const WINDOWS: &str = "set default=\"Windows\"\nmenuentry 'Windows' {\n\tchainloader /EFI/Microsoft/Boot/bootmgfw.efi\n}\n";
+const FEDORA: &str = "set default=\"Fedora\"\nmenuentry 'Fedora' {\n\tlinux /boot/vmlinuz-6.9 root=UUID=ff ro\n\tinitrd /boot/initramfs-6.9.img\n}\n";
+
+fn add_to_menu(root: &Path, text: &str) {
+    let config = root.join(GRUB_CONFIG);
+    let old = fs::read_to_string(&config).unwrap();
+    fs::write(config, old + text).unwrap();
+}
+
+#[test]
+fn another_system_may_be_what_grub_starts_by_itself() {
+    for kind in Kind::ALL {
+        for other in [WINDOWS, FEDORA] {
+            let disk = Disk::with_system_of(kind);
+            disk.in_old(|old| add_to_menu(old, other));
+            let ran = disk.run_inside("check");
+            assert_eq!(ran.code, 0, "{ran:?}");
+            let disk = moved_on(disk);
+            disk.rehearse();
+            // It becomes the default on trial.
+            let disk = Disk::with_system_of(kind);
+            let disk = moved_on(disk);
+            disk.mounted(|top| add_to_menu(&top.join("@"), other));
+            let ran = disk.run_booted_with(&disk.new_command_line(), true, "validate");
+            assert_eq!(ran.code, 0, "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn check_tells_what_the_proof_would_find_in_the_menu() {
+    for kind in Kind::ALL {
+        let disk = Disk::with_system_of(kind);
+        disk.in_old(|old| fs::write(old.join("boot/initrd.img-6.1.0-1-amd64"), "").unwrap());
+        let ran = disk.run_inside("check");
+        let failed = ran.failures().join("\n");
+        assert!(
+            failed.contains("initrd.img-6.1.0-1-amd64 is empty"),
+            "{ran:?}"
+        );
+        assert!(!failed.contains("please report"), "{failed}");
+    }
+}

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::chain::stubs;
 use super::embedded::{OWN_CORE, cores};
 use super::firmware::{is_efi, loader_name, started_program};
+use super::named::surely_chosen;
 use super::produced::without_device;
-use super::{Error, Produced, chosen_subvolume, command_line, produced_by};
+use super::{Error, Produced, command_line, produced_by};
 use crate::bootcfg::cmdline::CommandLine;
 use crate::bootcfg::grub_config::{Forward, forward, kernel_lines};
 use crate::sys::Root;
@@ -91,11 +92,10 @@ fn another_line(line: &CommandLine, kernel: &str) -> Doubt {
 fn not_rewritten(running: &Running, lines: &[usize]) -> Option<Doubt> {
     let new = kernel_lines(running.new_config);
     let is_new = |index: &&usize| {
-        let flags = new.get(**index).map(|line| line.arguments.all("rootflags"));
-        match flags.as_deref() {
-            Some([flags]) => chosen_subvolume(flags) == Some(running.new_root),
-            _ => false,
-        }
+        let flags = new
+            .get(**index)
+            .and_then(|line| line.arguments.value("rootflags"));
+        flags.and_then(surely_chosen) == Some(running.new_root)
     };
     let stays = lines.iter().find(|index| !is_new(index))?;
     let title = new.get(*stays).map_or("", |line| line.title.as_str());

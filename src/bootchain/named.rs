@@ -29,16 +29,43 @@ pub fn boot_id(system: &Root) -> Option<String> {
     (!id.is_empty()).then(|| id.to_owned())
 }
 
-/// The subvolume that these mount options choose by its name, as the kernel reads them: the last
-/// `subvol=` counts. None where there is none, or where a number has a say too.
+/// The subvolume that mount options choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice<'a> {
+    /// By its name, without slashes around it; empty for the top level.
+    pub name: Option<&'a str>,
+    /// By its number, as it is written.
+    pub number: Option<&'a str>,
+}
+
+/// What mount options choose, as the kernel reads them: of several names and numbers the last one
+/// counts, and where both are given the name does: the kernel refuses a number that is another
+/// subvolume's (fs/btrfs/super.c, `mount_subvol`). Neither means the default subvolume.
+#[must_use]
+pub fn choice(root_flags: &str) -> Choice<'_> {
+    let last = |name| {
+        let options = root_flags.split(',').map(str::trim);
+        options
+            .filter_map(|option| option.strip_prefix(name))
+            .last()
+    };
+    Choice {
+        name: last("subvol=").map(|name| name.trim_matches('/')),
+        number: last("subvolid="),
+    }
+}
+
+/// The subvolume that these mount options choose by its name; of a boot that mounted it a number
+/// beside the name was the same one's.
 #[must_use]
 pub fn chosen_subvolume(root_flags: &str) -> Option<&str> {
-    let options = || root_flags.split(',').map(str::trim);
-    if options().any(|option| option.starts_with("subvolid=")) {
-        return None;
-    }
-    let mut names = options().filter_map(|option| option.strip_prefix("subvol="));
-    names.next_back().map(|name| name.trim_matches('/'))
+    choice(root_flags).name
+}
+
+/// The same where nothing has been mounted yet: a number beside the name may be another's.
+pub(super) fn surely_chosen(root_flags: &str) -> Option<&str> {
+    let choice = choice(root_flags);
+    choice.name.filter(|_| choice.number.is_none())
 }
 
 /// Why the command line does not lead to this subvolume of this file system; none when it does.
@@ -55,15 +82,20 @@ pub fn why_not_named(
     if !is_filesystem(system, root, identity)? {
         return Ok(Some(format!("it says root={root}")));
     }
+    Ok(why_not_chosen(line, subvolume))
+}
+
+/// Why the command line does not choose this subvolume, of whatever file system.
+#[must_use]
+pub fn why_not_chosen(line: &CommandLine, subvolume: &str) -> Option<String> {
     // initramfs-tools obeys the last one only (facts boot.md D9).
-    let flags = line.value("rootflags");
-    Ok(match flags {
+    match line.value("rootflags") {
         None => Some(format!("it has no rootflags=subvol={subvolume}")),
         Some(flags) if chosen_subvolume(flags) != Some(subvolume) => Some(format!(
             "its last rootflags= is {flags}, not subvol={subvolume}"
         )),
         Some(_) => None,
-    })
+    }
 }
 
 fn is_filesystem(system: &Root, root: &str, identity: &FilesystemIdentity) -> Result<bool, Error> {
@@ -91,12 +123,25 @@ mod tests {
             ("subvol=@,subvol=@old", Some("@old")),
             ("subvol=/", Some("")),
             ("subvolid=256", None),
-            ("subvol=@,subvolid=256", None),
+            ("subvol=@,subvolid=256", Some("@")),
             ("compress=zstd", None),
             ("", None),
         ] {
             assert_eq!(chosen_subvolume(flags), name, "{flags}");
         }
+    }
+
+    #[test]
+    fn a_number_is_no_proof_before_it_was_mounted() {
+        for (flags, name) in [
+            ("subvol=/@,ssd", Some("@")),
+            ("subvol=@,subvolid=256", None),
+            ("subvolid=256", None),
+        ] {
+            assert_eq!(surely_chosen(flags), name, "{flags}");
+        }
+        let both = choice("subvolid=5,subvol=@,subvolid=256");
+        assert_eq!((both.name, both.number), (Some("@"), Some("256")));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The proof: the new system can be found, link by link, as the boot loader will find it: grub.cfg,
-//! its default entry, kernel, initramfs, root, subvolume, init.
+//! the entry of ours, kernel, initramfs, root, subvolume, init.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::Error;
-use crate::bootcfg::grub_config::{BootEntry, boot_entries, default_entry};
+use super::named::surely_chosen;
+use super::{Error, chosen_subvolume, without_device};
+use crate::bootcfg::grub_config::{BootEntry, RootIdentity, boot_entries, default_entry};
 use crate::documents::plan::FilesystemIdentity;
 use crate::sys::{Root, Status};
 
@@ -28,24 +29,72 @@ pub struct NewSystem<'a> {
 pub fn broken_link(new: &NewSystem) -> Result<Option<String>, Error> {
     let config = Path::new(new.root).join("boot/grub/grub.cfg");
     let text = new.top.read_text(&config)?;
-    let entries = boot_entries(&text);
-    let Some(entry) = default_entry(&text, &entries) else {
-        return Ok(broken(&config, "it has no menu entry"));
-    };
     if let Some(problem) = modules_missing(new)? {
         return Ok(Some(problem));
     }
-    let problem = match wrong_arguments(new, entry) {
-        Some(problem) => Some(problem),
-        None => file_missing(new.top, entry)?,
-    };
-    match problem {
-        Some(problem) => {
-            let problem = format!("its entry \"{}\": {problem}", entry.title);
-            Ok(broken(&config, &problem))
-        }
+    match broken_menu(new, &text, |path| Ok(new.top.resolved_status(path)?))? {
+        Some(problem) => Ok(broken(&config, &problem)),
         None => init_missing(new),
     }
+}
+
+/// Why a menu does not start the new system; `None` when it does. `find` looks up a file by its
+/// path from the top level.
+///
+/// # Errors
+/// When a file can't be looked up.
+pub fn broken_menu(
+    new: &NewSystem,
+    text: &str,
+    find: impl Fn(&Path) -> Result<Option<Status>, Error>,
+) -> Result<Option<String>, Error> {
+    let entries = boot_entries(text);
+    let Some(entry) = entry_of_ours(new, text, &entries) else {
+        return Ok(Some("it has no menu entry for this file system".into()));
+    };
+    let problem = match wrong_arguments(new, entry) {
+        Some(problem) => Some(problem),
+        None => file_missing(entry, find)?,
+    };
+    Ok(problem.map(|problem| format!("its entry \"{}\": {problem}", entry.title)))
+}
+
+/// The entry that starts this system when its turn comes: the default one, or where that is another
+/// system's the first of ours.
+#[must_use]
+pub fn entry_of_ours<'a>(
+    new: &NewSystem,
+    text: &str,
+    entries: &'a [BootEntry],
+) -> Option<&'a BootEntry> {
+    let default = default_entry(text, entries)?;
+    if new.identity.is_none() || is_ours(new, default) {
+        return Some(default);
+    }
+    let ours = entries.iter().find(|entry| is_ours(new, entry))?;
+    let (others, ours_is) = (&default.title, &ours.title);
+    log::info!("GRUB starts \"{others}\" by itself, another system; \"{ours_is}\" is this one");
+    Some(ours)
+}
+
+/// Another subvolume than the old and the new one is another system's, or a snapshot.
+fn is_ours(new: &NewSystem, entry: &BootEntry) -> bool {
+    let flags = entry.arguments.value("rootflags").unwrap_or_default();
+    let old = new.old_root.trim_matches('/');
+    entry.linux.is_some()
+        && is_our_filesystem(new, entry)
+        && chosen_subvolume(flags).is_none_or(|name| name == new.root || name == old)
+}
+
+fn is_our_filesystem(new: &NewSystem, entry: &BootEntry) -> bool {
+    let root = entry.arguments.value("root").unwrap_or_default();
+    new.identity.is_none_or(|identity| {
+        let root_identity = RootIdentity {
+            uuid: &identity.uuid,
+            aliases: &identity.aliases,
+        };
+        root_identity.is_root(root)
+    })
 }
 
 fn broken(config: &Path, problem: &str) -> Option<String> {
@@ -68,24 +117,23 @@ fn modules_missing(new: &NewSystem) -> Result<Option<String>, Error> {
     Ok(None)
 }
 
+/// Of several `rootflags=` the last one counts (facts boot.md D9): 10_linux puts its own in front of
+/// what `/etc/default/grub` says.
 fn wrong_arguments(new: &NewSystem, entry: &BootEntry) -> Option<String> {
-    let arguments = &entry.arguments;
-    let flags = arguments.all("rootflags");
-    let [flags] = flags.as_slice() else {
-        return Some(format!("it has {} rootflags= instead of one", flags.len()));
-    };
-    let wanted = format!("subvol={}", new.root);
-    if !flags.split(',').any(|flag| flag == wanted) {
-        return Some(format!("rootflags={flags} does not say {wanted}"));
+    let flags = entry.arguments.value("rootflags").unwrap_or_default();
+    if surely_chosen(flags) != Some(new.root) {
+        return Some(format!(
+            "rootflags={flags} does not say subvol={}",
+            new.root
+        ));
     }
-    let identity = new.identity?;
-    let root = arguments.value("root").unwrap_or_default();
-    let ours = format!("UUID={}", identity.uuid);
-    (root != ours && !identity.aliases.iter().any(|alias| alias == root))
-        .then(|| format!("root={root} is not the root file system"))
+    None
 }
 
-fn file_missing(top: &Root, entry: &BootEntry) -> Result<Option<String>, Error> {
+fn file_missing(
+    entry: &BootEntry,
+    find: impl Fn(&Path) -> Result<Option<Status>, Error>,
+) -> Result<Option<String>, Error> {
     let Some(kernel) = &entry.linux else {
         return Ok(Some("it loads no kernel".into()));
     };
@@ -93,7 +141,7 @@ fn file_missing(top: &Root, entry: &BootEntry) -> Result<Option<String>, Error> 
         return Ok(Some("it loads no initramfs".into()));
     }
     for path in std::iter::once(kernel).chain(&entry.initrd) {
-        match top.resolved_status(&PathBuf::from(path))? {
+        match find(Path::new(without_device(path)))? {
             None => return Ok(Some(format!("{path} does not exist"))),
             Some(file) if !file.is_file() || file.size == 0 => {
                 return Ok(Some(format!("{path} is empty or no file")));
@@ -120,4 +168,114 @@ fn init_missing(new: &NewSystem) -> Result<Option<String>, Error> {
         Some(_) => None,
         None => broken(&Path::new(new.root).join(init), "it does not exist"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NewSystem, broken_link};
+    use crate::documents::plan::FilesystemIdentity;
+    use crate::sys::Root;
+    use std::fs;
+
+    const WINDOWS: &str =
+        "menuentry 'Windows' {\n chainloader /EFI/Microsoft/Boot/bootmgfw.efi\n}\n";
+    const FEDORA: &str =
+        "menuentry 'Fedora' {\n linux /boot/vmlinuz-f root=UUID=ff ro\n initrd /boot/f.img\n}\n";
+    const SNAPSHOT: &str = "menuentry 'Snapshot' {\n linux /s/vmlinuz root=UUID=ab-cd rootflags=subvol=s\n initrd /s/initrd\n}\n";
+
+    fn entry(arguments: &str) -> String {
+        format!(
+            "menuentry 'Debian' {{\n linux /@/boot/vmlinuz {arguments}\n initrd /@/boot/initrd\n}}\n"
+        )
+    }
+
+    /// What is wrong with a menu; empty when nothing is.
+    fn problem(config: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("@/boot/grub/grub.cfg", config);
+        for file in [
+            "@/boot/vmlinuz",
+            "@/boot/initrd",
+            "@/sbin/init",
+            "boot/vmlinuz-f",
+            "boot/f.img",
+        ] {
+            write(file, "x");
+        }
+        let identity = FilesystemIdentity {
+            uuid: "ab-cd".into(),
+            aliases: vec!["LABEL=disk".into()],
+        };
+        let found = broken_link(&NewSystem {
+            top: &Root::open(folder.path()).unwrap(),
+            root: "@",
+            old_root: "",
+            identity: Some(&identity),
+        });
+        found.unwrap().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_last_root_flags_count_as_for_the_kernel() {
+        for good in [
+            "root=UUID=ab-cd ro rootflags=subvol=@ rootflags=subvol=@,noatime",
+            "root=UUID=ab-cd ro rootflags=subvol=/@",
+            "root=UUID=ab-cd ro rootflags=noatime rootflags=ssd,subvol=@",
+            "root=UUID=AB-CD ro rootflags=subvol=@",
+            "root=LABEL=disk ro rootflags=subvol=@",
+        ] {
+            assert_eq!(problem(&entry(good)), "", "{good}");
+        }
+        for (bad, wanted) in [
+            (
+                "root=UUID=ab-cd ro rootflags=subvol=@ rootflags=noatime",
+                "rootflags=noatime",
+            ),
+            (
+                "root=UUID=ab-cd ro rootflags=subvol=@,subvolid=256",
+                "subvolid=256",
+            ),
+            ("root=UUID=ab-cd ro", "rootflags="),
+            ("root=UUID=ff ro rootflags=subvol=@", "no menu entry"),
+        ] {
+            let problem = problem(&entry(bad));
+            assert!(problem.contains(wanted), "{bad}: {problem}");
+        }
+    }
+
+    #[test]
+    fn another_system_may_be_the_default_entry() {
+        let ours = entry("root=UUID=ab-cd ro rootflags=subvol=@");
+        let old = entry("root=UUID=ab-cd ro");
+        for other in [WINDOWS, FEDORA, SNAPSHOT] {
+            let title = other.split('\'').nth(1).unwrap();
+            for menu in [
+                format!("set default=\"{title}\"\n{ours}{other}"),
+                format!("set default=0\n{other}{ours}"),
+            ] {
+                assert_eq!(problem(&menu), "", "{menu}");
+            }
+            let problem = problem(&format!("set default=0\n{other}{old}"));
+            assert!(problem.contains("\"Debian\": rootflags="), "{problem}");
+            let nothing = self::problem(&format!("set default=0\n{other}"));
+            assert!(nothing.contains("no menu entry"), "{nothing}");
+        }
+        // A default of ours is held to it, whatever else is good.
+        let both = format!("set default=1\n{ours}{old}");
+        assert!(problem(&both).contains("rootflags="));
+    }
+
+    #[test]
+    fn a_device_before_a_path_is_no_part_of_it() {
+        for device in ["(hd0,gpt2)", "($root)"] {
+            let menu = entry("root=UUID=ab-cd ro rootflags=subvol=@")
+                .replace(" /@", &format!(" {device}/@"));
+            assert_eq!(problem(&menu), "");
+        }
+    }
 }

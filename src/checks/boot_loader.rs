@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
-use crate::bootcfg::grub_config::{RootIdentity, boot_entries, default_entry, to_subvolume};
-use crate::bootchain::{Running, defaults_doubt, doubt};
+use crate::bootcfg::grub_config::{RootIdentity, to_subvolume};
+use crate::bootchain::{Running, broken_menu, defaults_doubt, doubt};
 use crate::sys::{FileKind, Root};
 
 const GRUB_CONFIG: &str = "boot/grub/grub.cfg";
@@ -35,14 +35,16 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
         aliases: &identity.aliases,
     };
     let text = old.read_text(Path::new(GRUB_CONFIG))?;
-    let (problem, new) = match to_subvolume(&text, &root, context.main()) {
-        Err(cause) => (Some(format!("can't be rewritten: {cause}")), String::new()),
-        Ok(new) => (kernel_out_of_reach(context, &old, &new.text)?, new.text),
+    let new = match to_subvolume(&text, &root, context.main()) {
+        Ok(new) => new.text,
+        Err(cause) => {
+            let problem = format!("/{GRUB_CONFIG} can't be rewritten: {cause}");
+            let remedy = "run `update-grub` and look at the line";
+            return Ok(Outcome::fail(problem, remedy));
+        }
     };
-    if let Some(problem) = problem {
-        let problem = format!("/{GRUB_CONFIG} {problem}");
-        let remedy = "run `update-grub` and look at the line";
-        return Ok(Outcome::fail(problem, remedy));
+    if let Some(problem) = not_proved(context, &old, &new)? {
+        return Ok(problem);
     }
     if let Some(doubt) = defaults_doubt(&old, context.main(), true)? {
         return Ok(Outcome::fail(doubt.problem, doubt.remedy));
@@ -61,24 +63,27 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     }))
 }
 
-/// The rewritten configuration must find in the new root the kernel that is in the old one now: it
-/// does not where the old one names another subvolume than the one that is mounted.
-fn kernel_out_of_reach(
-    context: &CheckContext,
-    old: &Root,
-    text: &str,
-) -> Result<Option<String>, Error> {
-    let entries = boot_entries(text);
-    let kernel = default_entry(text, &entries).and_then(|entry| entry.linux.as_deref());
-    let Some(kernel) = kernel else {
-        return Ok(None); // boot-chain looks at it once it is written
-    };
+/// The rewritten configuration must stand the proof before the commit: it must find in the new root
+/// the kernel that is in the old one now. It does not where the old one names another subvolume than
+/// the one that is mounted.
+fn not_proved(context: &CheckContext, old: &Root, text: &str) -> Result<Option<Outcome>, Error> {
     let inside = Path::new("/").join(context.main());
-    let found = match Path::new(kernel).strip_prefix(inside) {
-        Ok(inside) => old.resolved_status(inside)?.is_some(),
-        Err(_) => false,
-    };
-    Ok((!found).then(|| format!("would load {kernel}, which would not be there")))
+    let problem = broken_menu(&context.new_system()?, text, |path| {
+        Ok(match path.strip_prefix(&inside) {
+            Ok(inside) => old.resolved_status(inside)?,
+            Err(_) => None,
+        })
+    })?;
+    Ok(problem.map(|problem| {
+        Outcome::fail(
+            format!("/{GRUB_CONFIG}, as it would be in the new system: {problem}"),
+            format!(
+                "mend that entry: make the files that it loads anew (`update-initramfs -u -k all`, \
+                 or install the kernel again), then run `update-grub`; {} stands for this system",
+                inside.display()
+            ),
+        )
+    }))
 }
 
 fn not_a_plain_file(top: &Root, path: &str) -> Result<Option<Outcome>, Error> {

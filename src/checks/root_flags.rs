@@ -4,27 +4,26 @@
 use std::path::Path;
 
 use super::{CheckContext, Error, Outcome};
-use crate::bootcfg::grub_config::{boot_entries, default_entry};
+use crate::bootcfg::grub_config::boot_entries;
+use crate::bootchain::{chosen_subvolume, entry_of_ours};
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
     let text = context.system.read_text(Path::new("boot/grub/grub.cfg"))?;
     let entries = boot_entries(&text);
-    let Some(entry) = default_entry(&text, &entries) else {
+    let new = context.new_system()?;
+    let Some(entry) = entry_of_ours(&new, &text, &entries) else {
         return Ok(Outcome::fail(
-            "/boot/grub/grub.cfg has no menu entry",
+            "/boot/grub/grub.cfg has no menu entry for this file system",
             "run `update-grub`",
         ));
     };
-    let wanted = format!("subvol={}", context.main());
+    let wanted = context.main();
     let found = entry.arguments.value("rootflags").unwrap_or_default();
-    if found
-        .split(',')
-        .any(|flag| flag.replace("=/", "=") == wanted)
-    {
+    if chosen_subvolume(found) == Some(wanted) {
         return Ok(Outcome::Pass);
     }
     Ok(Outcome::fail(
-        format!("/boot/grub/grub.cfg boots with rootflags={found}, not {wanted}"),
+        format!("/boot/grub/grub.cfg boots with rootflags={found}, not subvol={wanted}"),
         "take rootflags= out of /etc/default/grub and run `update-grub`",
     ))
 }

@@ -21,7 +21,8 @@ impl RootIdentity<'_> {
         loads_kernel(command) && roots.next().is_some_and(|device| self.is_root(device))
     }
 
-    fn is_root(&self, device: &str) -> bool {
+    /// Whether a value of `root=` means it.
+    pub fn is_root(&self, device: &str) -> bool {
         let uuid = device.strip_prefix("UUID=");
         let uuid = uuid.or_else(|| device.strip_prefix("/dev/disk/by-uuid/"));
         uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(self.uuid))
