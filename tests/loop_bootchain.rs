@@ -666,3 +666,47 @@ fn check_tells_what_the_proof_would_find_in_the_menu() {
         assert!(!failed.contains("please report"), "{failed}");
     }
 }
+
+#[test]
+fn where_no_rehearsal_will_come_finalize_says_what_to_do() {
+    let disk = validated(Kind::Flat);
+    let line = disk.new_command_line();
+    let without = line.replace("rootflags=subvol=@ ", "");
+    // Whatever else is missing, this loader starts the old system.
+    let ran = disk.run_booted_with(&without, true, "finalize --yes");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    ran.assert_one_line(&["starts another system", "rootshift rollback"]);
+    // By the default subvolume it starts the right one, and no boot is a rehearsal.
+    disk.mounted(|top| {
+        common::run(
+            "btrfs",
+            &["subvolume", "set-default", top.join("@").to_str().unwrap()],
+        );
+    });
+    assert_not_yet(
+        &disk,
+        &without,
+        &["has no rootflags=subvol=@", "update-grub", "reboot"],
+    );
+    let ran = disk.run_booted_with(&without, true, "finalize --yes");
+    assert!(!ran.stderr.contains("reboot once more"), "{ran:?}");
+}
+
+#[test]
+fn a_number_beside_the_name_is_a_rehearsal_too() {
+    let disk = validated(Kind::Flat);
+    let id = disk.mounted(|top| {
+        let told = common::run(
+            "btrfs",
+            &["subvolume", "show", top.join("@").to_str().unwrap()],
+        );
+        let line = told
+            .lines()
+            .find(|line| line.contains("Subvolume ID:"))
+            .unwrap()
+            .to_owned();
+        line.split_whitespace().next_back().unwrap().to_owned()
+    });
+    disk.boot_with(&format!("subvol=@,subvolid={id}"));
+    assert_eq!((disk.root_flags(), disk.stage()), (None, Stage::Rehearsing));
+}

@@ -24,7 +24,7 @@ pub use error::Error;
 pub use hand_over::{hand_over, is_hand_over, remove as remove_hand_over};
 pub use menus::{Entry as MenuEntry, made_entries, own_entries};
 pub use named::{
-    Choice, boot_id, choice, chosen_subvolume, command_line, why_not_named,
+    Choice, boot_id, choice, chosen_subvolume, command_line, why_not_chosen, why_not_named,
 };
 pub use produced::{Produced, produced_by, without_device};
 pub use prove::{NewSystem, broken_link, broken_menu, entry_of_ours};

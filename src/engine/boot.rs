@@ -15,6 +15,7 @@ use super::transition::{Act, Book, Event, Images, Known, Named, Seen, Situation,
 use super::trial::TrialMount;
 use super::{Error, Stage, State};
 use crate::bootcfg::cmdline::merge_root_flags;
+use crate::bootchain::chosen_subvolume;
 use crate::checks::CheckContext;
 use crate::documents::Plan;
 use crate::documents::plan::After;
@@ -234,9 +235,7 @@ fn act(
 
 /// Whether the kernel command line by itself names the new root.
 fn loader_names_new(plan: &Plan, root_flags: &str) -> bool {
-    let mut options = root_flags.split(',');
-    let named = options.find_map(|option| option.strip_prefix("subvol="));
-    named.is_some_and(|name| name.trim_matches('/') == plan.root_subvolume())
+    chosen_subvolume(root_flags) == Some(plan.root_subvolume())
 }
 
 fn carry_out(

@@ -202,7 +202,11 @@ pub fn missing(system: &Root, state: &State, root: &str) -> Result<Option<String
             format!("reboot once more: {path} has changed since the boot loader was tried")
         }));
     }
-    if is_under_way(state, boot_id(system).as_deref()) {
+    let is_under_way = is_under_way(state, boot_id(system).as_deref());
+    if !is_under_way && let Some(why) = none_will_come(system, root)? {
+        return Ok(Some(why));
+    }
+    if is_under_way {
         return Ok(Some(
             "this boot is the rehearsal and has not passed its validation yet; see `rootshift \
              validate`"
@@ -219,6 +223,20 @@ pub fn missing(system: &Root, state: &State, root: &str) -> Result<Option<String
     Ok(Some(match &state.reason {
         Some(reason) => format!("reboot once more: {WHY}; the last time {reason}"),
         None => format!("reboot once more: {WHY}; then run `rootshift finalize` again"),
+    }))
+}
+
+/// Why the next boot will be no rehearsal either, as far as this one's command line tells.
+fn none_will_come(system: &Root, root: &str) -> Result<Option<String>, Error> {
+    let line = command_line(system).map_err(looking)?;
+    let why = bootchain::why_not_chosen(&line, root);
+    Ok(why.map(|why| {
+        format!(
+            "the boot loader has to name the new root itself, and the kernel command line does \
+             not: {why}; let the loader say rootflags=subvol={root} (GRUB does: run \
+             `update-grub`, then reboot by the first entry of its menu), and run `rootshift \
+             finalize` again"
+        )
     }))
 }
 

@@ -10,6 +10,7 @@ use super::survey::{Survey, boot_images};
 use super::transition::{Book, Images, Known, Seen, Situation};
 use super::{Error, State};
 use crate::bootcfg::cmdline::CommandLine;
+use crate::bootchain::choice;
 use crate::documents::Plan;
 use crate::journal::record::BootImage;
 use crate::sys::{Root, btrfs};
@@ -100,12 +101,18 @@ pub fn loader_agrees(survey: &Survey, top: &Root) -> bool {
     let text = survey.system.read_text(Path::new("proc/cmdline"));
     let text = text.unwrap_or_default();
     let line = CommandLine::parse(&text);
-    let mut options = line.value("rootflags").unwrap_or_default().split(',');
-    match options.find_map(|option| option.strip_prefix("subvol=")) {
-        Some(named) => named.trim_matches('/') == survey.old_root,
-        None => btrfs::default_subvolume(top)
-            .is_ok_and(|default| Some(default) == id_of(top, &survey.old_root)),
-    }
+    let choice = choice(line.value("rootflags").unwrap_or_default());
+    let named = match (choice.name, choice.number) {
+        (Some(name), _) => return name == survey.old_root,
+        (None, Some(number)) => number.parse().ok().map(or_top_level),
+        (None, None) => btrfs::default_subvolume(top).ok(),
+    };
+    named.is_some() && named == id_of(top, &survey.old_root)
+}
+
+/// 0 is another word for it.
+fn or_top_level(number: u64) -> u64 {
+    if number == 0 { TOP_LEVEL } else { number }
 }
 
 fn id_of(top: &Root, name: &str) -> Option<u64> {

@@ -37,7 +37,7 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     let now = situation::of(&survey, top, &migration);
     let acts = match ask(&now, event) {
         // What a rehearsal lacks is told where it can be had.
-        Err(why) if now.running == Seen::New => {
+        Err(why) if now.running == Seen::New && now.loader_agrees => {
             return Err(rehearsal_first(system, &migration)?.unwrap_or(why).into());
         }
         asked => asked?,

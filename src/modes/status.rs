@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Error, image, session};
 use crate::bootcfg::cmdline::CommandLine;
+use crate::bootchain::chosen_subvolume;
 use crate::checks::hibernated_device;
 use crate::cli::{Exit, Status};
 use crate::documents::Plan;
@@ -199,9 +200,8 @@ fn kept_now(survey: &Survey, look: &Look) -> Vec<String> {
 fn same_again(survey: &Survey) -> Option<bool> {
     let text = survey.system.read_text(Path::new("proc/cmdline")).ok()?;
     let line = CommandLine::parse(&text);
-    let mut options = line.value("rootflags")?.split(',');
-    let named = options.find_map(|option| option.strip_prefix("subvol="))?;
-    Some(named.trim_matches('/') == survey.old_root)
+    let named = chosen_subvolume(line.value("rootflags")?)?;
+    Some(named == survey.old_root)
 }
 
 /// The plan of the image that this runs in; none in a system that is up.
