@@ -588,7 +588,51 @@ fn a_rollback_on_a_full_disk_leaves_what_grub_reads() {
     }
 }
 
+fn seconds_now() -> u64 {
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Writes to a file of the new system some time after now.
+fn write_later(disk: &Disk, path: &str, text: &str) {
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    disk.mounted(|top| {
+        let path = top.join("@").join(path);
+        let old = fs::read_to_string(&path).unwrap();
+        fs::write(&path, old + text).unwrap();
+    });
+}
+
 const GRUB_CONFIG: &str = "boot/grub/grub.cfg";
+
+#[test]
+fn a_chain_that_this_boot_did_not_read_is_not_proved_by_it() {
+    let disk = validated(Kind::Flat);
+    disk.boot_with("subvol=@");
+    assert_eq!(disk.stage(), Stage::Rehearsing);
+    // An upgrade between the boot and the validation that passes.
+    let began = seconds_now();
+    write_later(&disk, GRUB_CONFIG, "# update-grub was here\n");
+    let ran = disk.run_up_since(began, true, "validate");
+    let state = disk.state();
+    assert_eq!((ran.code, state.stage), (0, Stage::Validated), "{ran:?}");
+    let reason = state.reason.unwrap();
+    assert!(reason.contains("/boot/grub/grub.cfg"), "{reason}");
+    let line = disk.new_command_line();
+    assert_not_yet(&disk, &line, &["reboot once more", "/boot/grub/grub.cfg"]);
+    disk.rehearse();
+    // The same with images that hold nothing, once all was recorded already.
+    let chain = disk.state().chain;
+    let began = seconds_now();
+    write_later(&disk, GRUB_CONFIG, "# update-grub was here again\n");
+    let ran = disk.run_up_since(began, false, "finalize --yes");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    ran.assert_one_line(&["reboot once more: /boot/grub/grub.cfg has changed"]);
+    assert_eq!(
+        (disk.stage(), disk.state().chain),
+        (Stage::Rehearsed, chain)
+    );
+}
 
 #[test]
 fn root_flags_that_update_grub_puts_twice_are_no_fault() {
@@ -709,4 +753,15 @@ fn a_number_beside_the_name_is_a_rehearsal_too() {
     });
     disk.boot_with(&format!("subvol=@,subvolid={id}"));
     assert_eq!((disk.root_flags(), disk.stage()), (None, Stage::Rehearsing));
+}
+
+#[test]
+fn a_boot_that_proves_the_same_again_hardly_fills_the_journal() {
+    let disk = validated(Kind::Flat);
+    disk.rehearse();
+    let chain = disk.state().chain;
+    disk.rehearse();
+    assert_eq!(disk.state().chain, chain);
+    let records = disk.records();
+    assert_eq!(records.last(), Some(&Record::Rehearsed { chain: vec![] }));
 }

@@ -35,20 +35,37 @@ pub fn loader_name(system: &Root) -> Option<String> {
 /// `EFI/debian/shimx64.efi`.
 #[must_use]
 pub fn started_program(system: &Root) -> Option<PathBuf> {
-    let current = variable(system, "BootCurrent", GLOBAL)?;
-    let [low, high] = current.as_slice() else {
-        return None;
-    };
-    let name = format!("Boot{:04X}", u16::from_le_bytes([*low, *high]));
-    let path = file_path(&variable(system, &name, GLOBAL)?)?;
+    let path = file_path(&variable(system, &current_entry(system)?, GLOBAL)?)?;
     Some(PathBuf::from(
         path.trim_start_matches('\\').replace('\\', "/"),
     ))
 }
 
+/// The variables by which the firmware chooses what it starts, as far as they can be read: each as
+/// its file and its value.
+#[must_use]
+pub(super) fn choices(system: &Root) -> Vec<(PathBuf, Vec<u8>)> {
+    let current = current_entry(system);
+    let names = ["BootOrder"].into_iter().chain(current.as_deref());
+    let read = |name: &str| Some((file_of(name, GLOBAL), variable(system, name, GLOBAL)?));
+    names.filter_map(read).collect()
+}
+
+/// The variable of the entry that this boot came by.
+fn current_entry(system: &Root) -> Option<String> {
+    let current = variable(system, "BootCurrent", GLOBAL)?;
+    let [low, high] = current.as_slice() else {
+        return None;
+    };
+    Some(format!("Boot{:04X}", u16::from_le_bytes([*low, *high])))
+}
+
+fn file_of(name: &str, vendor: &str) -> PathBuf {
+    Path::new(VARIABLES).join(format!("{name}-{vendor}"))
+}
+
 fn variable(system: &Root, name: &str, vendor: &str) -> Option<Vec<u8>> {
-    let path = Path::new(VARIABLES).join(format!("{name}-{vendor}"));
-    let bytes = system.read(&path).ok()?;
+    let bytes = system.read(&file_of(name, vendor)).ok()?;
     bytes.get(ATTRIBUTES..).map(<[u8]>::to_vec)
 }
 

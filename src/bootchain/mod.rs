@@ -17,7 +17,7 @@ mod produced;
 mod prove;
 mod switch;
 
-pub use chain::{chain, changed};
+pub use chain::{chain, changed, changed_in_this_boot};
 pub use defaults::defaults_doubt;
 pub use detect::{Doubt, Running, doubt};
 pub use error::Error;

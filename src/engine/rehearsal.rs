@@ -104,21 +104,33 @@ pub fn conclude(
         return Ok(());
     }
     let under_way = is_under_way(state, boot.as_deref());
+    // Also where the validation fails: what is mended later this boot has not read.
+    let looked = bootchain::chain(context.system).and_then(|chain| {
+        let later = bootchain::changed_in_this_boot(context.system, &chain)?;
+        Ok((chain, later))
+    });
     if !problems.is_empty() {
         return match under_way {
             true => migration.record(Record::NotValidated { problems }),
             false => Ok(()),
         };
     }
-    let chain = bootchain::chain(context.system).map_err(looking)?;
-    match why_not_by_itself(migration.plan(), context)? {
+    let (chain, later) = looked.map_err(looking)?;
+    let why = match later {
+        Some(path) => Some(format!("{path} has changed since that boot began")),
+        None => why_not_by_itself(migration.plan(), context)?,
+    };
+    let is_known = migration.state().chain == chain;
+    match why {
         Some(reason) if under_way => fail(migration, &reason),
         Some(_) => Ok(()),
-        None if !under_way && migration.state().chain == chain && is_rehearsed(migration) => Ok(()),
+        None if !under_way && is_known && is_rehearsed(migration) => Ok(()),
         None => {
             if !under_way {
                 begin(migration, boot.as_deref())?;
             }
+            // Every boot proves it anew, and the journal has only so much room.
+            let chain = if is_known { Vec::new() } else { chain };
             migration.record(Record::Rehearsed { chain })
         }
     }

@@ -235,7 +235,9 @@ impl State {
                 self.stage = Stage::Rehearsed;
                 self.rehearsals = 0;
                 self.reason = None;
-                self.chain.clone_from(chain);
+                if !chain.is_empty() {
+                    self.chain.clone_from(chain);
+                }
             }
             Record::RehearsalFailed { reason } => self.move_to(Stage::Validated, reason),
             Record::NotValidated { problems } => self.reason = Some(problems.join("; ")),
@@ -546,7 +548,11 @@ mod tests {
         ]);
         let state = after(&records);
         assert_eq!((state.stage, state.rehearsals), (Stage::Rehearsed, 0));
-        assert_eq!((state.reason, state.chain), (None, chain));
+        assert_eq!((state.reason, state.chain), (None, chain.clone()));
         assert!(state.stage.new_system_is_root() && state.stage.is_validated());
+        // The same once more is not written once more.
+        records.extend([begun(1, "z"), Record::Rehearsed { chain: vec![] }]);
+        let state = after(&records);
+        assert_eq!((state.stage, state.chain), (Stage::Rehearsed, chain));
     }
 }

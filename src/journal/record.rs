@@ -149,7 +149,8 @@ pub enum Record {
     },
     /// The rehearsal passed its validation: the boot loader by itself boots the new system.
     Rehearsed {
-        /// What the loader read, and what it was; a change asks for another rehearsal.
+        /// What the loader read, and what it was; a change asks for another rehearsal. Empty where
+        /// it is what the last rehearsal that was passed has recorded.
         chain: Vec<Fingerprint>,
     },
     /// A rehearsal did not pass a validation, or what it proved has changed since.

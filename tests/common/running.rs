@@ -134,6 +134,25 @@ impl Disk {
         arguments: &str,
     ) -> Ran {
         let mut command = self.command_in(&["--mount"], root, arguments);
+        self.ran(self.booted(&mut command, split_off, line, by_our_image))
+    }
+
+    /// In the new system some time after this boot began; in seconds since 1970.
+    pub fn run_up_since(&self, began: u64, by_our_image: bool, arguments: &str) -> Ran {
+        let mut command = self.command_in(&["--mount"], "@", arguments);
+        let split_off = "@home=/home @var_log=/var/log";
+        let line = self.new_command_line();
+        let command = self.booted(&mut command, split_off, &line, by_our_image);
+        self.ran(command.env("BOOTED", began.to_string()))
+    }
+
+    fn booted<'a>(
+        &self,
+        command: &'a mut Command,
+        split_off: &str,
+        line: &str,
+        by_our_image: bool,
+    ) -> &'a mut Command {
         // After that, which writes GRUB's own line there.
         let cmdline = self.folder.join("cmdline");
         fs::write(&cmdline, format!("{line}\n")).unwrap();
@@ -144,7 +163,7 @@ impl Disk {
         if by_our_image {
             command.env("IMAGE_LOG", BOOT_LOG);
         }
-        self.ran(&mut command)
+        command
     }
 
     /// The same in the old system.
@@ -225,6 +244,9 @@ impl Disk {
             mount --rbind /sys "$TOP/sys"
             if [ -n "$IMAGE_LOG" ]; then mkdir "$TOP/run/initramfs"; : > "$TOP/$IMAGE_LOG"; fi
             [ -z "$CMDLINE" ] || mount --bind "$CMDLINE" "$TOP/proc/cmdline"
+            # This machine has been up for longer than the one that is played.
+            sed "s/^btime .*/btime ${BOOTED:-$(date +%s)}/" /proc/stat > "$TOP/run/stat"
+            mount --bind "$TOP/run/stat" "$TOP/proc/stat"
             for name in models datasets; do
                 [ -n "$SPLIT_OFF" ] && [ -d "$TOP/ml/$name" ] || continue
                 mount -o "subvol=@$name" "$OTHER" "$TOP/ml/$name"

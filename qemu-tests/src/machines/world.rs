@@ -341,7 +341,9 @@ pub fn furnish(world: &World) -> Result<()> {
     const SCRIPT: &str = "set -e; mount -t tmpfs -o mode=755 run $1/run; mkdir $1/run/tools; \
         mount --bind $2/../tools $1/run/tools; mount --bind $2/dev $1/dev; \
         mount --rbind $2/sys $1/sys; mount --bind /proc $1/proc; \
-        mount --bind $2/cmdline $1/proc/cmdline";
+        mount --bind $2/cmdline $1/proc/cmdline; \
+        sed \"s/^btime .*/btime $(date +%s)/\" /proc/stat > $1/run/stat; \
+        mount --bind $1/run/stat $1/proc/stat";
     let mut busybox = tool("busybox");
     busybox.args(["sh", "-c", SCRIPT, "sh"]).arg(world.root());
     run(busybox.arg(&world.bench.folder))
