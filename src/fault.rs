@@ -56,9 +56,11 @@ pub const POINTS: &[&str] = &[
 
 /// Those of `finalize`, which no boot comes to.
 pub const FINALIZE_POINTS: &[&str] = &[
+    "finalize-decided",
     "finalize-begun",
     "finalize-entry",
     "finalize-tree",
+    "finalize-deleted",
     "finalize-complete",
 ];
 

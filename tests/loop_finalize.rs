@@ -782,10 +782,12 @@ fn a_cut_at_any_moment_of_it_ends_in_the_same_system() {
         (
             Kind::Flat,
             &[
+                "finalize-decided:1",
                 "finalize-begun:1",
                 "finalize-entry:1",
                 "finalize-entry:70",
                 "finalize-tree:4",
+                "finalize-deleted:1",
                 "finalize-complete:1",
             ][..],
         ),
@@ -817,7 +819,107 @@ fn a_cut_at_any_moment_of_it_ends_in_the_same_system() {
             assert!(disk.mounted(|top| top.join(MARK_PLACE).is_file()), "{at}");
             let ran = disk.run_in_new_system("finalize --resume");
             assert_eq!(ran.code, 0, "{at}: {ran:?}");
+            if point.starts_with("finalize-decided") {
+                // Nothing was begun, and nobody goes on with it unasked.
+                assert!(ran.stdout.contains("Nothing is being finalized"), "{ran:?}");
+                assert_eq!(disk.run_in_new_system("finalize --yes").code, 0, "{at}");
+            }
             assert_finalized(&disk, &new, &at);
         }
     }
+}
+
+/// A cut of a `finalize` with these options at a fault point.
+fn cut_finalize(disk: &mut Disk, options: &str, point: &str) {
+    let mut deletion = Deletion::of(disk, &format!("finalize --yes {options}"), point);
+    assert!(deletion.until("fault point"), "{point} was never reached");
+    let cut = disk.keep_copy("cut.img");
+    deletion.child.kill().unwrap();
+    deletion.child.wait().unwrap();
+    disk.settle();
+    disk.restore(&cut);
+}
+
+/// Changes something of the old /home that only a close look sees: nothing is written or new.
+fn change_quietly(disk: &Disk) {
+    disk.in_old(|old| run("chmod", &["640", &text(old.join("home/user/files/7"))]));
+}
+
+const ONE_CHANGE: &str = "1 file or directory of the old system was changed";
+
+#[test]
+fn what_is_to_be_kept_is_kept_wherever_the_power_is_cut() {
+    let mut disk = moved(Kind::Flat);
+    change_quietly(&disk);
+    let whole = disk.keep_copy("moved.img");
+    for point in [
+        "finalize-decided:1",
+        "finalize-begun:1",
+        "finalize-entry:1",
+        "finalize-tree:2",
+        "finalize-deleted:1",
+        "finalize-complete:1",
+    ] {
+        disk.restore(&whole);
+        cut_finalize(&mut disk, "--keep-changed", point);
+        let ran = disk.run_in_new_system("finalize --resume");
+        assert_eq!(ran.code, 0, "{point}: {ran:?}");
+        if point.starts_with("finalize-decided") {
+            let ran = disk.run_in_new_system("finalize --yes --keep-changed");
+            assert_eq!(ran.code, 0, "{point}: {ran:?}");
+        }
+        assert_eq!(disk.stage(), Stage::Finalized, "{point}");
+        disk.mounted(|top| {
+            let kept = fs::read_to_string(top.join("home/user/files/7"));
+            assert_eq!(kept.ok().as_deref(), Some("file 7\n"), "{point}");
+            assert!(!top.join("etc").exists(), "{point}");
+            assert!(!top.join(".rootshift/decided").exists(), "{point}");
+        });
+        disk.check();
+    }
+}
+
+#[test]
+fn what_was_decided_and_not_begun_is_asked_again() {
+    let mut disk = moved(Kind::Flat);
+    change_quietly(&disk);
+    let whole = disk.keep_copy("moved.img");
+    for options in ["--keep-changed", "--also-changed 1"] {
+        disk.restore(&whole);
+        cut_finalize(&mut disk, options, "finalize-decided");
+        assert_eq!(disk.stage(), Stage::Rehearsed, "{options}");
+        let ran = disk.run_in_new_system("finalize --yes");
+        assert_eq!(ran.code, 4, "{options}: {ran:?}");
+        assert!(ran.stderr.contains(ONE_CHANGE), "{options}: {ran:?}");
+        let ran = disk.run_in_new_system("finalize --yes --keep-changed");
+        assert_eq!(ran.code, 0, "{options}: {ran:?}");
+        assert!(
+            ran.stdout.contains("Left where it is: home: it is kept"),
+            "{options}: {ran:?}"
+        );
+        disk.mounted(|top| assert!(top.join("home/user/files/7").exists(), "{options}"));
+    }
+}
+
+#[test]
+fn what_was_decided_for_another_plan_says_nothing_of_this_one() {
+    const OTHERS: &str =
+        r#"{"plan":"0123","known":{"/":18446744073709551615},"kept":{"/":["etc"]}}"#;
+    let disk = moved(Kind::Flat);
+    change_quietly(&disk);
+    disk.record([Record::FinalizeBegun]);
+    disk.mounted(|top| {
+        fs::write(top.join(".rootshift/decided"), OTHERS).unwrap();
+        // Only what is written counts by now.
+        fs::write(top.join("home/user/files/8"), "written").unwrap();
+    });
+    let ran = disk.run_in_new_system("finalize --yes");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.stderr.contains(ONE_CHANGE), "{ran:?}");
+    let disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    disk.record([Record::Disarmed]);
+    disk.mounted(|top| fs::write(top.join(".rootshift/decided"), OTHERS).unwrap());
+    disk.arm(After::Reboot);
+    disk.mounted(|top| assert!(!top.join(".rootshift/decided").exists()));
 }

@@ -72,7 +72,7 @@ pub fn lay_aside(system: &Root) -> Result<(), Error> {
 }
 
 /// What rootshift has in its own place: nothing else is deleted with it.
-const OWN: [&str; 4] = ["journal", "plan.json", "logs", "new"];
+const OWN: [&str; 5] = ["journal", "plan.json", "logs", "new", "decided"];
 
 /// Deletes rootshift's own place at the top level, once nothing depends on the journal in it.
 /// Returns why it stays, where it does. Durable when it returns.

@@ -17,7 +17,7 @@ mod quota;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use self::consent::Changed;
+pub use self::consent::{Changed, forget};
 
 use self::changes::{Changes, Look};
 use self::consent::Decided;
@@ -113,6 +113,7 @@ pub fn begin(
         still_boots(top, &plan)?;
     }
     decided.0.write(top)?;
+    fault::reached("finalize-decided");
     carry_out(&decision, &mut hands)?;
     fault::reached("finalize-begun");
     Ok(())
@@ -146,7 +147,7 @@ pub fn delete(
 ) -> Result<Deleted, Error> {
     let others = Arc::clone(&migration.others);
     let plan = Arc::clone(migration.plan());
-    let decided = Decided::read(top)?;
+    let decided = Decided::of(top, migration)?;
     let all = all_doomed(top, migration, &plan, &decided)?;
     let of = count(&all, progress);
     let mut done = Deleted::default();
@@ -167,14 +168,17 @@ pub fn delete(
         quota::remove(doomed.top)?;
     }
     remove_homes(&others)?;
-    consent::forget(top)?;
     top.sync_filesystem()?;
     progress.finish();
     for left in &done.left {
         log::warn!("left where it is: {left}");
     }
     let entries = done.entries;
+    fault::reached("finalize-deleted");
     migration.record(Record::Finalized { entries })?;
+    // Not before: what is to be kept is known from there alone.
+    forget(top)?;
+    top.sync_filesystem()?;
     fault::reached("finalize-complete");
     Ok(done)
 }
@@ -244,7 +248,7 @@ pub fn may_finalize(
             }
         }
     }
-    let mut decided = Decided::read(top)?;
+    let mut decided = Decided::of(top, migration)?;
     let mut all = all_doomed(top, migration, plan, &decided)?;
     // Before anything is said to be in the way: what is in use is not to be deleted, but to stay.
     decide(&mut all, migration.state().stage, changed, &mut decided)?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::boot::Naming;
+use super::finalize::forget as forget_decision;
 use super::trial::TrialMount;
 use super::{Error, State};
 use crate::checks::MountedFilesystem;
@@ -114,6 +115,7 @@ impl Migration {
     pub fn begin(top: &Root, plan: &Plan, program: &str) -> Result<Self, Error> {
         make(top)?;
         put_aside(top, Path::new(JOURNAL))?;
+        forget_decision(top)?;
         let bytes = plan.to_bytes()?;
         top.replace_private_file(Path::new(PLAN), &bytes)?;
         top.sync_filesystem()?;

@@ -7,14 +7,16 @@ use serde_json::json;
 use super::{Error, session};
 use crate::checks::CheckContext;
 use crate::cli::{Exit, Finalize};
-use crate::engine::finalize::{Changed, Deleted, begin, delete, may_finalize, pending, weights};
+use crate::engine::finalize::{
+    Changed, Deleted, begin, delete, forget, may_finalize, pending, weights,
+};
 use crate::engine::home::Migration;
 use crate::engine::rehearsal::{can_be_concluded, missing};
 use crate::engine::situation;
 use crate::engine::survey::Survey;
 use crate::engine::transition::{Act, Event, Seen, ask};
 use crate::engine::validate::{conclude, look_around};
-use crate::engine::{self, Hands, carry_out};
+use crate::engine::{self, Hands, Stage, carry_out};
 use crate::report::print;
 use crate::report::progress::{Progress, for_long_work};
 use crate::sys::process::lower_priority;
@@ -48,6 +50,9 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         return Err(why.into());
     }
     if acts.is_empty() {
+        if migration.state().stage == Stage::Finalized {
+            forget(top)?; // a cut may have left it
+        }
         return nothing_to_resume(system);
     }
     if acts.contains(&Act::AwaitRehearsal) {

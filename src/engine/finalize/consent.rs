@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::Error;
+use super::super::home::Migration;
+use super::super::{Error, Stage};
 use crate::documents::{json, parse};
 use crate::sys::Root;
 
@@ -28,6 +29,9 @@ pub enum Changed {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decided {
+    /// The digest of the plan that it is about; empty in notes of before.
+    #[serde(default)]
+    plan: String,
     /// Changes up to this transaction were looked at: there was none, or it may go.
     #[serde(default)]
     pub(super) known: BTreeMap<String, u64>,
@@ -37,12 +41,21 @@ pub(super) struct Decided {
 }
 
 impl Decided {
-    pub(super) fn read(top: &Root) -> Result<Self, Error> {
+    /// What was decided for this migration. Until its deletion is recorded as begun that is
+    /// nothing, whatever a cut has left: then it is asked again.
+    pub(super) fn of(top: &Root, migration: &Migration) -> Result<Self, Error> {
         let note = Path::new(NOTE);
-        if !top.exists(note)? {
-            return Ok(Self::default());
+        let plan = &migration.frozen.digest;
+        if migration.state().stage == Stage::Finalizing && top.exists(note)? {
+            let decided: Self = parse::document(NOTE, &top.read(note)?)?;
+            if decided.plan.is_empty() || decided.plan == *plan {
+                return Ok(decided);
+            }
         }
-        Ok(parse::document(NOTE, &top.read(note)?)?)
+        Ok(Self {
+            plan: plan.clone(),
+            ..Self::default()
+        })
     }
 
     /// Durable when it returns.
@@ -62,8 +75,12 @@ impl Decided {
     }
 }
 
-/// Takes the note away. Not durable before a sync.
-pub(super) fn forget(top: &Root) -> Result<(), Error> {
+/// Takes the note away: to be called once the end is recorded, or another migration begins. Not
+/// durable before a sync.
+///
+/// # Errors
+/// When it can't be removed.
+pub fn forget(top: &Root) -> Result<(), Error> {
     if top.exists(Path::new(NOTE))? {
         top.remove_file(Path::new(NOTE))?;
     }
