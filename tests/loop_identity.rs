@@ -17,7 +17,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
-use common::{Disk, Kind, install, is_expected, is_ours, names, run, unmount, write};
+use common::{Disk, Kind, WOULD_REBOOT, install, is_expected, is_ours, names, run, unmount, write};
 use rootshift::documents::plan::After;
 use rootshift::engine::Stage;
 use rootshift::journal::Record;
@@ -564,4 +564,134 @@ fn a_journal_without_an_inventory_is_finalized_by_name_with_all_guards() {
         assert!(!top.join("etc").exists() && !top.join("@/.rootshift-trash").exists());
     });
     assert_kept(&before, &disk.new_manifest());
+}
+
+/// A flat system whose migration was cut off right before the commit: all is placed, and the old
+/// system has run since and was worked in.
+fn prepared() -> Disk {
+    let mut disk = Disk::with_system();
+    disk.mounted(|top| {
+        install(top, "/bin/true", "update-initramfs");
+        install(top, "/bin/true", "lsinitramfs");
+    });
+    disk.arm(After::Reboot);
+    assert!(disk.cut_at("before-commit"));
+    disk.mounted(|top| {
+        assert!(top.join("@home").is_dir());
+        write(top, "home/user/later", "later");
+    });
+    disk
+}
+
+/// He makes his own of what he finds.
+fn replace_home(disk: &Disk) {
+    disk.mounted(|top| {
+        let home = text(top.join("@home"));
+        run(
+            "btrfs",
+            &[
+                "-q",
+                "subvolume",
+                "delete",
+                &text(top.join("@home/user/vm")),
+            ],
+        );
+        run("btrfs", &["-q", "subvolume", "delete", &home]);
+        run("btrfs", &["-q", "subvolume", "create", &home]);
+        write(top, "@home/mine", "mine");
+    });
+}
+
+#[test]
+fn what_somebody_made_under_a_prepared_name_is_not_deleted() {
+    let ways: [(&str, &dyn Fn(&Disk) -> String); 3] = [
+        ("boot", &|disk| {
+            disk.boot();
+            disk.boot_log()
+        }),
+        ("disarm", &|disk| {
+            let ran = disk.run_inside("disarm");
+            assert_eq!(ran.code, 0, "{ran:?}");
+            ran.stderr
+        }),
+        ("failed", &|disk| {
+            disk.record([Record::Failed {
+                step: "s".into(),
+                error: "e".into(),
+            }]);
+            disk.boot();
+            disk.boot_log()
+        }),
+    ];
+    for (name, way) in ways {
+        let disk = prepared();
+        replace_home(&disk);
+        let said = way(&disk);
+        let mine = disk.mounted(|top| fs::read_to_string(top.join("@home/mine")));
+        assert_eq!(mine.ok().as_deref(), Some("mine"), "{name}: {said}");
+        let words = "@home is not the subvolume that rootshift made: it keeps its name";
+        assert!(said.contains(words), "{name}: {said}");
+        disk.mounted(|top| {
+            let old = fs::read_to_string(top.join("home/user/later")).unwrap();
+            assert_eq!(old, "later", "{name}");
+            assert!(!top.join(".rootshift/new/@home").exists(), "{name}");
+        });
+        assert!(!disk.state().stage.new_system_is_root(), "{name}");
+        disk.check();
+    }
+}
+
+#[test]
+fn a_snapshot_that_somebody_made_under_a_prepared_name_is_not_deleted() {
+    let disk = prepared();
+    disk.mounted(|top| {
+        let root = text(top.join("@"));
+        fs::rename(&root, top.join("@aside")).unwrap();
+        // Of the same parent as rootshift's own.
+        run("btrfs", &["-q", "subvolume", "snapshot", &text(top), &root]);
+        write(top, "@/mine", "mine");
+    });
+    let ran = disk.run_inside("disarm");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    disk.mounted(|top| {
+        assert_eq!(fs::read_to_string(top.join("@/mine")).unwrap(), "mine");
+        assert!(!top.join("@home").exists());
+    });
+}
+
+#[test]
+fn what_was_written_into_prepared_subvolumes_is_kept_aside() {
+    for way in ["boot", "disarm"] {
+        let disk = prepared();
+        disk.mounted(|top| write(top, "@home/user/new", "work"));
+        let said = match way {
+            "boot" => {
+                assert_eq!(disk.boot(), WOULD_REBOOT, "{}", disk.boot_log());
+                disk.boot_log()
+            }
+            _ => {
+                let ran = disk.run_inside("disarm");
+                assert_eq!(ran.code, 0, "{ran:?}");
+                ran.stderr
+            }
+        };
+        disk.mounted(|top| {
+            let kept = fs::read_to_string(top.join("@home.rolled-back-1/user/new"));
+            assert_eq!(
+                kept.ok().as_deref(),
+                Some("work"),
+                "{way}: {:?}",
+                names(top)
+            );
+            assert!(
+                !top.join("@.rolled-back-1").exists(),
+                "{way}: nobody wrote there: {said}"
+            );
+            let later = fs::read_to_string(top.join("@home/user/later"));
+            assert_eq!(later.is_ok(), way == "boot", "{way}");
+        });
+        let words = "it is kept as @home.rolled-back-1";
+        assert!(said.contains(words), "{way}: {said}");
+        disk.check();
+    }
 }

@@ -209,6 +209,7 @@ fn leave_half_prepared(disk: &Disk) {
                 milliseconds: 1,
                 found_done: false,
                 usage: None,
+                left: None,
             };
             migration.record(done).unwrap();
         }

@@ -26,6 +26,7 @@ pub mod occasion;
 pub mod others;
 mod phase;
 pub mod preflight;
+mod prepared;
 pub mod recover;
 pub mod rehearsal;
 pub mod renew;

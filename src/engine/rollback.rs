@@ -3,6 +3,7 @@
 
 use super::home::Migration;
 use super::others::{all_there, context_of, remove_homes, top_at};
+use super::prepared::{self, Fate};
 use super::{Error, State};
 use crate::documents::fence::StagedSubvolume;
 use crate::documents::plan::{PlannedStep, STAGING};
@@ -16,7 +17,8 @@ use crate::sys::{Root, btrfs, sorted};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Deletes what was prepared, newest first. Nothing of the old system is touched.
+/// Deletes what was prepared, newest first, as far as it is what was made and nobody has used it
+/// since: else it stays, or is kept under another name. Nothing of the old system is touched.
 ///
 /// # Errors
 /// The first act that failed; running it again goes on.
@@ -211,8 +213,8 @@ fn undo_these(
         match context_of(&plan, top, &others, step) {
             Ok(context) => {
                 let here = top_at(top, &others, &step.filesystem);
-                let is_ours = here.map_or(Ok(true), |top| is_still_ours(top, migration, step))?;
-                kept.extend(undo(&context, migration, step, (how, is_ours))?);
+                let fate = here.map_or(Ok(Fate::Goes), |top| fate(top, migration, step, how))?;
+                kept.extend(undo(&context, migration, step, (how, fate))?);
             }
             Err(missing) => log::warn!("not taken back: {missing}"),
         }
@@ -224,10 +226,10 @@ fn undo(
     context: &StepContext,
     migration: &mut Migration,
     step: &PlannedStep,
-    (how, is_ours): (Undo, bool),
+    (how, fate): (Undo, Fate),
 ) -> Result<Option<String>, Error> {
     let mut kept = None;
-    if how == Undo::Discard || is_ours {
+    if fate == Fate::Goes {
         kept = steps::of(&step.action)
             .undo(context, how)
             .map_err(|cause| Error::Step {
@@ -243,6 +245,31 @@ fn undo(
     Ok(kept.map(|name| named(&step.filesystem, &name)))
 }
 
+/// What becomes of what a step made or placed; what is to be kept before the commit is given its
+/// other name.
+fn fate(top: &Root, migration: &Migration, step: &PlannedStep, how: Undo) -> Result<Fate, Error> {
+    if how == Undo::KeepAside {
+        let ours = is_still_ours(top, migration, step)?;
+        return Ok(if ours { Fate::Goes } else { Fate::Stays });
+    }
+    let (fate, path) = prepared::fate(top, migration, step)?;
+    match fate {
+        Fate::Goes => {}
+        Fate::Stays => not_ours(&path),
+        Fate::Kept => {
+            let name = prepared::keep(top, &path)?;
+            let path = path.display();
+            log::warn!("somebody wrote into {path} since it was prepared: it is kept as {name}");
+        }
+    }
+    Ok(fate)
+}
+
+fn not_ours(path: &Path) {
+    let path = path.display();
+    log::warn!("{path} is not the subvolume that rootshift made: it keeps its name");
+}
+
 /// Whether what a step placed is what the commit knew, and not what somebody put there since: that
 /// stays, and is named. Where nothing is known the name counts.
 fn is_still_ours(top: &Root, migration: &Migration, step: &PlannedStep) -> Result<bool, Error> {
@@ -255,8 +282,7 @@ fn is_still_ours(top: &Root, migration: &Migration, step: &PlannedStep) -> Resul
     }
     let ours = is_known(top, path, migration, &step.filesystem)?.unwrap_or(true);
     if !ours {
-        let path = path.display();
-        log::warn!("{path} is not the subvolume that rootshift made: it keeps its name");
+        not_ours(path);
     }
     Ok(ours)
 }

@@ -1,9 +1,11 @@
 //! Where a migration stands: a pure fold over the journal's records.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::documents::plan::Fingerprint;
-use crate::journal::record::BootImage;
+use crate::journal::record::{BootImage, Left};
 use crate::journal::{Object, Record};
 
 /// The stages of a migration's life.
@@ -100,6 +102,9 @@ pub struct State {
     /// What the loader read in the last rehearsal that passed.
     #[serde(skip)]
     pub chain: Vec<Fingerprint>,
+    /// How steps left what they prepared, by their ids; known until each begins anew.
+    #[serde(skip)]
+    pub left: BTreeMap<String, Left>,
     #[serde(skip)]
     inventory: Option<Vec<Object>>,
     /// A part of the inventory is missing.
@@ -143,6 +148,7 @@ impl State {
             loader_named_root: None,
             rehearsal_boot: None,
             chain: Vec::new(),
+            left: BTreeMap::new(),
             inventory: None,
             unfinished: false,
             armed: false,
@@ -180,6 +186,7 @@ impl State {
             }
             Record::Begun { step } => {
                 self.open.push(step.clone());
+                self.left.remove(step);
                 self.forget_inventory();
             }
             Record::Inventory {
@@ -187,9 +194,12 @@ impl State {
                 part,
                 more,
             } => self.know(objects, *part, *more),
-            Record::Done { step, .. } => {
+            Record::Done { step, left, .. } => {
                 self.open.retain(|open| open != step);
                 self.done.push(step.clone());
+                if let Some(left) = left {
+                    self.left.insert(step.clone(), left.clone());
+                }
             }
             Record::Checkpoint { phase } => {
                 self.checkpoints.retain(|known| known != phase);
@@ -334,6 +344,7 @@ mod tests {
             milliseconds: 1,
             found_done: false,
             usage: None,
+            left: None,
         }
     }
 

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Error;
 use super::home::Migration;
 use super::others::context_of;
+use super::{Error, prepared};
 use crate::checks::MountedFilesystem;
 use crate::documents::plan::PlannedStep;
 use crate::documents::{Action, Plan};
@@ -73,6 +73,7 @@ pub(super) fn run_step(run: &Run, step: &PlannedStep, scope: Scope) -> Result<()
         milliseconds,
         usage: Some(usage.into()),
         found_done: was_open && found == Probe::Done,
+        left: prepared::left(run, step)?,
     })?;
     fault::reached("step-done");
     Ok(())

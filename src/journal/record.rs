@@ -53,6 +53,10 @@ pub enum Record {
         /// What it cost from begun to done; `None` in journals of version 0.1.0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
+        /// How it left the prepared subvolume that it made or worked in; `None` in older journals,
+        /// and where there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<Left>,
     },
     /// A step failed; the old system goes on.
     Failed {
@@ -198,6 +202,18 @@ fn is_first(part: &u32) -> bool {
     *part == 0
 }
 
+/// A prepared subvolume, known by what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Left {
+    /// Its id.
+    pub id: u64,
+    /// Its UUID.
+    pub subvolume: String,
+    /// The step's work was durable with this transaction of its file system.
+    pub generation: u64,
+}
+
 /// What a piece of work cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -281,6 +297,7 @@ mod tests {
             milliseconds: 7,
             found_done: false,
             usage: Some(usage),
+            left: None,
         };
         assert_eq!(read(text), done);
         assert_eq!(json::text(&done).unwrap(), text.as_bytes());

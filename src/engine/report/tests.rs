@@ -69,6 +69,7 @@ fn done(step: &str, cost: u64) -> Record {
         milliseconds: cost,
         found_done: false,
         usage: usage(cost),
+        left: None,
     }
 }
 
