@@ -15,6 +15,8 @@ use std::path::Path;
 
 use common::{Disk, Kind, assert_same, run};
 use rootshift::documents::plan::After;
+use rootshift::engine::Stage;
+use rootshift::journal::Record;
 
 fn path(top: &Path, inside: &str) -> String {
     top.join(inside).to_str().unwrap().to_owned()
@@ -453,4 +455,51 @@ fn a_failed_proof_is_failed_in_the_report() {
     assert_eq!(phase["status"], "failed");
     assert_eq!(phase["success_rate"], 0);
     assert_eq!(phase["viScripts"][0]["checks_failed"], 1);
+}
+
+/// A moved system on trial, as a boot leaves it.
+fn on_trial() -> Disk {
+    let disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    disk.boot();
+    disk.boot();
+    assert_eq!(disk.stage(), Stage::Committed);
+    disk
+}
+
+/// `validate` does not pass any more.
+fn spoil_fstab(disk: &Disk) {
+    disk.mounted(|top| {
+        let fstab = top.join("@/etc/fstab");
+        let text = fs::read_to_string(&fstab).unwrap();
+        let lines = text.lines().filter(|line| !line.contains("subvol=@home"));
+        let without: Vec<&str> = lines.collect();
+        fs::write(&fstab, without.join("\n") + "\n").unwrap();
+    });
+}
+
+#[test]
+fn a_validation_that_says_the_same_again_is_not_recorded_again() {
+    let disk = on_trial();
+    spoil_fstab(&disk);
+    let validate = || {
+        let ran = disk.run_booted_with(&disk.new_command_line(), true, "validate");
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stdout.contains("rootshift rollback"), "{ran:?}");
+        disk.records().len()
+    };
+    let before = disk.records().len();
+    let first = validate();
+    assert!(first > before, "{first}");
+    let records = disk.records();
+    assert!(matches!(records.last(), Some(Record::NotValidated { .. })));
+    assert_eq!(validate(), first);
+    assert_eq!(validate(), first);
+    // Another boot is another verdict.
+    disk.record([Record::Trial { number: 2 }]);
+    let second = validate();
+    assert_eq!(second, first + 1 + (first - before));
+    // What is to be mended now is another thing.
+    disk.mounted(|top| fs::write(top.join("@/boot/grub/grub.cfg"), "").unwrap());
+    assert!(validate() > second);
 }

@@ -12,6 +12,9 @@ use crate::sys::{self, Root};
 /// The file may not grow beyond this many bytes (about 8,000 records).
 const SIZE_LIMIT: u64 = 4 * 1024 * 1024;
 
+/// So much of it is left to records that a way on or back depends on, however much is said besides.
+const FOR_DECISIONS: u64 = 64 * 1024;
+
 /// Room that a new journal takes at once (about 500 records): a disk that is full later does not
 /// keep a migration from saying where it stands, nor `finalize` from making room.
 const RESERVED: u64 = 256 * 1024;
@@ -192,7 +195,7 @@ impl Journal {
             cause,
         })?;
         let bytes = frame::encode(sequence, self.tag, &payload)
-            .filter(|bytes| self.end + bytes.len() as u64 <= SIZE_LIMIT)
+            .filter(|bytes| self.end + bytes.len() as u64 <= SIZE_LIMIT - left_free_by(&record))
             .ok_or_else(|| Error::Full {
                 path: self.path.clone(),
                 size: self.end,
@@ -233,6 +236,41 @@ impl Journal {
         self.file.seek(SeekFrom::Start(self.end))?;
         self.file.write_all(bytes)?;
         self.file.sync_data()
+    }
+}
+
+/// What a record may not take of the last room. What a validation has proved comes before what is
+/// only said, and after what leads from one system to the other.
+fn left_free_by(record: &Record) -> u64 {
+    match record {
+        Record::Armed { .. }
+        | Record::Renewed { .. }
+        | Record::Failed { .. }
+        | Record::Undone { .. }
+        | Record::Trial { .. }
+        | Record::RollbackRequested { .. }
+        | Record::RollbackBegun { .. }
+        | Record::RolledBack { .. }
+        | Record::Disarmed
+        | Record::FinalizeBegun
+        | Record::Finalized { .. } => 0,
+        Record::Validated { .. }
+        | Record::RehearsalBegun { .. }
+        | Record::Rehearsed { .. }
+        | Record::RehearsalFailed { .. } => FOR_DECISIONS,
+        Record::Started { .. }
+        | Record::Attempt { .. }
+        | Record::Begun { .. }
+        | Record::Done { .. }
+        | Record::Tolerated { .. }
+        | Record::Discarded { .. }
+        | Record::Checked { .. }
+        | Record::Checkpoint { .. }
+        | Record::ReturnedTo { .. }
+        | Record::Inventory { .. }
+        | Record::Committed
+        | Record::NotValidated { .. }
+        | Record::Refused { .. } => 2 * FOR_DECISIONS,
     }
 }
 
@@ -524,5 +562,38 @@ mod tests {
         std::fs::write(&file, bytes).unwrap();
         let refused = Journal::open(&root, Path::new(NAME));
         assert!(refused.is_err_and(|error| error.to_string().contains("another run")));
+    }
+
+    #[test]
+    fn a_full_journal_has_room_for_what_decides() {
+        let (_folder, root) = folder();
+        let mut journal = Journal::create(&root, Path::new(NAME), 42).unwrap();
+        journal.append(records().remove(0)).unwrap();
+        let long = Record::NotValidated {
+            problems: vec!["x".repeat(60_000)],
+        };
+        while journal.append(long.clone()).is_ok() {}
+        let small = Record::Refused { reason: "r".into() };
+        while journal.append(small.clone()).is_ok() {}
+        let reason = || "r".to_owned();
+        let deciding = [
+            Record::Trial { number: 4 },
+            Record::RollbackRequested { reason: reason() },
+            Record::RollbackBegun { reason: reason() },
+            Record::Undone { step: "s".into() },
+            Record::RolledBack { kept: vec![] },
+            Record::Disarmed,
+            Record::FinalizeBegun,
+            Record::Finalized { entries: 1 },
+        ];
+        for _ in 0..10 {
+            for record in &deciding {
+                journal.append(record.clone()).unwrap();
+            }
+        }
+        let refused = journal.append(small).unwrap_err();
+        assert!(matches!(refused, Error::Full { .. }), "{refused}");
+        drop(journal);
+        assert_eq!(replayed(&root).last(), deciding.last());
     }
 }
