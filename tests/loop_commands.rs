@@ -503,3 +503,20 @@ fn a_validation_that_says_the_same_again_is_not_recorded_again() {
     disk.mounted(|top| fs::write(top.join("@/boot/grub/grub.cfg"), "").unwrap());
     assert!(validate() > second);
 }
+
+#[test]
+fn a_way_back_is_promised_only_where_there_is_one() {
+    for records in [
+        vec![Record::FinalizeBegun],
+        vec![Record::FinalizeBegun, Record::Finalized { entries: 1 }],
+    ] {
+        let disk = on_trial();
+        disk.record([common::validated()]);
+        disk.record(records);
+        spoil_fstab(&disk);
+        let ran = disk.run_booted_with(&disk.new_command_line(), true, "validate");
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stdout.contains("Not as planned"), "{ran:?}");
+        assert!(!ran.stdout.contains("rootshift rollback"), "{ran:?}");
+    }
+}

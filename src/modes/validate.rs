@@ -9,7 +9,7 @@ use crate::checks::CheckContext;
 use crate::cli::{Exit, Validate};
 use crate::engine::Stage;
 use crate::engine::situation;
-use crate::engine::transition::{Event, ask};
+use crate::engine::transition::{Event, answer, ask};
 use crate::engine::validate::{conclude, look_around};
 use crate::report::print;
 
@@ -30,6 +30,8 @@ pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
     let found = look_around(&plan, &context);
     conclude(&mut migration, &found, &context)?;
     let well = found.is_good();
+    let now = situation::without_images(&survey, top, &migration);
+    let goes_back = answer(&now, Event::Rollback).is_ok();
     let rehearsed = migration.state().stage == Stage::Rehearsed;
     let validated = migration.state().stage.is_validated();
     if options.json {
@@ -46,7 +48,12 @@ pub(super) fn run(options: &Validate) -> Result<Exit, Error> {
             }
             (true, true) => "Validated: this is the new system, as planned.",
             (true, false) => "All is well.",
-            (false, _) => "Not as planned. `rootshift rollback` goes back to the old system.",
+            (false, _) if goes_back => {
+                "Not as planned. `rootshift rollback` goes back to the old system."
+            }
+            (false, _) => {
+                "Not as planned. There is no old system to go back to: mend what is named above."
+            }
         });
     }
     Ok(if well { Exit::Success } else { Exit::NotWell })
