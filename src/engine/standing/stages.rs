@@ -110,7 +110,7 @@ fn without_images(stage: Stage, refused: bool) -> Words {
             stands: "A rollback was asked for, and not every initramfs image is known to be able \
                      to go back: a boot of one that is not stays in this system.",
             why: None,
-            safe: "Rebooting: this or the old system starts. Both are whole.",
+            safe: "Rebooting: this or the old system starts.",
             not_safe: BY_HAND,
             next: &[MEND_AND_GO_BACK, LOG],
         },

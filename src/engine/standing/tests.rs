@@ -464,3 +464,50 @@ fn sentences_begin_and_end_as_such() {
     assert_eq!(sentence("/etc/fstab"), "/etc/fstab.");
     assert_eq!(sentence(""), "");
 }
+
+#[test]
+fn after_a_request_to_go_back_the_old_system_is_where_a_boot_leads() {
+    let look = look(&[
+        armed(),
+        Record::Committed,
+        Record::RollbackRequested {
+            reason: reason("r"),
+        },
+    ]);
+    let standing = Standing::of(&facts(&look, Seen::Old));
+    let all = said(&standing);
+    assert!(!all.contains("the new system starts"), "{all}");
+    assert!(all.contains("the old system starts"), "{all}");
+    let whats: Vec<&str> = standing.next.iter().map(|act| act.what.as_str()).collect();
+    assert!(!whats.contains(&"Go to the new system:"), "{whats:?}");
+    assert!(
+        commands(&standing).contains(&"sudo rootshift rollback"),
+        "{whats:?}"
+    );
+}
+
+#[test]
+fn a_damaged_journal_calls_no_system_whole() {
+    for records in [
+        vec![
+            armed(),
+            Record::Committed,
+            validated(),
+            Record::FinalizeBegun,
+        ],
+        vec![],
+    ] {
+        let mut look = look(&records);
+        look.trouble = Some(damaged());
+        let facts = Facts {
+            same_again: Some(false),
+            ..facts(&look, Seen::New)
+        };
+        let all = said(&Standing::of(&facts));
+        assert!(
+            all.contains("another system than this one may start"),
+            "{all}"
+        );
+        assert!(!all.contains("Both are whole"), "{all}");
+    }
+}

@@ -3,7 +3,7 @@
 use super::commands::{Commands, by_hand};
 use super::{Facts, Seen, Standing};
 use crate::documents::plan::JOURNAL;
-use crate::engine::transition::{Event, answer};
+use crate::engine::transition::{Act, Event, answer};
 use crate::engine::{Error, Stage, State};
 use crate::journal;
 
@@ -41,10 +41,7 @@ pub(super) fn tell(standing: &mut Standing, facts: &Facts, trouble: &Error, comm
 fn what_a_reboot_does(facts: &Facts) -> String {
     let begins = match facts.same_again {
         Some(true) => "Rebooting: this system starts again.",
-        Some(false) => {
-            "Rebooting, but another system than this one may start: GRUB names another. Both are \
-             whole."
-        }
+        Some(false) => "Rebooting, but another system than this one may start: GRUB names another.",
         None => "Rebooting: the system that GRUB names starts.",
     };
     format!("{begins} Nothing is changed while the journal can't be used.")
@@ -107,6 +104,10 @@ pub(super) fn tell_contradiction(
         _ => "Another system was chosen by hand, as a snapshot in GRUB's menu.",
     };
     standing.why.push(why.into());
+    if ends_going_back(facts) {
+        going_back(standing, facts, commands);
+        return;
+    }
     standing.safe.push(format!(
         "Rebooting with the first entry of GRUB's menu: the {named} system starts."
     ));
@@ -124,6 +125,39 @@ pub(super) fn tell_contradiction(
         let what = "Or stay with the old system for good:";
         standing.next(commands, what, &["rootshift rollback"]);
     }
+    let what = "Read what happened, in order:";
+    standing.next(commands, what, &["rootshift log"]);
+}
+
+/// Whether the next boot with an image that holds the plan leads to the old system, whatever the
+/// stage calls root now.
+fn ends_going_back(facts: &Facts) -> bool {
+    let boot = Event::Boot {
+        loader_names_new: false,
+    };
+    facts.is_able()
+        && answer(&facts.situation(), boot).is_ok_and(|acts| acts.contains(&Act::RollBack))
+}
+
+fn going_back(standing: &mut Standing, facts: &Facts, commands: &Commands) {
+    let this = match facts.seen {
+        Seen::Old => ", this one",
+        _ => "",
+    };
+    standing.safe.push(format!(
+        "Rebooting with the first entry of GRUB's menu: the old system starts{this}. What was \
+         changed in the new one is kept aside."
+    ));
+    standing.not_safe.push(
+        "Deleting or renaming by hand: `.rootshift`, or anything of either system at the top level \
+         of the disk."
+            .into(),
+    );
+    if facts.seen == Seen::Old && answer(&facts.situation(), Event::Rollback).is_ok() {
+        let what = "End the way back here and now:";
+        standing.next(commands, what, &["rootshift rollback"]);
+    }
+    standing.next(commands, "Or let the next boot do it:", &["reboot"]);
     let what = "Read what happened, in order:";
     standing.next(commands, what, &["rootshift log"]);
 }
