@@ -695,3 +695,88 @@ fn what_was_written_into_prepared_subvolumes_is_kept_aside() {
         disk.check();
     }
 }
+
+fn assert_refused(disk: &Disk, wanted: &[&str]) {
+    let output = finalize_beside(disk, "");
+    disk.settle();
+    let words = said(&output);
+    assert_eq!(output.status.code(), Some(4), "{wanted:?}: {words}");
+    assert_eq!(words.lines().count(), 1, "{words}");
+    for wanted in wanted {
+        assert!(words.contains(wanted), "{wanted}: {words}");
+    }
+    assert_eq!(disk.stage(), Stage::Rehearsed);
+    disk.mounted(|top| assert!(top.join("etc").exists()));
+}
+
+#[test]
+fn a_new_system_that_is_not_the_one_that_was_proved_finalizes_nothing() {
+    let disk = Disk::with_system();
+    move_it(&disk);
+    disk.mounted(|top| {
+        let root = top.join("@");
+        fs::rename(&root, top.join("@bad")).unwrap();
+        let snapshot = [&text(top.join("@bad")), &text(&root)];
+        run(
+            "btrfs",
+            &["-q", "subvolume", "snapshot", snapshot[0], snapshot[1]],
+        );
+    });
+    assert_refused(
+        &disk,
+        &["the subvolume @ is not the one", "it is named @bad now"],
+    );
+}
+
+#[test]
+fn what_a_new_line_of_fstab_mounts_is_not_deleted() {
+    let line_of = |disk: &Disk, line: &str| {
+        disk.mounted(|top| {
+            let fstab = top.join("@/etc/fstab");
+            let text = fs::read_to_string(&fstab).unwrap();
+            let uuid = &disk.uuid;
+            let line = line.replace("UUID", &format!("UUID={uuid}"));
+            fs::write(&fstab, format!("{text}{line}\n")).unwrap();
+            format!("line {}", text.lines().count() + 1)
+        })
+    };
+    let reboot = |disk: &Disk| {
+        disk.mounted(|top| fs::create_dir_all(top.join("@/srv/user")).unwrap());
+        disk.rehearse();
+    };
+    for line in [
+        "UUID /data btrfs subvol=data,noauto 0 0",
+        "UUID /data btrfs subvol=/data 0 0",
+        "UUID /home/user/vm btrfs subvol=home/user/vm 0 0",
+    ] {
+        let disk = with_data_subvolume();
+        let number = line_of(&disk, line);
+        reboot(&disk);
+        assert_refused(&disk, &["/etc/fstab", &number, "of the old system"]);
+    }
+    // The top level is nobody's; what is bound from below it is.
+    let disk = with_data_subvolume();
+    line_of(&disk, "UUID /mnt btrfs subvolid=5 0 0");
+    let number = line_of(&disk, "/mnt/home/user /srv/user none bind 0 0");
+    reboot(&disk);
+    assert_refused(&disk, &["/etc/fstab", &number, "/mnt/home/user"]);
+}
+
+#[test]
+fn a_subvolume_deeper_than_a_path_can_say_is_found_before_anything_is_deleted() {
+    let disk = Disk::with_system();
+    move_it(&disk);
+    disk.in_old(|old| {
+        let script = "cd \"$0\" && name=$(printf %0250d 7) && for i in $(seq 20); do \
+                      mkdir $name && cd -P ./$name || exit 1; done && \
+                      btrfs -q subvolume create deep";
+        run("bash", &["-c", script, &text(old.join("home/user"))]);
+    });
+    let output = finalize_beside(&disk, "--also-changed 20");
+    disk.settle();
+    assert_eq!(disk.stage(), Stage::Rehearsed, "{}", said(&output));
+    let words = said(&output);
+    assert_eq!(output.status.code(), Some(4), "{words}");
+    assert!(words.contains("deeper than a path can say"), "{words}");
+    disk.mounted(|top| assert!(top.join("etc").exists()));
+}

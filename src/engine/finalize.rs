@@ -10,8 +10,10 @@ mod consent;
 mod delete;
 mod doomed;
 mod doubts;
+mod lines;
 mod menus;
 pub mod pending;
+mod proved;
 mod quota;
 
 use std::path::Path;
@@ -23,6 +25,7 @@ use self::changes::{Changes, Look};
 use self::consent::Decided;
 use self::doomed::{Doomed, Found};
 use super::home::Migration;
+use super::mount_lines::Mounting;
 use super::others::{all_there, remove_homes, top_at};
 use super::transition::{Act, Book, Event, Images, Known, Seen, Situation, ask};
 use super::{Error, Hands, Stage, carry_out, inventory, rehearsal};
@@ -247,15 +250,18 @@ pub fn may_finalize(
                 )));
             }
         }
+        proved::is_there(top, migration, place)?;
     }
     let mut decided = Decided::of(top, migration)?;
     let mut all = all_doomed(top, migration, plan, &decided)?;
     // Before anything is said to be in the way: what is in use is not to be deleted, but to stay.
     decide(&mut all, migration.state().stage, changed, &mut decided)?;
+    let mounting = Mounting::of_files(system)?;
     for (place, doomed) in &all {
         if place == "/" {
             menus::none_is_old(system, plan, doomed)?;
         }
+        lines::none_is_old(&mounting, plan, place, doomed)?;
     }
     let all: Vec<Doomed> = all.into_iter().map(|(_, doomed)| doomed).collect();
     for doomed in &all {

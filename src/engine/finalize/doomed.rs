@@ -242,16 +242,42 @@ fn entry(top: &Root, tree: &Tree) -> Result<Option<Status>, Error> {
 /// A subvolume inside the old tree that is not known may be somebody's only copy.
 pub(super) fn unknown_subvolume(doomed: &Doomed) -> Result<(), Error> {
     for subvolume in btrfs::list_subvolumes(doomed.top)? {
-        let inside = doomed.holds(&subvolume.path);
-        if inside && !may_go(doomed, &subvolume)? {
+        let path = subvolume.path.display();
+        if doomed.holds(&subvolume.path) && !may_go(doomed, &subvolume)? {
             return Err(Error::NotNow(format!(
-                "the subvolume {} in the old system was made after arming; move it away or \
-                 delete it, then run `rootshift finalize` again",
-                subvolume.path.display()
+                "the subvolume {path} in the old system was made after arming; move it away or \
+                 delete it, then run `rootshift finalize` again"
+            )));
+        }
+        if may_be_inside(doomed, &subvolume)? && !may_go(doomed, &subvolume)? {
+            let name = Path::new(subvolume.path.file_name().unwrap_or_default()).display();
+            return Err(Error::NotNow(format!(
+                "the subvolume {name} (id {}) lies deeper than a path can say, and may be in the \
+                 old system: move it up to where `btrfs subvolume list /` shows its whole path, or \
+                 delete it, then run `rootshift finalize` again. Until then nothing is deleted",
+                subvolume.id
             )));
         }
     }
     Ok(())
+}
+
+/// Whether a subvolume whose path is not known lies in a subvolume that is to be deleted, or in one
+/// of which a directory is.
+fn may_be_inside(doomed: &Doomed, subvolume: &Subvolume) -> Result<bool, Error> {
+    if !subvolume.path.iter().any(|part| part == btrfs::TOO_DEEP) {
+        return Ok(false);
+    }
+    let all = btrfs::list_subvolumes(doomed.top)?;
+    let around = all.iter().find(|one| one.id == subvolume.parent_id);
+    let is_of_it = |tree: &Tree| {
+        matches!(tree.object.role, Role::OldEntry | Role::Trash)
+            && tree.object.id == subvolume.parent_id
+    };
+    Ok(
+        around.is_some_and(|around| doomed.holds(&around.path))
+            || doomed.trees.iter().any(is_of_it),
+    )
 }
 
 /// Whether a subvolume in a tree is one of those that go with it.
