@@ -2,11 +2,12 @@
 //! be changed. What is not proved here is not migrated: the image that overrides the root goes with
 //! `finalize`, and the loader that really boots the machine would mount the old root.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::chain::stubs;
 use super::embedded::{OWN_CORE, cores};
 use super::firmware::{is_efi, loader_name, started_program};
+use super::hand_over::is_hand_over;
 use super::named::surely_chosen;
 use super::produced::without_device;
 use super::{Error, Produced, command_line, produced_by};
@@ -59,9 +60,45 @@ pub fn doubt(running: &Running) -> Result<Option<Doubt>, Error> {
     if let Some(doubt) = not_rewritten(running, &lines) {
         return Ok(Some(doubt));
     }
-    match is_efi(running.system) {
-        true => other_stub(running),
-        false => other_core(running.system),
+    let seen = match is_efi(running.system) {
+        true => other_stub(running)?,
+        false => other_core(running.system)?,
+    };
+    let kept = Path::new(running.new_root);
+    Ok(match seen {
+        Seen::Other(doubt) => Some(doubt),
+        Seen::Ours { all: true } => None,
+        Seen::Ours { all: false } | Seen::Nothing if is_hand_over(running.top, kept)? => {
+            Some(kept_for_grub(running))
+        }
+        Seen::Ours { all: false } | Seen::Nothing => None,
+    })
+}
+
+/// Which GRUB there is beside the command line that it gave.
+enum Seen {
+    /// Nothing can be seen of it.
+    Nothing,
+    /// One that reads this system's configuration; whether that goes for all that were seen.
+    Ours { all: bool },
+    /// Another one.
+    Other(Doubt),
+}
+
+/// A GRUB that was installed in a system that was rolled back begins in the directory that has the
+/// new root's name now: that goes away, and might be the one that starts this machine.
+fn kept_for_grub(running: &Running) -> Doubt {
+    let (name, uuid) = (running.new_root, running.uuid);
+    Doubt {
+        problem: format!(
+            "/{name} at the top level is kept for a GRUB that was installed in a system that was \
+             rolled back, and it can't be seen whether that one still starts this machine"
+        ),
+        remedy: format!(
+            "run `grub-install` in this system (as `dpkg-reconfigure` of its package does) and \
+             reboot; if it can't be seen then either, `mount -o subvolid=5 UUID={uuid} /mnt && mv \
+             /mnt/{name} /mnt/{name}.of-grub && umount /mnt`"
+        ),
     }
 }
 
@@ -109,9 +146,9 @@ fn not_rewritten(running: &Running, lines: &[usize]) -> Option<Doubt> {
 }
 
 /// By EFI: the stub beside the program that was started has to lead to this configuration.
-fn other_stub(running: &Running) -> Result<Option<Doubt>, Error> {
+fn other_stub(running: &Running) -> Result<Seen, Error> {
     let Some(program) = started_program(running.system) else {
-        return Ok(None); // the command line is all that there is
+        return Ok(Seen::Nothing); // the command line is all that there is
     };
     let vendor = program.parent().and_then(Path::file_name);
     let vendor = vendor.unwrap_or_default().to_string_lossy().to_lowercase();
@@ -123,17 +160,20 @@ fn other_stub(running: &Running) -> Result<Option<Doubt>, Error> {
     let all = stubs(running.system)?;
     let mut read_by_it = all.iter().filter(beside).peekable();
     if read_by_it.peek().is_none() {
-        return Ok(None); // the ESP is not mounted, or GRUB's prefix is built in
+        return Ok(Seen::Nothing); // the ESP is not mounted, or GRUB's prefix is built in
     }
+    let (mut here, mut elsewhere) = (0, 0);
     for stub in read_by_it {
-        let text = running.system.read_text(stub)?;
-        if let Some(forward) = forward(&text)
-            && leads_here(running, &forward)?
-        {
-            return Ok(None);
+        match forward(&running.system.read_text(stub)?) {
+            Some(forward) if leads_here(running, &forward)? => here += 1,
+            Some(_) | None => elsewhere += 1,
         }
     }
-    Ok(Some(Doubt {
+    if here > 0 {
+        let all = elsewhere == 0;
+        return Ok(Seen::Ours { all });
+    }
+    Ok(Seen::Other(Doubt {
         problem: format!(
             "the firmware started {}, and its configuration does not lead to /{GRUB_CONFIG}",
             program.display()
@@ -155,6 +195,16 @@ fn leads_here(running: &Running, forward: &Forward) -> Result<bool, Error> {
         (None, Some(file)) => PathBuf::from(after_device(file)),
         (None, None) => return Ok(false),
     };
+    let first = file.components().find_map(|part| match part {
+        Component::Normal(name) => Some(Path::new(name)),
+        _ => None,
+    });
+    // A link in there leads here today; the directory goes with the next migration.
+    if let Some(first) = first
+        && is_hand_over(running.top, first)?
+    {
+        return Ok(false);
+    }
     let found = running.top.resolved_status(&file)?;
     let own = running.top.within(Path::new(running.root))?;
     let own = own.resolved_status(Path::new(GRUB_CONFIG))?;
@@ -167,21 +217,24 @@ fn after_device(path: &str) -> &str {
 }
 
 /// By a BIOS: one of the disks has to hold the GRUB that was installed from this system.
-fn other_core(system: &Root) -> Result<Option<Doubt>, Error> {
+fn other_core(system: &Root) -> Result<Seen, Error> {
     let cores = cores(system)?;
     if cores.is_empty() {
-        return Ok(None);
+        return Ok(Seen::Ours { all: true }); // no disk holds another one
     }
     let own = system.read(Path::new(OWN_CORE))?;
-    if cores.iter().any(|core| core.is(&own)) {
-        return Ok(None);
+    let ours = cores.iter().filter(|core| core.is(&own)).count();
+    if ours > 0 {
+        return Ok(Seen::Ours {
+            all: ours == cores.len(),
+        });
     }
     let disks: Vec<String> = cores
         .iter()
         .map(|core| format!("/{}", core.disk.display()))
         .collect();
     let disks = disks.join(", ");
-    Ok(Some(Doubt {
+    Ok(Seen::Other(Doubt {
         problem: format!("the GRUB on {disks} is not the one that this system installed"),
         remedy: format!(
             "run `grub-install {disks}` in this system (as `dpkg-reconfigure grub-pc` does), \
@@ -319,5 +372,34 @@ mod tests {
         stub("debian", UUID, "/@/boot/grub");
         std::os::unix::fs::symlink(".", folder.join("@")).unwrap();
         assert_eq!(doubtful(folder, LINE), "");
+    }
+
+    #[test]
+    fn what_is_kept_for_another_grub_is_given_away_only_where_that_one_is_seen_to_be_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        write(folder, "@/.rootshift-hand-over", "");
+        fs::create_dir_all(folder.join("@/boot/grub")).unwrap();
+        let link = folder.join("@/boot/grub/grub.cfg");
+        std::os::unix::fs::symlink("/boot/grub/grub.cfg", link).unwrap();
+        let stub = |vendor: &str, prefix: &str| {
+            let text = format!("search.fs_uuid {UUID} root\nset prefix=($root)'{prefix}'\n");
+            write(folder, &format!("boot/efi/EFI/{vendor}/grub.cfg"), &text);
+        };
+        // A firmware that does not say what it started.
+        name_loader(folder, "GRUB 2.12");
+        let found = doubtful(folder, LINE);
+        assert!(found.starts_with("/@ at the top level is kept"), "{found}");
+        start(folder, "\\EFI\\debian\\shimx64.efi");
+        assert!(doubtful(folder, LINE).starts_with("/@ at the top level is kept"));
+        // Its link leads here today, and is gone tomorrow.
+        stub("debian", "/@/boot/grub");
+        assert!(doubtful(folder, LINE).contains("does not lead to"));
+        stub("debian", "/boot/grub");
+        assert_eq!(doubtful(folder, LINE), "");
+        // Either may be read by what was started.
+        start(folder, "\\EFI\\BOOT\\BOOTX64.EFI");
+        stub("other", "/@/boot/grub");
+        assert!(doubtful(folder, LINE).starts_with("/@ at the top level is kept"));
     }
 }

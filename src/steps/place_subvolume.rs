@@ -74,7 +74,7 @@ impl super::Step for Step<'_> {
         }
         // Before the rename: what a cut keeps of the rename it keeps of the marks as well.
         context.mark(&self.0.from, self.storage(context))?;
-        // No GRUB comes by there any more: `check` has seen which one is installed.
+        // No GRUB comes by there any more: `check` has seen it, or asked for the name.
         context.remove_hand_over(self.to())?;
         context.give_name(&self.0.from)
     }
