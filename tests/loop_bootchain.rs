@@ -420,6 +420,7 @@ fn a_grub_that_was_installed_in_the_new_system_finds_the_old_one_after_a_rollbac
                 .unwrap()
                 .contains("rootflags=subvol=@")
         );
+        assert!(!disk.mounted(|top| top.join("@/@").exists()), "{kind:?}");
     }
 }
 

@@ -76,6 +76,8 @@ impl super::Step for Step<'_> {
         context.mark(&self.0.from, self.storage(context))?;
         // No GRUB comes by there any more: `check` has seen it, or asked for the name.
         context.remove_hand_over(self.to())?;
+        // A snapshot of a flat root has taken a copy of it along.
+        context.remove_hand_over(&self.0.from.path().join(self.to()))?;
         context.give_name(&self.0.from)
     }
 
