@@ -2,8 +2,8 @@
 //! without need, is deleted by `finalize`: so it is a rule about each step, and about all of them.
 //!
 //! Documents are held to it, by `lint` and when a plan is resolved. A frozen plan is not: one that
-//! has been committed must stay readable. Before a commit the disk itself is asked
-//! (`engine/carried.rs`).
+//! has been committed must stay readable. Before a commit the disk itself is asked for the snapshots
+//! that there must be (`engine/carried.rs`).
 
 use super::action::{Breach, ClearStaging, PromoteDirectory, Snapshot, VacateDirectory};
 use super::expand::{Scope, holder, main_name};
