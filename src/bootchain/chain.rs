@@ -272,6 +272,7 @@ fn entries(system: &Root, folder: &Path) -> Result<Vec<PathBuf>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::firmware::tests::start;
     use super::{chain, changed, changed_in_this_boot};
     use crate::sys::{Root, clock};
     use std::fs;
@@ -377,6 +378,12 @@ mod tests {
             write(path, "changed");
             assert_eq!(changed(&before, &now()), Some(format!("/{path}").as_str()));
         }
+        // The entry by which the firmware came here leads elsewhere.
+        start(folder.path(), "\\EFI\\debian\\shimx64.efi");
+        let before = now();
+        start(folder.path(), "\\EFI\\other\\shimx64.efi");
+        let named = changed(&before, &now()).map(str::to_owned);
+        assert!(named.unwrap().contains("/efivars/Boot000A-"));
         let mut environment = "# GRUB Environment Block\n".to_owned();
         for (line, counts) in [
             ("recordfail=1\n", false),
