@@ -32,7 +32,7 @@ pub fn broken_link(new: &NewSystem) -> Result<Option<String>, Error> {
     if let Some(problem) = modules_missing(new)? {
         return Ok(Some(problem));
     }
-    match broken_menu(new, &text, |path| Ok(new.top.resolved_status(path)?))? {
+    match broken_menu(new, &text, &|path| Ok(new.top.resolved_status(path)?))? {
         Some(problem) => Ok(broken(&config, &problem)),
         None => init_missing(new),
     }
@@ -46,7 +46,7 @@ pub fn broken_link(new: &NewSystem) -> Result<Option<String>, Error> {
 pub fn broken_menu(
     new: &NewSystem,
     text: &str,
-    find: impl Fn(&Path) -> Result<Option<Status>, Error>,
+    find: &dyn Fn(&Path) -> Result<Option<Status>, Error>,
 ) -> Result<Option<String>, Error> {
     let entries = boot_entries(text);
     let Some(entry) = entry_of_ours(new, text, &entries) else {
@@ -72,8 +72,7 @@ pub fn entry_of_ours<'a>(
         return Some(default);
     }
     let ours = entries.iter().find(|entry| is_ours(new, entry))?;
-    let (others, ours_is) = (&default.title, &ours.title);
-    log::info!("GRUB starts \"{others}\" by itself, another system; \"{ours_is}\" is this one");
+    log::info!("GRUB by itself starts another system: {}", default.title);
     Some(ours)
 }
 
@@ -132,7 +131,7 @@ fn wrong_arguments(new: &NewSystem, entry: &BootEntry) -> Option<String> {
 
 fn file_missing(
     entry: &BootEntry,
-    find: impl Fn(&Path) -> Result<Option<Status>, Error>,
+    find: &dyn Fn(&Path) -> Result<Option<Status>, Error>,
 ) -> Result<Option<String>, Error> {
     let Some(kernel) = &entry.linux else {
         return Ok(Some("it loads no kernel".into()));

@@ -68,7 +68,7 @@ pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {
 /// the one that is mounted.
 fn not_proved(context: &CheckContext, old: &Root, text: &str) -> Result<Option<Outcome>, Error> {
     let inside = Path::new("/").join(context.main());
-    let problem = broken_menu(&context.new_system()?, text, |path| {
+    let problem = broken_menu(&context.new_system()?, text, &|path| {
         Ok(match path.strip_prefix(&inside) {
             Ok(inside) => old.resolved_status(inside)?,
             Err(_) => None,
