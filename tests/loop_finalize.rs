@@ -923,3 +923,40 @@ fn what_was_decided_for_another_plan_says_nothing_of_this_one() {
     disk.arm(After::Reboot);
     disk.mounted(|top| assert!(!top.join(".rootshift/decided").exists()));
 }
+
+#[test]
+fn a_full_disk_is_told_with_what_makes_room() {
+    let disk = Disk::with_system();
+    disk.arm(After::Reboot);
+    disk.boot();
+    disk.boot();
+    disk.record([Record::Validated {
+        passed: 1,
+        failed: 0,
+        at: Some(1_700_000_000),
+        loader_named_root: None,
+    }]);
+    disk.rehearse();
+    disk.mounted(|top| {
+        fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap();
+        install(&top.join("@"), "/bin/false", "update-initramfs");
+        install(&top.join("@"), "/bin/true", "lsinitramfs");
+        let mut full = fs::File::create(top.join("@/var/full")).unwrap();
+        while std::io::Write::write_all(&mut full, &[7; 1 << 20]).is_ok() {}
+    });
+    let ran = disk.run_in_new_system("finalize --yes");
+    assert_eq!(ran.code, 4, "{ran:?}");
+    ran.assert_one_line(&[
+        "MiB are free",
+        "find / /home /var/log -xdev -type f -size +1M -newerct @1700000000",
+        "Until then nothing is deleted",
+    ]);
+    assert_eq!(disk.stage(), Stage::Rehearsed);
+    // What it names is what makes room.
+    disk.mounted(|top| {
+        fs::remove_file(top.join("@/var/full")).unwrap();
+        install(&top.join("@"), "/bin/true", "update-initramfs");
+    });
+    let ran = disk.run_in_new_system("finalize --yes");
+    assert_eq!(ran.code, 0, "{ran:?}");
+}

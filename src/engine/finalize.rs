@@ -15,11 +15,13 @@ mod menus;
 pub mod pending;
 mod proved;
 mod quota;
+mod room;
 
 use std::path::Path;
 use std::sync::Arc;
 
 pub use self::consent::{Changed, forget};
+pub use self::room::explain as no_room;
 
 use self::changes::{Changes, Look};
 use self::consent::Decided;
@@ -111,7 +113,7 @@ pub fn begin(
         reason: "",
     };
     // Images first: a program that fails here leaves the way back open.
-    carry_out(&images, &mut hands)?;
+    carry_out(&images, &mut hands).map_err(|cause| room::explain(top, hands.migration, cause))?;
     if !images.is_empty() {
         still_boots(top, &plan)?;
     }

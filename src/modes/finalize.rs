@@ -8,7 +8,7 @@ use super::{Error, session};
 use crate::checks::CheckContext;
 use crate::cli::{Exit, Finalize};
 use crate::engine::finalize::{
-    Changed, Deleted, begin, delete, forget, may_finalize, pending, weights,
+    Changed, Deleted, begin, delete, forget, may_finalize, no_room, pending, weights,
 };
 use crate::engine::home::Migration;
 use crate::engine::rehearsal::{can_be_concluded, missing};
@@ -68,7 +68,7 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         return Ok(Exit::NotNow);
     }
     lower_priority()?;
-    pending::remember(system)?;
+    pending::remember(system).map_err(|cause| no_room(top, &migration, cause))?;
     if options.background {
         begin(system, top, &mut migration, &acts, changed)?;
         drop(migration); // the service needs the journal
