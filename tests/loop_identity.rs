@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
 use common::{Disk, Kind, WOULD_REBOOT, install, is_expected, is_ours, names, run, unmount, write};
-use rootshift::documents::plan::After;
+use rootshift::documents::plan::{After, JOURNAL};
 use rootshift::engine::Stage;
-use rootshift::journal::Record;
+use rootshift::journal::{Journal, Record};
+use rootshift::sys::Root;
 use rootshift::tree::compare;
 use rootshift::tree::manifest::Manifest;
 
@@ -657,6 +658,49 @@ fn a_snapshot_that_somebody_made_under_a_prepared_name_is_not_deleted() {
         assert_eq!(fs::read_to_string(top.join("@/mine")).unwrap(), "mine");
         assert!(!top.join("@home").exists());
     });
+}
+
+/// The journal as a version wrote it that did not record what steps left.
+fn without_what_was_left(disk: &Disk) {
+    disk.mounted(|top| {
+        let top = Root::open(top).unwrap();
+        let old = Journal::open(&top, Path::new(JOURNAL)).unwrap();
+        let (tag, mut entries) = (old.tag(), old.entries().to_vec());
+        drop(old);
+        top.remove_file(Path::new(JOURNAL)).unwrap();
+        let mut journal = Journal::create(&top, Path::new(JOURNAL), tag).unwrap();
+        let mut forgotten = 0;
+        for entry in &mut entries {
+            if let Record::Done { left, .. } = &mut entry.record {
+                forgotten += usize::from(left.take().is_some());
+            }
+            journal.append(entry.record.clone()).unwrap();
+        }
+        assert!(forgotten > 5, "{forgotten}");
+    });
+}
+
+#[test]
+fn with_an_older_journal_it_is_known_by_what_it_was_made_of() {
+    for is_replaced in [false, true] {
+        let disk = prepared();
+        without_what_was_left(&disk);
+        if is_replaced {
+            replace_home(&disk);
+        }
+        let ran = disk.run_inside("disarm");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        disk.mounted(|top| {
+            let mine = fs::read_to_string(top.join("@home/mine"));
+            assert_eq!(mine.is_ok(), is_replaced, "{ran:?}");
+            assert_eq!(top.join("@home").exists(), is_replaced);
+            assert!(!top.join("@").exists() && !top.join("@var_log").exists());
+            let kept = names(top)
+                .into_iter()
+                .any(|name| name.contains("rolled-back"));
+            assert!(!kept, "{ran:?}");
+        });
+    }
 }
 
 #[test]

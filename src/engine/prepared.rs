@@ -9,7 +9,7 @@ use super::home::Migration;
 use super::others::top_at;
 use super::step::Run;
 use crate::documents::fence::StagedSubvolume;
-use crate::documents::plan::PlannedStep;
+use crate::documents::plan::{PlannedStep, STAGING};
 use crate::documents::{Action, Plan};
 use crate::journal::record::Left;
 use crate::sys::block::uuid_text;
@@ -119,6 +119,9 @@ fn is_ours(
     let from = plan
         .old_system_at(&step.filesystem)
         .path(&snapshot.from.to_string());
+    if !btrfs::is_subvolume(top, &from)? {
+        return Ok(path.starts_with(STAGING)); // nothing tells them apart any more
+    }
     let source = info(top, &from)?;
     Ok(source.uuid == [0; 16] || found.parent_uuid == source.uuid)
 }
