@@ -605,7 +605,8 @@ fn replace_home(disk: &Disk) {
 
 #[test]
 fn what_somebody_made_under_a_prepared_name_is_not_deleted() {
-    let ways: [(&str, &dyn Fn(&Disk) -> String); 3] = [
+    type Way<'a> = (&'a str, &'a dyn Fn(&Disk) -> String);
+    let ways: [Way; 3] = [
         ("boot", &|disk| {
             disk.boot();
             disk.boot_log()

@@ -128,10 +128,8 @@ fn others(disk: &Disk) -> [String; 2] {
     })
 }
 
-/// What `check` names as the way out where another system has the name `@`, to its end.
-#[test]
-fn beside_another_system_that_has_the_name_it_goes_under_a_free_one() {
-    let mut disk = Disk::with_system_of(Kind::Rootfs);
+fn beside_another_system() -> Disk {
+    let disk = Disk::with_system_of(Kind::Rootfs);
     disk.mounted(|top| {
         for name in ["@", "@home"] {
             let path = top.join(name);
@@ -142,6 +140,13 @@ fn beside_another_system_that_has_the_name_it_goes_under_a_free_one() {
             fs::write(path.join("its own"), "another system's").unwrap();
         }
     });
+    disk
+}
+
+/// What `check` names as the way out where another system has the name `@`, to its end.
+#[test]
+fn beside_another_system_that_has_the_name_it_goes_under_a_free_one() {
+    let mut disk = beside_another_system();
     let said = disk.run_inside("check");
     let remedy = "`rootshift new --template debian-rootfs --output FILE`";
     assert!(said.code == 1 && said.stdout.contains(remedy), "{said:?}");

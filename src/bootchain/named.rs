@@ -44,10 +44,8 @@ pub struct Choice<'a> {
 #[must_use]
 pub fn choice(root_flags: &str) -> Choice<'_> {
     let last = |name| {
-        let options = root_flags.split(',').map(str::trim);
-        options
-            .filter_map(|option| option.strip_prefix(name))
-            .last()
+        let mut options = root_flags.split(',').map(str::trim).rev();
+        options.find_map(|option| option.strip_prefix(name))
     };
     Choice {
         name: last("subvol=").map(|name| name.trim_matches('/')),

@@ -23,6 +23,9 @@ pub enum Error {
     /// Another file system of the layout is not there.
     #[error("the file system of {0} is missing")]
     Missing(String),
+    /// Something that only a running system has, asked for in the initramfs.
+    #[error("{0} can only be looked at in a running system")]
+    NoRunningSystem(&'static str),
     /// A file of the kernel's does not say what it always says.
     #[error("{0}")]
     Malformed(String),

@@ -218,6 +218,9 @@ pub fn look(check: &CheckSpec, context: &CheckContext) -> Result<Outcome, Error>
     Looker::new(*context).look(check)
 }
 
+/// What only a running system has is nothing that the program in the initramfs carries code for.
+const RUNNING: bool = cfg!(feature = "tools");
+
 /// Looks at many things at one moment: what is read for one check serves the others. To be made
 /// anew once something may have changed; what a document's program may change is read anew.
 #[derive(Debug)]
@@ -270,23 +273,34 @@ impl<'a> Looker<'a> {
             CheckSpec::File(wanted) => file::look(self, wanted),
             CheckSpec::GrubEntry(wanted) => words::grub_entry(self, wanted),
             CheckSpec::KernelCommandLine(wanted) => words::command_line(self, wanted),
-            CheckSpec::Initramfs(wanted) => words::initramfs(context, wanted),
-            CheckSpec::Service(wanted) => services::service(self, wanted),
-            CheckSpec::NoFailedUnits {} => services::no_failed_units(context),
-            CheckSpec::Socket(wanted) => services::socket(self, wanted),
-            CheckSpec::Ports(wanted) => names(Kind::Port, wanted),
-            CheckSpec::Processes(wanted) => names(Kind::Process, wanted),
-            CheckSpec::Users(wanted) => names(Kind::User, wanted),
-            CheckSpec::Groups(wanted) => names(Kind::Group, wanted),
-            CheckSpec::Packages(wanted) => names(Kind::Package, wanted),
+            CheckSpec::Initramfs(wanted) if RUNNING => words::initramfs(context, wanted),
+            CheckSpec::Service(wanted) if RUNNING => services::service(self, wanted),
+            CheckSpec::NoFailedUnits {} if RUNNING => services::no_failed_units(context),
+            CheckSpec::Socket(wanted) if RUNNING => services::socket(self, wanted),
+            CheckSpec::Ports(wanted) if RUNNING => names(Kind::Port, wanted),
+            CheckSpec::Processes(wanted) if RUNNING => names(Kind::Process, wanted),
+            CheckSpec::Users(wanted) if RUNNING => names(Kind::User, wanted),
+            CheckSpec::Groups(wanted) if RUNNING => names(Kind::Group, wanted),
+            CheckSpec::Packages(wanted) if RUNNING => names(Kind::Package, wanted),
             CheckSpec::KernelParameter(wanted) => machine::parameter(context, wanted),
-            CheckSpec::Network {} => machine::network(self),
+            CheckSpec::Network {} if RUNNING => machine::network(self),
             CheckSpec::CommandOutput(wanted) => {
                 let looked = command_output::look(context, wanted);
                 self.known = Known::default();
                 looked
             }
-            CheckSpec::DockerStorage {} => docker::look(self),
+            CheckSpec::DockerStorage {} if RUNNING => docker::look(self),
+            CheckSpec::Initramfs(_)
+            | CheckSpec::Service(_)
+            | CheckSpec::NoFailedUnits {}
+            | CheckSpec::Socket(_)
+            | CheckSpec::Ports(_)
+            | CheckSpec::Processes(_)
+            | CheckSpec::Users(_)
+            | CheckSpec::Groups(_)
+            | CheckSpec::Packages(_)
+            | CheckSpec::Network {}
+            | CheckSpec::DockerStorage {} => Err(Error::NoRunningSystem(check.kind())),
         }
     }
 }

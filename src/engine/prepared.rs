@@ -110,7 +110,7 @@ fn is_ours(
         return Ok(true);
     };
     let found = info(top, path)?;
-    if let Some(left) = migration.state().left.get(&maker.id) {
+    if let Some(left) = migration.state().left_by(&maker.id) {
         return Ok((left.id, left.subvolume.as_str()) == (found.id, &*uuid_text(found.uuid)));
     }
     let Action::Snapshot(snapshot) = &maker.action else {
@@ -150,11 +150,11 @@ fn was_used(
         state.open.contains(&other.id)
             && inside.is_some_and(|inside| inside.starts_with(made) || made.starts_with(inside))
     };
-    let left = here.iter().filter_map(|other| state.left.get(&other.id));
+    let left = here.iter().filter_map(|other| state.left_by(&other.id));
     let Some(last) = left.map(|left| left.generation).max() else {
         return Ok(false);
     };
-    if here.iter().any(|other| is_open(&other)) {
+    if here.iter().any(is_open) {
         return Ok(false);
     }
     top.sync_filesystem()?;

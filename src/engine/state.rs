@@ -1,7 +1,5 @@
 //! Where a migration stands: a pure fold over the journal's records.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::documents::plan::Fingerprint;
@@ -104,7 +102,7 @@ pub struct State {
     pub chain: Vec<Fingerprint>,
     /// How steps left what they prepared, by their ids; known until each begins anew.
     #[serde(skip)]
-    pub left: BTreeMap<String, Left>,
+    pub left: Vec<(String, Left)>,
     #[serde(skip)]
     inventory: Option<Vec<Object>>,
     /// A part of the inventory is missing.
@@ -115,6 +113,13 @@ pub struct State {
 }
 
 impl State {
+    /// How this step left what it prepared.
+    #[must_use]
+    pub fn left_by(&self, step: &str) -> Option<&Left> {
+        let mut known = self.left.iter().rev();
+        known.find(|(of, _)| of == step).map(|(_, left)| left)
+    }
+
     /// The state after `records`; `None` when there are none.
     #[must_use]
     pub fn after<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
@@ -148,7 +153,7 @@ impl State {
             loader_named_root: None,
             rehearsal_boot: None,
             chain: Vec::new(),
-            left: BTreeMap::new(),
+            left: Vec::new(),
             inventory: None,
             unfinished: false,
             armed: false,
@@ -186,7 +191,7 @@ impl State {
             }
             Record::Begun { step } => {
                 self.open.push(step.clone());
-                self.left.remove(step);
+                self.left.retain(|(known, _)| known != step);
                 self.forget_inventory();
             }
             Record::Inventory {
@@ -198,7 +203,7 @@ impl State {
                 self.open.retain(|open| open != step);
                 self.done.push(step.clone());
                 if let Some(left) = left {
-                    self.left.insert(step.clone(), left.clone());
+                    self.left.push((step.clone(), left.clone()));
                 }
             }
             Record::Checkpoint { phase } => {

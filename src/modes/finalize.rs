@@ -14,7 +14,7 @@ use crate::engine::home::Migration;
 use crate::engine::rehearsal::{can_be_concluded, missing};
 use crate::engine::situation;
 use crate::engine::survey::Survey;
-use crate::engine::transition::{Act, Event, Seen, ask};
+use crate::engine::transition::{Act, Event, Seen, Situation, ask};
 use crate::engine::validate::{conclude, look_around};
 use crate::engine::{self, Hands, Stage, carry_out};
 use crate::report::print;
@@ -29,26 +29,11 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         Err(Error::NothingArmed) if options.resume => return nothing_to_resume(system),
         opened => opened?,
     };
-    let event = match options.resume {
-        true => Event::Resume,
-        false => Event::Finalize,
-    };
     if !options.resume && can_be_concluded(migration.state(), system) {
         conclude_rehearsal(&survey, &mut migration)?;
     }
     let now = situation::of(&survey, top, &migration);
-    let acts = match ask(&now, event) {
-        // What a rehearsal lacks is told where it can be had.
-        Err(why) if now.running == Seen::New && now.loader_agrees => {
-            return Err(rehearsal_first(system, &migration)?.unwrap_or(why).into());
-        }
-        asked => asked?,
-    };
-    if acts.contains(&Act::RecordVerdict)
-        && let Some(why) = rehearsal_first(system, &migration)?
-    {
-        return Err(why.into());
-    }
+    let acts = acts(options, system, &migration, &now)?;
     if acts.is_empty() {
         if migration.state().stage == Stage::Finalized {
             forget(top)?; // a cut may have left it
@@ -87,6 +72,31 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
     };
     pending::forget(system)?;
     Ok(told(options, &done))
+}
+
+/// What the table says; what a rehearsal lacks is told where it can be had.
+fn acts(
+    options: &Finalize,
+    system: &Root,
+    migration: &Migration,
+    now: &Situation,
+) -> Result<Vec<Act>, Error> {
+    let event = match options.resume {
+        true => Event::Resume,
+        false => Event::Finalize,
+    };
+    let acts = match ask(now, event) {
+        Err(why) if now.running == Seen::New && now.loader_agrees => {
+            return Err(rehearsal_first(system, migration)?.unwrap_or(why).into());
+        }
+        asked => asked?,
+    };
+    if acts.contains(&Act::RecordVerdict)
+        && let Some(why) = rehearsal_first(system, migration)?
+    {
+        return Err(why.into());
+    }
+    Ok(acts)
 }
 
 fn told(options: &Finalize, done: &Deleted) -> Exit {

@@ -123,5 +123,54 @@ pub enum CheckSpec {
     DockerStorage {},
 }
 
+impl CheckSpec {
+    /// Whether only a running system has what it looks at: processes, units, users, packages.
+    #[must_use]
+    pub fn is_of_running_system(&self) -> bool {
+        match self {
+            Self::Initramfs(_)
+            | Self::Service(_)
+            | Self::NoFailedUnits {}
+            | Self::Socket(_)
+            | Self::Ports(_)
+            | Self::Processes(_)
+            | Self::Users(_)
+            | Self::Groups(_)
+            | Self::Packages(_)
+            | Self::Network {}
+            | Self::DockerStorage {} => true,
+            Self::FlatBtrfsRoot {}
+            | Self::NamesFree {}
+            | Self::NestedSubvolumes {}
+            | Self::FreeSpace(_)
+            | Self::DeviceStatistics(_)
+            | Self::NoHibernationImage {}
+            | Self::NothingImmutable {}
+            | Self::NoStraddlingLinks {}
+            | Self::NoSwapFile {}
+            | Self::BootLoader {}
+            | Self::InitramfsTools {}
+            | Self::Commands(_)
+            | Self::KernelFilesystems(_)
+            | Self::Memory { .. }
+            | Self::BootChain {}
+            | Self::FstabNamesLayout {}
+            | Self::SubvolumesInPlace {}
+            | Self::LayoutMounted {}
+            | Self::RootFlags {}
+            | Self::Mount(_)
+            | Self::Filesystem(_)
+            | Self::FstabEntry(_)
+            | Self::Subvolume(_)
+            | Self::Property(_)
+            | Self::File(_)
+            | Self::GrubEntry(_)
+            | Self::KernelCommandLine(_)
+            | Self::KernelParameter(_)
+            | Self::CommandOutput(_) => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use super::derive::{Thing, check_needs, commands, filesystems};
 use super::locate::Part::{self, Item, Key};
 use super::{Problem, Severity, Source};
 use crate::documents::order::{self, Problem as OrderProblem};
-use crate::documents::viscript::Kind;
+use crate::documents::viscript::{Kind, Stage};
 use crate::documents::{Batch, ViScript};
 use crate::sys::sorted;
 
@@ -27,7 +27,31 @@ pub(super) fn viscript(source: &Source, script: &ViScript) -> Vec<Problem> {
         &filesystems(script),
     ));
     problems.extend(twice(source, script));
+    problems.extend(not_there_yet(source, script));
     problems
+}
+
+/// The initramfs has no services, users or packages to look at.
+fn not_there_yet(source: &Source, script: &ViScript) -> Vec<Problem> {
+    if script.kind.stage() != Stage::Initramfs {
+        return Vec::new();
+    }
+    let checks = script.checks.iter().enumerate();
+    let early = checks.filter(|(_, named)| named.check.is_of_running_system());
+    early
+        .map(|(index, named)| {
+            let what = format!(
+                "the check \"{}\" ({}) looks at what only a running system has, and this viScript \
+                 runs in the initramfs",
+                named.name,
+                named.check.kind()
+            );
+            let path = [Key("checks"), Item(index)];
+            let help =
+                "move it to a viScript that runs before (pre-installation) or after the boot";
+            source.error(&path, what, help)
+        })
+        .collect()
 }
 
 /// A viScript can't call itself low and rewrite GRUB.

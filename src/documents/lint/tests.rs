@@ -103,6 +103,17 @@ fn a_need_that_is_not_declared_is_found_in_each_batch() {
 }
 
 #[test]
+fn what_only_a_running_system_has_is_not_looked_for_in_the_initramfs() {
+    let file = "btrfs_pre_reboot_validation_viScript.json";
+    let problem = only(&edited(file, "\"boot-chain\": {}", "\"network\": {}"), file);
+    assert_eq!(
+        problem.what,
+        "the check \"the boot chain is whole\" (network) looks at what only a running system has, \
+         and this viScript runs in the initramfs"
+    );
+}
+
+#[test]
 fn a_mount_point_that_the_layout_lacks_is_found() {
     let problems = edited(
         "btrfs_root_viScript.json",

@@ -253,8 +253,8 @@ pub(super) fn unknown_subvolume(doomed: &Doomed) -> Result<(), Error> {
             let name = Path::new(subvolume.path.file_name().unwrap_or_default()).display();
             return Err(Error::NotNow(format!(
                 "the subvolume {name} (id {}) lies deeper than a path can say, and may be in the \
-                 old system: move it up to where `btrfs subvolume list /` shows its whole path, or \
-                 delete it, then run `rootshift finalize` again. Until then nothing is deleted",
+                 old system: move it up to where `btrfs subvolume list /` shows its whole path, then \
+                 run `rootshift finalize` again. Until then nothing is deleted",
                 subvolume.id
             )));
         }
