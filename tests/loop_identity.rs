@@ -769,8 +769,15 @@ fn a_new_system_that_is_not_the_one_that_was_proved_finalizes_nothing() {
     });
     assert_refused(
         &disk,
-        &["the subvolume @ is not the one", "it is named @bad now"],
+        &[
+            "the subvolume @ is not the one, which is @bad now",
+            "reboot once more",
+        ],
     );
+    // What the remedy says: the next boot proves it, as after a snapshot was put back.
+    disk.rehearse();
+    let ran = disk.run_booted_with(&disk.new_command_line(), true, "finalize --yes");
+    assert_eq!((ran.code, disk.stage()), (0, Stage::Finalized), "{ran:?}");
 }
 
 #[test]

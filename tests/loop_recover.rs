@@ -170,7 +170,13 @@ fn through_the_trial(disk: &Disk) {
     let ran = disk.run_in_new_system("status");
     assert_says(&ran, 0, &[NEW, "passed its validation"]);
     assert_offers(&ran, &["reboot", back]);
-    append(disk, Record::Rehearsed { chain: vec![] });
+    append(
+        disk,
+        Record::Rehearsed {
+            chain: vec![],
+            root: None,
+        },
+    );
     let ran = disk.run_in_new_system("status");
     let wanted = [NEW, "passed its validation", "This can't be undone"];
     assert_says(&ran, 0, &wanted);

@@ -735,3 +735,22 @@ fn another_system_in_a_subvolume_beside_a_flat_root_is_not_taken_for_a_part_of_i
     assert_ready(&disk);
     assert!(disk.mounted(|top| is_subvolume(&top.join("srv/systems/@arch"))));
 }
+
+#[test]
+fn a_snapshot_of_this_system_is_no_other_one() {
+    for options in [&["-r"][..], &[]] {
+        let disk = Disk::with_system();
+        disk.mounted(|top| {
+            write(top, "etc/os-release", "ID=debian\n");
+            write(top, "usr/lib/systemd/systemd", "elf");
+            let (from, to) = (top.to_str().unwrap(), top.join("before"));
+            let words = [
+                &["-q", "subvolume", "snapshot"],
+                options,
+                &[from, to.to_str().unwrap()],
+            ];
+            run("btrfs", &words.concat());
+        });
+        assert_ready(&disk);
+    }
+}

@@ -97,7 +97,7 @@ fn kept_for_grub(running: &Running) -> Doubt {
         remedy: format!(
             "run `grub-install` in this system (as `dpkg-reconfigure` of its package does) and \
              reboot; if it can't be seen then either, `mount -o subvolid=5 UUID={uuid} /mnt && mv \
-             /mnt/{name} /mnt/{name}.of-grub && umount /mnt`"
+             -T /mnt/{name} /mnt/{name}.of-grub && umount /mnt`"
         ),
     }
 }

@@ -101,7 +101,11 @@ fn told_by(step: &Action) -> Vec<CheckSpec> {
 /// Menu entries that people wrote for the system as it is: `finalize` waits until they are changed.
 #[must_use]
 pub fn of_menus(plan: &Plan, system: &Root) -> Option<Finding> {
-    let entries = own_entries(system, &plan.filesystem).ok()?;
+    // Another root's name leads to the new system.
+    let is_flat = plan.old_system.root.is_empty();
+    let entries = own_entries(system, &plan.filesystem)
+        .ok()
+        .filter(|_| is_flat)?;
     let is_old = |entry: &&MenuEntry| entry.loads.root.as_ref() == Some(&plan.old_system.root);
     let entry = entries.iter().find(is_old)?;
     let new = plan.root_subvolume();

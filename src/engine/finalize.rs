@@ -124,8 +124,11 @@ pub fn begin(
     Ok(())
 }
 
-/// The images were made anew.
-fn still_boots(top: &Root, plan: &Plan) -> Result<(), Error> {
+/// That the new system is found by what GRUB reads now, as it was made anew or edited.
+///
+/// # Errors
+/// When grub.cfg does not lead to the new system.
+pub fn still_boots(top: &Root, plan: &Plan) -> Result<(), Error> {
     let new = NewSystem {
         top,
         root: plan.root_subvolume(),
@@ -252,8 +255,8 @@ pub fn may_finalize(
                 )));
             }
         }
-        proved::is_there(top, migration, place)?;
     }
+    proved::is_there(top, migration)?;
     let mut decided = Decided::of(top, migration)?;
     let mut all = all_doomed(top, migration, plan, &decided)?;
     // Before anything is said to be in the way: what is in use is not to be deleted, but to stay.

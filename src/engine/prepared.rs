@@ -13,7 +13,7 @@ use crate::documents::plan::{PlannedStep, STAGING};
 use crate::documents::{Action, Plan};
 use crate::journal::record::Left;
 use crate::sys::block::uuid_text;
-use crate::sys::btrfs::{self, SubvolumeInfo};
+use crate::sys::btrfs::{self, Inode, SubvolumeInfo};
 use crate::sys::{self, Root};
 
 /// What becomes of what a step made or placed when it is taken back.
@@ -113,16 +113,13 @@ fn is_ours(
     if let Some(left) = migration.state().left_by(&maker.id) {
         return Ok((left.id, left.subvolume.as_str()) == (found.id, &*uuid_text(found.uuid)));
     }
-    let Action::Snapshot(snapshot) = &maker.action else {
+    if !matches!(maker.action, Action::Snapshot(_)) {
         return Ok(true);
-    };
-    let from = plan
-        .old_system_at(&step.filesystem)
-        .path(&snapshot.from.to_string());
-    if !btrfs::is_subvolume(top, &from)? {
-        return Ok(path.starts_with(STAGING)); // nothing tells them apart any more
     }
-    let source = info(top, &from)?;
+    let Some(source) = source(top, plan, &step.filesystem, made)? else {
+        return Ok(path.starts_with(STAGING)); // nothing tells them apart any more
+    };
+    let source = btrfs::subvolume_info(&source, Path::new(""))?;
     Ok(source.uuid == [0; 16] || found.parent_uuid == source.uuid)
 }
 
@@ -158,16 +155,39 @@ fn was_used(
         return Ok(false);
     }
     top.sync_filesystem()?;
+    let source = source(top, plan, &step.filesystem, made)?;
+    let is_only_read = |number, inode: &Inode| -> sys::Result<bool> {
+        let Some(source) = &source else {
+            return Ok(false);
+        };
+        let same = btrfs::inode(source, number)?;
+        Ok(same.is_some_and(|same| same.is_same_but_read(inode)))
+    };
     let mut used = false;
-    btrfs::changes_since(&top.held(path)?, last, &mut |_, inode| {
+    btrfs::changes_since(&top.held(path)?, last, &mut |number, inode| {
         // What is in a directory counts by itself; taking back deletes what is nested there.
-        used |= inode.born() > last || !inode.is_directory();
+        used |= inode.born() > last || !inode.is_directory() && !is_only_read(number, &inode)?;
         Ok(match used {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         })
     })?;
     Ok(used)
+}
+
+/// What it is a snapshot of, where that is still there.
+fn source(top: &Root, plan: &Plan, filesystem: &str, made: &Path) -> Result<Option<Root>, Error> {
+    let maker = maker(plan, filesystem, made);
+    let Some(Action::Snapshot(snapshot)) = maker.map(|maker| &maker.action) else {
+        return Ok(None);
+    };
+    let from = plan
+        .old_system_at(filesystem)
+        .path(&snapshot.from.to_string());
+    Ok(match btrfs::is_subvolume(top, &from)? {
+        true => Some(top.held(&from)?),
+        false => None,
+    })
 }
 
 /// Gives a subvolume a name at the top level under which nothing deletes it.

@@ -16,8 +16,10 @@ use crate::bootchain::{self, Produced, boot_id, chosen_subvolume, command_line};
 use crate::checks::CheckContext;
 use crate::documents::Plan;
 use crate::journal::Record;
+use crate::journal::record::Left;
 use crate::report::boot_log::BOOT_LOG;
-use crate::sys::Root;
+use crate::sys::block::uuid_text;
+use crate::sys::{Root, btrfs};
 
 const GRUB_CONFIG: &str = "boot/grub/grub.cfg";
 
@@ -110,8 +112,10 @@ pub fn conclude(
         Ok((chain, later))
     });
     if !problems.is_empty() {
-        return match under_way {
-            true => migration.record(Record::NotValidated { problems }),
+        let last = migration.journal().entries().last();
+        let verdict = Record::NotValidated { problems };
+        return match under_way && last.is_none_or(|last| last.record != verdict) {
+            true => migration.record(verdict),
             false => Ok(()),
         };
     }
@@ -131,9 +135,20 @@ pub fn conclude(
             }
             // Every boot proves it anew, and the journal has only so much room.
             let chain = if is_known { Vec::new() } else { chain };
-            migration.record(Record::Rehearsed { chain })
+            let root = root_of(context.system);
+            migration.record(Record::Rehearsed { chain, root })
         }
     }
+}
+
+/// What is mounted as root, by what it is.
+fn root_of(system: &Root) -> Option<Left> {
+    let root = btrfs::subvolume_info(system, Path::new("")).ok()?;
+    Some(Left {
+        id: root.id,
+        subvolume: uuid_text(root.uuid),
+        generation: root.generation,
+    })
 }
 
 fn is_rehearsed(migration: &Migration) -> bool {

@@ -100,6 +100,9 @@ pub struct State {
     /// What the loader read in the last rehearsal that passed.
     #[serde(skip)]
     pub chain: Vec<Fingerprint>,
+    /// What was root in it.
+    #[serde(skip)]
+    pub rehearsed_root: Option<Left>,
     /// How steps left what they prepared, by their ids; known until each begins anew.
     #[serde(skip)]
     pub left: Vec<(String, Left)>,
@@ -153,6 +156,7 @@ impl State {
             loader_named_root: None,
             rehearsal_boot: None,
             chain: Vec::new(),
+            rehearsed_root: None,
             left: Vec::new(),
             inventory: None,
             unfinished: false,
@@ -246,7 +250,8 @@ impl State {
                 self.rehearsals = *number;
                 self.rehearsal_boot.clone_from(boot);
             }
-            Record::Rehearsed { chain } => {
+            Record::Rehearsed { chain, root } => {
+                self.rehearsed_root.clone_from(root);
                 self.stage = Stage::Rehearsed;
                 self.rehearsals = 0;
                 self.reason = None;
@@ -560,6 +565,7 @@ mod tests {
             begun(2, "y"),
             Record::Rehearsed {
                 chain: chain.clone(),
+                root: None,
             },
         ]);
         let state = after(&records);
@@ -567,7 +573,13 @@ mod tests {
         assert_eq!((state.reason, state.chain), (None, chain.clone()));
         assert!(state.stage.new_system_is_root() && state.stage.is_validated());
         // The same once more is not written once more.
-        records.extend([begun(1, "z"), Record::Rehearsed { chain: vec![] }]);
+        records.extend([
+            begun(1, "z"),
+            Record::Rehearsed {
+                chain: vec![],
+                root: None,
+            },
+        ]);
         let state = after(&records);
         assert_eq!((state.stage, state.chain), (Stage::Rehearsed, chain));
     }

@@ -156,6 +156,9 @@ pub enum Record {
         /// What the loader read, and what it was; a change asks for another rehearsal. Empty where
         /// it is what the last rehearsal that was passed has recorded.
         chain: Vec<Fingerprint>,
+        /// The subvolume that was root in it; none in journals of before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        root: Option<Left>,
     },
     /// A rehearsal did not pass a validation, or what it proved has changed since.
     RehearsalFailed {

@@ -254,7 +254,8 @@ fn left_free_by(record: &Record) -> u64 {
         | Record::Disarmed
         | Record::FinalizeBegun
         | Record::Finalized { .. } => 0,
-        Record::Validated { .. }
+        Record::Checked { .. }
+        | Record::Validated { .. }
         | Record::RehearsalBegun { .. }
         | Record::Rehearsed { .. }
         | Record::RehearsalFailed { .. } => FOR_DECISIONS,
@@ -264,7 +265,6 @@ fn left_free_by(record: &Record) -> u64 {
         | Record::Done { .. }
         | Record::Tolerated { .. }
         | Record::Discarded { .. }
-        | Record::Checked { .. }
         | Record::Checkpoint { .. }
         | Record::ReturnedTo { .. }
         | Record::Inventory { .. }

@@ -8,7 +8,7 @@ use super::{Error, session};
 use crate::checks::CheckContext;
 use crate::cli::{Exit, Finalize};
 use crate::engine::finalize::{
-    Changed, Deleted, begin, delete, forget, may_finalize, no_room, pending, weights,
+    Changed, Deleted, begin, delete, forget, may_finalize, no_room, pending, still_boots, weights,
 };
 use crate::engine::home::Migration;
 use crate::engine::rehearsal::{can_be_concluded, missing};
@@ -33,7 +33,7 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
         conclude_rehearsal(&survey, &mut migration)?;
     }
     let now = situation::of(&survey, top, &migration);
-    let acts = acts(options, system, &migration, &now)?;
+    let acts = acts(options, system, top, &migration, &now)?;
     if acts.is_empty() {
         if migration.state().stage == Stage::Finalized {
             forget(top)?; // a cut may have left it
@@ -78,6 +78,7 @@ pub(super) fn run(options: &Finalize) -> Result<Exit, Error> {
 fn acts(
     options: &Finalize,
     system: &Root,
+    top: &Root,
     migration: &Migration,
     now: &Situation,
 ) -> Result<Vec<Act>, Error> {
@@ -88,6 +89,18 @@ fn acts(
     let acts = match ask(now, event) {
         Err(why) if now.running == Seen::New && now.loader_agrees => {
             return Err(rehearsal_first(system, migration)?.unwrap_or(why).into());
+        }
+        // One boot by another entry is no reason to go back.
+        Err(why)
+            if now.running == Seen::New
+                && migration.state().stage == Stage::Validated
+                && still_boots(top, migration.plan()).is_ok() =>
+        {
+            return Err(engine::Error::NotNow(format!(
+                "this boot was not begun by an entry for the new system: reboot by the first entry \
+                 of GRUB's menu. If this is said again, then {why}"
+            ))
+            .into());
         }
         asked => asked?,
     };

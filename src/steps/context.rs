@@ -132,8 +132,8 @@ impl<'a> StepContext<'a> {
             match hand_over(self.top, from, to, &config.to_string_lossy()) {
                 Ok(()) => return Ok(true),
                 Err(error) => log::error!(
-                    "{error}: the new system keeps its name {}, for GRUB may begin there; make \
-                     room, run `grub-install` in the old system, then give it another name",
+                    "{error}: the new system keeps its name {}, for GRUB may begin there; mend that, \
+                     run `grub-install` in the old system, then give it another name",
                     from.display()
                 ),
             }

@@ -163,9 +163,13 @@ pub fn files(world: &World, system: System) -> Result<()> {
     left_out.extend(MOUNTED_ELSEWHERE.map(str::to_owned));
     // What a rollback keeps aside, of this life or an earlier one, stays at the top of its disk.
     left_out.extend(["/@*.rolled-back-*", "/ml/@*.rolled-back-*"].map(str::to_owned));
-    if system == System::Old {
-        left_out.push("/@*".into());
-        left_out.push("/.@rootfs.rootshift".into());
+    match system {
+        System::Old => {
+            left_out.push("/@*".into());
+            left_out.push("/.@rootfs.rootshift".into());
+        }
+        // A flat root's snapshots of Timeshift stay at the top, and belong into no system.
+        System::New => left_out.push("/timeshift-btrfs/snapshots".into()),
     }
     if world.machine.has("fstab-tmpfs") {
         left_out.push("/tmp/*".into());

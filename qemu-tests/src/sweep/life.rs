@@ -262,7 +262,7 @@ fn rehearsed(host: &Host) -> Result<Vec<Record>> {
     let boot = Some("the sweep".into());
     Ok(vec![
         Record::RehearsalBegun { number: 1, boot },
-        Record::Rehearsed { chain },
+        Record::Rehearsed { chain, root: None },
     ])
 }
 

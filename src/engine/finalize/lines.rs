@@ -32,7 +32,9 @@ pub(super) fn none_is_old(
         all: btrfs::list_subvolumes(doomed.top)?,
         default: btrfs::default_subvolume(doomed.top)?,
     };
-    for named in &mounting.lines {
+    // A generator's unit is what fstab was when it was last read.
+    let lines = mounting.lines.iter();
+    for named in lines.filter(|named| !named.by.contains("/run/systemd/generator")) {
         let line = &named.line;
         if look
             .shown(line, DEPTH)

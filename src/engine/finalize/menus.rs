@@ -27,11 +27,11 @@ pub(super) fn none_is_old(system: &Root, plan: &Plan, doomed: &Doomed) -> Result
 }
 
 fn problem(entry: &MenuEntry, plan: &Plan, doomed: &Doomed) -> Option<String> {
-    let (old, new) = (&plan.old_system.root, plan.root_subvolume());
+    let new = plan.root_subvolume();
     let is_doomed = |file: &&String| doomed.holds(Path::new(file.trim_start_matches('/')));
     let does = match entry.loads.files.iter().find(is_doomed) {
         Some(file) => format!("loads {file} of the old system"),
-        None if entry.loads.root.as_ref() == Some(old) => "boots the old system".to_owned(),
+        None if boots_old(entry, plan, doomed) => "boots the old system".to_owned(),
         None => return None,
     };
     Some(format!(
@@ -41,4 +41,13 @@ fn problem(entry: &MenuEntry, plan: &Plan, doomed: &Doomed) -> Option<String> {
         entry.file.display(),
         entry.loads.title
     ))
+}
+
+/// A flat root is the top level; another one leads to the new system by its old name.
+fn boots_old(entry: &MenuEntry, plan: &Plan, doomed: &Doomed) -> bool {
+    match entry.loads.root.as_deref() {
+        None => false,
+        Some("") => plan.old_system.root.is_empty(),
+        Some(root) => doomed.holds(Path::new(root)),
+    }
 }

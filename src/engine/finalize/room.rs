@@ -7,7 +7,7 @@ use crate::journal::Record;
 use crate::sys::Root;
 
 /// With less, making the images may have failed for that.
-const ENOUGH: u64 = 256 << 20;
+const ENOUGH: u64 = 128 << 20;
 
 /// Why something could not be written before the decision, and what makes room: only files that the
 /// old system does not have.

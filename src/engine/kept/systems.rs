@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Doubt, Look};
 use crate::engine::Error;
+use crate::sys::btrfs;
 
 const RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 const INIT: [&str; 3] = ["sbin/init", "usr/sbin/init", "usr/lib/systemd/systemd"];
@@ -17,10 +18,16 @@ pub(super) fn beside(look: &Look, kept: &[&Path]) -> Result<Vec<Doubt>, Error> {
     if !look.disk.root.is_empty() {
         return Ok(doubts); // beside it nothing is touched
     }
+    let own = btrfs::subvolume_info(look.disk.top, Path::new("."))?;
     for subvolume in &look.all {
         let path = &subvolume.path;
         let is_top = path.components().count() == 1;
         if !is_top || kept.iter().any(|kept| path.starts_with(kept)) {
+            continue;
+        }
+        // A snapshot of this system, and what nobody can write to, is no other one.
+        let info = btrfs::subvolume_info(look.disk.top, path)?;
+        if info.read_only || info.parent_uuid == own.uuid && own.uuid != [0; 16] {
             continue;
         }
         let root = look.disk.top.within(path)?;

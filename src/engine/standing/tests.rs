@@ -166,7 +166,14 @@ fn after_the_commit() -> Vec<Case> {
             vec!["sudo rootshift finalize", ROLLBACK],
         ),
         (
-            on(&[validated(), rehearsal, Record::Rehearsed { chain: vec![] }]),
+            on(&[
+                validated(),
+                rehearsal,
+                Record::Rehearsed {
+                    chain: vec![],
+                    root: None,
+                },
+            ]),
             Seen::New,
             "its boot loader was tried",
             vec!["sudo rootshift finalize", ROLLBACK],
