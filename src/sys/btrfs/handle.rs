@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::io::{Errno, retry_on_intr};
 
+use super::inode::born_in;
 use crate::sys::{Error, Result, Root};
 
 /// FILEID_BTRFS_WITHOUT_PARENT (linux/exportfs.h).
@@ -34,6 +35,14 @@ pub fn open_inode(
     born: u64,
     shown: &std::path::Path,
 ) -> Result<Option<Root>> {
+    // Linux 6.1 takes no 0 for any (fs/btrfs/export.c, `check_generation`); 6.18 does.
+    let born = match born {
+        0 => born_in(top, subvolume, inode)?,
+        born => Some(born),
+    };
+    let Some(born) = born else {
+        return Ok(None);
+    };
     let mut handle = Handle {
         bytes: SIZE,
         kind: WITHOUT_PARENT,

@@ -87,6 +87,19 @@ pub fn inode(root: &Root, number: u64) -> Result<Option<Inode>> {
     Ok(found)
 }
 
+/// The transaction in which an inode of this subvolume was made; `None` where either is gone.
+pub(super) fn born_in(root: &Root, subvolume: u64, number: u64) -> Result<Option<u64>> {
+    let mut born = None;
+    let kinds = INODE_ITEM..=INODE_ITEM;
+    let read = of_inode_in(root, subvolume, number, kinds, &mut |item| {
+        born = Inode::of(item).map(|inode| inode.born());
+    });
+    match read {
+        Err(error) if error.is_not_found() => Ok(None),
+        read => read.map(|()| born),
+    }
+}
+
 /// Shows every inode of the subvolume that was changed after the given transaction, with its
 /// number, until `visit` breaks; not the subvolume's root directory. What is not synced yet may be
 /// missing. Reads only the leaves that are newer.
@@ -159,13 +172,24 @@ fn of_inode(
     kinds: std::ops::RangeInclusive<u8>,
     visit: &mut dyn FnMut(&Item<'_>),
 ) -> Result<()> {
+    of_inode_in(root, 0, objectid, kinds, visit)
+}
+
+/// The same in the subvolume of this id; 0 is the one in which `root` lies.
+fn of_inode_in(
+    root: &Root,
+    tree: u64,
+    objectid: u64,
+    kinds: std::ops::RangeInclusive<u8>,
+    visit: &mut dyn FnMut(&Item<'_>),
+) -> Result<()> {
     let key = |kind, offset| Key {
         objectid,
         kind,
         offset,
     };
     let range = Range {
-        tree: 0,
+        tree,
         from: key(*kinds.start(), 0),
         to: key(*kinds.end(), u64::MAX),
         min_generation: 0,
