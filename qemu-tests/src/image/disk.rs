@@ -166,7 +166,11 @@ impl Mount {
     /// Unmounts; everything written is on the device when it returns.
     pub fn unmount(mut self) -> Result<()> {
         match self.at.take() {
-            Some(at) => run(tool("umount").arg(at)),
+            // A private namespace that somebody has just made may still have it mounted.
+            Some(at) => {
+                run(tool("sync").arg("--file-system").arg(&at))?;
+                run(tool("umount").arg(at))
+            }
             None => Ok(()),
         }
     }
