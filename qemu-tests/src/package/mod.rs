@@ -16,12 +16,13 @@ const SIZE_LIMIT: u64 = 800 * 1024;
 
 /// Builds the shipped binary: static, stripped, for any Linux of its architecture.
 pub fn binary(workspace: &Workspace) -> Result<PathBuf> {
-    build(workspace, "rootshift", "rootshift", "release")
+    build(workspace, "rootshift", "rootshift", "release", &[])
 }
 
 /// Builds the program with the commands that need not fit into an initramfs.
 pub fn tools(workspace: &Workspace) -> Result<PathBuf> {
-    build(workspace, "rootshift", "rootshift-tools", "release")
+    let tools = ["--features", "tools"];
+    build(workspace, "rootshift", "rootshift-tools", "release", &tools)
 }
 
 /// Builds the program with its fault points, for tests alone: not optimized, static as well.
@@ -56,7 +57,7 @@ fn for_tests(workspace: &Workspace, feature: &str, folder: &str) -> Result<PathB
 
 /// Builds the program that compares trees inside a guest.
 pub fn guest_probe(workspace: &Workspace) -> Result<PathBuf> {
-    build(workspace, "qemu-tests", "guest-probe", "probe")
+    build(workspace, "qemu-tests", "guest-probe", "probe", &[])
 }
 
 /// Builds the programs and the package around them; returns the package.
@@ -84,7 +85,13 @@ pub fn check_size(workspace: &Workspace) -> Result<u64> {
     Ok(size)
 }
 
-fn build(workspace: &Workspace, package: &str, binary: &str, profile: &str) -> Result<PathBuf> {
+fn build(
+    workspace: &Workspace,
+    package: &str,
+    binary: &str,
+    profile: &str,
+    features: &[&str],
+) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = tool(cargo);
     command.current_dir(workspace.root()).args([
@@ -104,6 +111,7 @@ fn build(workspace: &Workspace, package: &str, binary: &str, profile: &str) -> R
         "--bin",
         binary,
     ]);
+    command.args(features);
     // The directory this harness looks in, whatever a configuration file says.
     show(command.arg("--target-dir").arg(workspace.target()))?;
     let path = workspace
