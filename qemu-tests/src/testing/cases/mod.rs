@@ -41,6 +41,8 @@ const CASES: &[(&str, Case)] = &[
     ),
     #[cfg(feature = "documents")]
     ("the_seeds_batch_runs_phase_by_phase", language::seeds_batch),
+    // To its end: the kernel of the host hides what Debian's does with file handles.
+    ("dress_rehearsal_bios", rehearsal::bios),
     (
         "a_cut_at_the_exchange_boots_the_new_system",
         faults::at_the_exchange,
@@ -132,7 +134,6 @@ const THOROUGH: &[(&str, Case)] = &[
         "grub_is_installed_at_every_stage_uefi_rootfs",
         grub::every_stage_uefi_rootfs,
     ),
-    ("dress_rehearsal_bios", rehearsal::bios),
     ("dress_rehearsal_uefi", rehearsal::uefi),
     (
         "a_boot_chain_that_changed_is_rehearsed_again",
