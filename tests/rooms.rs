@@ -180,3 +180,31 @@ fn imports_are_found_in_every_spelling() {
         ["sys", "bootcfg", "documents", "fault", "engine"]
     );
 }
+
+/// The kinds of checks that stand in a text before a mark.
+fn kinds<'t>(text: &'t str, variant: &str) -> Vec<&'t str> {
+    let found = text.split(variant).skip(1);
+    let ends = |c: char| !c.is_alphanumeric();
+    let mut kinds: Vec<&str> = found.filter_map(|rest| rest.split(ends).next()).collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+/// The program in the initramfs has no code for them, and `lint` says so: tests are built with all.
+#[test]
+fn what_only_a_running_system_has_is_the_same_for_lint_and_for_the_early_program() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (said, looks) = (
+        read("src/documents/check/mod.rs"),
+        read("src/checks/mod.rs"),
+    );
+    let said = said.split("fn is_of_running_system").nth(1).unwrap();
+    let said = kinds(said.split("=> true").next().unwrap(), "Self::");
+    let guarded: Vec<&str> = looks
+        .lines()
+        .filter(|line| line.contains("if RUNNING =>"))
+        .collect();
+    let guarded = guarded.join("\n");
+    assert_eq!(said, kinds(&guarded, "CheckSpec::"));
+    assert_eq!(said.len(), 11);
+}
