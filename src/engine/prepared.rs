@@ -86,9 +86,16 @@ pub(super) fn fate(
     if !btrfs::is_subvolume(top, &path)? {
         return Ok((Fate::Goes, path));
     }
-    let fate = if !is_ours(top, migration, step, &made, &path)? {
+    let there = There {
+        top,
+        migration,
+        step,
+        made: &made,
+        path: &path,
+    };
+    let fate = if !is_ours(&there)? {
         Fate::Stays
-    } else if was_used(top, migration, step, &made, &path)? {
+    } else if was_used(&there)? {
         Fate::Kept
     } else {
         Fate::Goes
@@ -96,15 +103,28 @@ pub(super) fn fate(
     Ok((fate, path))
 }
 
+/// What lies where a step made or placed its subvolume.
+#[derive(Clone, Copy)]
+struct There<'a> {
+    top: &'a Root,
+    migration: &'a Migration,
+    step: &'a PlannedStep,
+    /// Where it was made.
+    made: &'a Path,
+    /// Where it is.
+    path: &'a Path,
+}
+
 /// Whether it is what was made at `made`. Where that is not recorded (a cut, or an older journal) it
 /// has to be a snapshot of what the plan says.
-fn is_ours(
-    top: &Root,
-    migration: &Migration,
-    step: &PlannedStep,
-    made: &Path,
-    path: &Path,
-) -> Result<bool, Error> {
+fn is_ours(there: &There) -> Result<bool, Error> {
+    let There {
+        top,
+        migration,
+        step,
+        made,
+        path,
+    } = *there;
     let plan = migration.plan();
     let Some(maker) = maker(plan, &step.filesystem, made) else {
         return Ok(true);
@@ -132,13 +152,14 @@ fn maker<'a>(plan: &'a Plan, filesystem: &str, made: &Path) -> Option<&'a Planne
 
 /// Whether anything in it is newer than rootshift's last work. What a step was at when it was cut off
 /// can't be told from what somebody did since.
-fn was_used(
-    top: &Root,
-    migration: &Migration,
-    step: &PlannedStep,
-    made: &Path,
-    path: &Path,
-) -> Result<bool, Error> {
+fn was_used(there: &There) -> Result<bool, Error> {
+    let There {
+        top,
+        migration,
+        step,
+        made,
+        path,
+    } = *there;
     let (plan, state) = (migration.plan(), migration.state());
     let mut here = plan.steps();
     here.retain(|other| other.filesystem == step.filesystem);
