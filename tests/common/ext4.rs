@@ -8,7 +8,7 @@ use std::process::Command;
 use rootshift::tree::manifest::Manifest;
 
 use super::sample::{copy_documents, manifest, repository, run, write};
-use super::{Disk, Ran, attach, unmount};
+use super::{Disk, Ran, attach, settle, unmount};
 
 /// The machine: its root, and disks with a btrfs on them. Dropping it lets go of all.
 pub struct Machine {
@@ -49,7 +49,15 @@ impl Machine {
         run("mount", &["-o", "noatime", &self.device, path]);
         let result = work(&target);
         unmount(&target);
+        self.settle();
         result
+    }
+
+    /// Waits until the kernel has let go of the root: a test beside this one may have taken the
+    /// mount along into a namespace of its own.
+    fn settle(&self) {
+        let name = Path::new(&self.device).file_name().unwrap();
+        settle(&Path::new("/sys/fs/ext4").join(name));
     }
 
     pub fn manifest(&self) -> Manifest {
@@ -94,6 +102,7 @@ impl Machine {
             .env("ARGUMENTS", arguments)
             .output()
             .unwrap();
+        self.settle();
         for disk in &self.others {
             disk.settle();
         }

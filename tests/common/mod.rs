@@ -216,14 +216,7 @@ impl Disk {
         if self.is_held.get() {
             return; // by whoever holds the journal
         }
-        let alive = Path::new("/sys/fs/btrfs").join(&self.uuid);
-        for _ in 0..1000 {
-            if !alive.exists() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        panic!("{} is still mounted somewhere", self.device);
+        settle(&Path::new("/sys/fs/btrfs").join(&self.uuid));
     }
 
     /// A copy of this disk as it is now, to be put back with [`Disk::replace_image`].
@@ -358,4 +351,15 @@ pub fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Waits until the folder under /sys that a mounted file system has is gone.
+fn settle(alive: &Path) {
+    for _ in 0..1000 {
+        if !alive.exists() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("{} is still mounted somewhere", alive.display());
 }
