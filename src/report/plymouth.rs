@@ -38,8 +38,12 @@ impl Plymouth {
     /// within 150 ms.
     #[must_use]
     pub fn connect(address: &[u8]) -> Option<Self> {
+        Self::connect_within(address, PATIENCE)
+    }
+
+    fn connect_within(address: &[u8], patience: Duration) -> Option<Self> {
         let mut splash = Self {
-            stream: socket::connect_unix(address, PATIENCE).ok(),
+            stream: socket::connect_unix(address, patience).ok(),
             message: String::new(),
         };
         splash.ask(PING, None);
