@@ -774,3 +774,44 @@ fn a_boot_that_proves_the_same_again_hardly_fills_the_journal() {
         "{last:?}"
     );
 }
+
+/// `.boot.rootshift` looks like a leftover of a tool; it is all that the old system's GRUB reads.
+#[test]
+fn no_boot_goes_back_to_an_old_system_whose_boot_directory_is_gone() {
+    let disk = validated(Kind::Flat);
+    disk.mounted(|top| fs::remove_dir_all(top.join(".boot.rootshift")).unwrap());
+    disk.record([common::rollback_requested()]);
+    disk.boot();
+    let (stage, flags) = (disk.stage(), disk.root_flags());
+    let ours = "/boot/grub/grub.cfg";
+    assert!(
+        read_by_grub(&disk, ours).is_some(),
+        "{stage:?}, {flags:?}: GRUB finds no {ours}; the new system is whole as @.rolled-back-1: {}",
+        disk.mounted(|top| top.join("@.rolled-back-1/boot/grub/grub.cfg").exists())
+    );
+}
+
+/// Timeshift has put a snapshot back as `@` before the rollback, and GRUB was installed from there: what
+/// `check` says next must not take its configuration away.
+#[test]
+fn a_remedy_does_not_take_away_what_an_installed_grub_begins_at() {
+    let disk = validated(Kind::Rootfs);
+    install_grub_in_the_new_system(&disk);
+    disk.mounted(|top| {
+        let [root, before] = ["@", "@.before"].map(|name| top.join(name));
+        fs::rename(&root, &before).unwrap();
+        let [to, from] = [&root, &before].map(|path| path.to_str().unwrap());
+        common::run("btrfs", &["-q", "subvolume", "snapshot", from, to]);
+    });
+    disk.record([common::rollback_requested()]);
+    disk.boot();
+    assert_eq!(disk.stage(), Stage::RolledBack);
+    disk.record([Record::Disarmed]);
+    let ran = disk.run_inside("check");
+    if !ran.stdout.contains("mv -T /mnt/@ /mnt/@.old") {
+        return;
+    }
+    disk.mounted(|top| fs::rename(top.join("@"), top.join("@.old")).unwrap());
+    let found = read_by_grub(&disk, "/@/boot/grub/grub.cfg");
+    assert!(found.is_some(), "{:?}", ran.failures());
+}

@@ -960,3 +960,19 @@ fn a_full_disk_is_told_with_what_makes_room() {
     let ran = disk.run_in_new_system("finalize --yes");
     assert_eq!(ran.code, 0, "{ran:?}");
 }
+
+/// Who mounts the old system, or works in it, can't be seen from there.
+#[test]
+fn in_a_process_namespace_of_its_own_nothing_is_deleted_that_is_in_use_outside() {
+    let disk = moved(Kind::Rootfs);
+    let old = ["-o", "subvol=.@rootfs.rootshift", &disk.device];
+    let mounted = Mounted::new(&disk, "seen", &old);
+    let outside = finalize_beside(&disk);
+    assert_eq!(outside.status.code(), Some(4), "{}", said(&outside));
+    let output = disk.command_in_pid_namespace("finalize --yes").output();
+    let output = output.unwrap();
+    let left = names(&mounted.0).len();
+    drop(mounted);
+    disk.settle();
+    assert!(left > 0, "{:?} {}", output.status.code(), said(&output));
+}

@@ -832,3 +832,48 @@ fn a_subvolume_deeper_than_a_path_can_say_is_found_before_anything_is_deleted() 
     assert!(words.contains("deeper than a path can say"), "{words}");
     disk.mounted(|top| assert!(top.join("etc").exists()));
 }
+
+/// As Timeshift and snapper put a snapshot back: it has a trash of its own, and all of the old system
+/// in it.
+#[test]
+fn the_trash_of_a_snapshot_that_was_put_back_is_deleted_or_named() {
+    for kind in Kind::ALL {
+        let disk = Disk::with_system_of(kind);
+        disk.arm(After::Reboot);
+        disk.boot();
+        disk.boot();
+        disk.mounted(|top| {
+            for name in ["@", "@home"] {
+                let before = top.join(format!("{name}.before"));
+                fs::rename(top.join(name), &before).unwrap();
+                let (from, to) = (text(&before), text(top.join(name)));
+                run("btrfs", &["-q", "subvolume", "snapshot", &from, &to]);
+            }
+        });
+        disk.boot();
+        disk.record([common::validated()]);
+        disk.rehearse();
+        disk.record([Record::Disarmed]);
+        disk.mounted(|top| {
+            fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap();
+            install(&top.join("@"), "/bin/echo", "systemctl");
+        });
+        let output = finalize_beside(&disk, "");
+        disk.settle();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let status = disk.run_in_new_system("status");
+        let words = said(&output) + &status.stdout;
+        disk.mounted(|top| {
+            for name in ["@", "@home"] {
+                let left = top.join(name).join(TRASH);
+                let size = left
+                    .exists()
+                    .then(|| run("du", &["-sh", "--apparent-size", &text(&left)]));
+                assert!(
+                    !left.exists() || words.contains(&format!("{name}/{TRASH}")),
+                    "{kind:?}: {size:?} is left, and nobody says so: {words}"
+                );
+            }
+        });
+    }
+}

@@ -754,3 +754,46 @@ fn a_snapshot_of_this_system_is_no_other_one() {
         assert_ready(&disk);
     }
 }
+
+/// The plan of so many is longer than a document may be; any user can make them.
+#[test]
+fn check_knows_that_a_plan_gets_too_long() {
+    let disk = Disk::with_images(common::Kind::Flat);
+    disk.mounted(|top| {
+        for number in 0..600 {
+            let name = "\u{1}".repeat(40) + &"n".repeat(200);
+            create(top, &format!("home/user/{name}{number}"));
+        }
+    });
+    let ran = disk.run_inside("check");
+    if ran.code != 0 {
+        return;
+    }
+    let armed = disk.run_inside("arm --yes");
+    let left = disk.mounted(|top| top.join(".rootshift").exists());
+    assert_eq!(
+        armed.code, 0,
+        "{}; .rootshift is left: {left}",
+        armed.stderr
+    );
+}
+
+/// `arm` writes there.
+#[test]
+fn check_knows_that_its_own_directory_can_not_be_made() {
+    let disk = Disk::with_images(common::Kind::Flat);
+    let library = |top: &Path| top.join("var/lib").to_str().unwrap().to_owned();
+    disk.mounted(|top| common::run("chattr", &["+i", &library(top)]));
+    let ran = disk.run_inside("check");
+    let armed = disk.run_inside("arm --yes");
+    let left = disk.mounted(|top| {
+        common::run("chattr", &["-i", &library(top)]);
+        top.join(".rootshift").exists()
+    });
+    assert!(
+        ran.code != 0 || armed.code == 0,
+        "{} {}; .rootshift is left: {left}",
+        ran.stdout.lines().last().unwrap_or_default(),
+        armed.stderr
+    );
+}

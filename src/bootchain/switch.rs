@@ -32,6 +32,16 @@ impl Switch<'_> {
         Ok(self.is_our_link(top, self.path)? && is_directory(top, self.kept)?)
     }
 
+    /// Whether each name is what it was made, before the switch or after it, so that the old system
+    /// is found by it, or can be again.
+    ///
+    /// # Errors
+    /// When it can't be looked at.
+    pub fn is_whole(&self, top: &Root) -> Result<bool, Error> {
+        let is_free = !top.exists(self.kept)? || self.is_our_link(top, self.kept)?;
+        Ok(self.is_made(top)? || (is_free && is_directory(top, self.path)?))
+    }
+
     /// Makes the path lead to the new system. Atomic; durable after `syncfs`. May be repeated.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{CheckContext, Error, Outcome, View};
 use crate::sys::{InodeFlags, Root};
 
-const WRITTEN: [&str; 7] = [
+const WRITTEN: [&str; 9] = [
     ".",
     "etc",
     "etc/fstab",
@@ -16,6 +16,8 @@ const WRITTEN: [&str; 7] = [
     "boot",
     "boot/grub",
     "boot/grub/grub.cfg",
+    "var/lib",
+    "var/lib/rootshift",
 ];
 
 pub(super) fn look(context: &CheckContext) -> Result<Outcome, Error> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CheckContext, Error, Outcome, View, fitting_batch};
+use super::{CheckContext, Error, Outcome, RUNNING, View, fitting_batch};
 use crate::bootchain::is_hand_over;
 use crate::documents::plan::{OldSystem, STAGING, TRASH};
 use crate::sys::{Root, btrfs};
@@ -51,6 +51,17 @@ fn look_at(context: &CheckContext, view: &View) -> Result<Option<Outcome>, Error
 
 /// A name that something mounts by is not to be taken away.
 fn rename_at_top(context: &CheckContext, view: &View, name: &str) -> String {
+    if !RUNNING {
+        return "see `rootshift check`".into(); // there is nobody to follow it
+    }
+    let grub = Path::new(name).join("boot/grub/grub.cfg");
+    if matches!(view.top.resolved_status(&grub), Ok(Some(_))) {
+        return format!(
+            "a GRUB that was installed from it begins there: run `grub-install` and `update-grub` in \
+             this system, then rename {name} at the top level of the disk; or {}",
+            fitting_batch(view.old_root)
+        );
+    }
     let uuid = context.identity_of(view.layout);
     let uuid = uuid.map_or("…", |identity| identity.uuid.as_str());
     format!(

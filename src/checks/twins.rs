@@ -2,6 +2,8 @@
 //! have the UUID that root is found by, and which of them is mounted is chance (facts boot.md T43;
 //! fs/btrfs/volumes.c, `device_list_add`): nothing is done to either.
 
+use std::path::PathBuf;
+
 use super::Error;
 use crate::sys::{Root, block};
 
@@ -14,6 +16,13 @@ pub fn twin_devices(system: &Root, uuid: &str) -> Result<Option<String>, Error> 
     let [one, other, ..] = holding.as_slice() else {
         return Ok(None);
     };
+    // On several devices of one file system each has a number of its own.
+    let number = |device: &PathBuf| block::btrfs_device_number(device).ok().flatten();
+    let rest = |index: usize| holding.get(index + 1..).unwrap_or_default();
+    let mut all = holding.iter().enumerate();
+    if !all.any(|(index, one)| rest(index).iter().any(|other| number(one) == number(other))) {
+        return Ok(None);
+    }
     Ok(Some(format!(
         "{} and {} both hold the file system {uuid}",
         one.display(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{FailureHandling, Monitoring, RollbackConfiguration};
 use super::layout::{FilesystemLayout, is_plain_name};
+use super::step::SwitchBootPath;
 use super::viscript::{NamedCheck, RiskLevel, Stage};
 use super::{Action, Error, Layout, json, parse};
 
@@ -342,6 +343,24 @@ impl Plan {
     #[must_use]
     pub fn monitoring(&self) -> Monitoring {
         self.monitoring.unwrap_or_default()
+    }
+
+    /// The switch of the boot path; every plan has one.
+    #[must_use]
+    pub fn boot_switch(&self) -> Option<&SwitchBootPath> {
+        let mut steps = self.steps().into_iter();
+        steps.find_map(|step| match &step.action {
+            Action::SwitchBootPath(switch) => Some(switch),
+            Action::Snapshot(_)
+            | Action::PromoteDirectory(_)
+            | Action::VacateDirectory(_)
+            | Action::BackUpFile(_)
+            | Action::WriteFstab(_)
+            | Action::WriteGrubDefaults(_)
+            | Action::WriteGrubConfig(_)
+            | Action::PlaceSubvolume(_)
+            | Action::ClearStaging(_) => None,
+        })
     }
 
     /// All steps, in the order they run in: those after the commit come last.

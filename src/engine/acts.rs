@@ -6,11 +6,11 @@ use super::home::Migration;
 use super::rollback::{discard, roll_back};
 use super::situation::images;
 use super::transition::{Act, Images};
-use super::{Error, initramfs};
+use super::{Error, Stage, initramfs};
 use crate::documents::plan::PLAN;
 use crate::fault;
 use crate::journal::Record;
-use crate::sys::Root;
+use crate::sys::{Root, btrfs};
 
 /// What the acts work on.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ fn one(act: Act, hands: &mut Hands) -> Result<(), Error> {
             fault::reached("plan-offered");
         }
         Act::Withdraw => {
+            default_is_old(top, hands.migration)?;
             initramfs::withdraw(system)?;
             fault::reached("plan-withdrawn");
         }
@@ -79,11 +80,30 @@ fn one(act: Act, hands: &mut Hands) -> Result<(), Error> {
         | Act::CountTrial
         | Act::CompleteCommit
         | Act::BeginRehearsal
-        | Act::FailRehearsal => {
+        | Act::FailRehearsal
+        | Act::CallOffRollback => {
             return Err(Error::NotNow(format!("{act:?} is no act of this command")));
         }
     }
     Ok(())
+}
+
+/// A flat system's kernel line names no subvolume: without an image that does, the default one is
+/// root.
+fn default_is_old(top: &Root, migration: &Migration) -> Result<(), Error> {
+    let is_flat = migration.plan().old_system.root.is_empty();
+    if migration.state().stage != Stage::RolledBack || !is_flat {
+        return Ok(());
+    }
+    let default = btrfs::default_subvolume(top)?;
+    if default == btrfs::TOP_LEVEL {
+        return Ok(());
+    }
+    Err(Error::NotNow(format!(
+        "the default subvolume has the id {default}, and the boots to come would mount it as root: \
+         run `btrfs subvolume set-default {} /` first",
+        btrfs::TOP_LEVEL
+    )))
 }
 
 /// Only what was looked into is recorded, and what the boot loader loads is looked into.

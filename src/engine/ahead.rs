@@ -10,6 +10,7 @@ use super::preflight::{Finding, Preflight, finding};
 use super::trial::refused_options;
 use crate::bootchain::{MenuEntry, own_entries};
 use crate::checks::{MountedFilesystem, Outcome};
+use crate::documents::parse::SIZE_LIMIT;
 use crate::documents::plan::PlannedStep;
 use crate::documents::{Action, CheckSpec, Layout, Plan};
 use crate::steps;
@@ -96,6 +97,24 @@ fn told_by(step: &Action) -> Vec<CheckSpec> {
         }
         Action::BackUpFile(_) | Action::WriteFstab(_) | Action::ClearStaging(_) => vec![],
     }
+}
+
+/// A plan that is longer than any document may be could be frozen and never read.
+#[must_use]
+pub fn of_length(plan: &Plan) -> Option<Finding> {
+    let length = plan.to_bytes().ok()?.len();
+    if length <= SIZE_LIMIT {
+        return None;
+    }
+    let count = plan.old_system.nested.len() + plan.old_system.entries.len();
+    let problem = format!(
+        "the plan would have {length} bytes, and {SIZE_LIMIT} is all that is read: it names {count} \
+         subvolumes and entries of the top level"
+    );
+    let remedy = "move some of the subvolumes that `rootshift plan` names to another file system, or \
+                  delete those that nobody needs";
+    let name = "the plan can be frozen";
+    Some(finding(name, Ok(Outcome::fail(problem, remedy))))
 }
 
 /// Menu entries that people wrote for the system as it is: `finalize` waits until they are changed.

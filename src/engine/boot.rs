@@ -13,7 +13,7 @@ use super::rehearsal;
 use super::rollback::{discard, present_root, roll_back};
 use super::transition::{Act, Book, Event, Images, Known, Named, Seen, Situation, ask, named};
 use super::trial::TrialMount;
-use super::{Error, Stage, State};
+use super::{Error, Stage, State, old_system};
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::bootchain::chosen_subvolume;
 use crate::checks::CheckContext;
@@ -51,6 +51,8 @@ pub struct Found<'a> {
     pub root_flags: &'a str,
     /// The kernel's id of this boot.
     pub boot: Option<&'a str>,
+    /// The kernel's release, as `uname -r` prints it.
+    pub release: Option<&'a str>,
     /// Where a person is asked at a checkpoint.
     pub console: &'a Path,
     /// What this boot is for.
@@ -125,7 +127,12 @@ fn conclude(
             migration.unnoted = Some(error.to_string());
         }
     }
-    // Only the boot that committed restarts: nothing here can loop.
+    // Only the boot that committed, or went back, restarts: nothing here can loop.
+    let went_back = before != Stage::RolledBack && migration.state().stage == Stage::RolledBack;
+    if went_back && lacks_modules(top, migration.plan(), found.release) {
+        log::warn!("the old system has no modules for this kernel, which is the new one's");
+        return Next::Reboot;
+    }
     let new_system_was_root = before.new_system_is_root();
     let committed_now = !new_system_was_root && migration.state().stage == Stage::Committed;
     if committed_now && migration.plan().after == After::Reboot {
@@ -138,6 +145,15 @@ fn conclude(
         Next::NewRoot(roots) if is_due && before != Stage::Rehearsing => Next::Rehearsal(roots),
         next => next,
     }
+}
+
+/// Whether the old system has modules, but none for the running kernel: without them a device may be
+/// missing that its fstab names.
+fn lacks_modules(top: &Root, plan: &Plan, release: Option<&str>) -> bool {
+    let old = present_root(top, plan);
+    let modules = Path::new(old.trim_start_matches('/')).join("lib/modules");
+    let is_there = |path: &Path| matches!(top.resolved_status(path), Ok(Some(_)));
+    release.is_some_and(|release| is_there(&modules) && !is_there(&modules.join(release)))
 }
 
 /// What a boot does when the process that did its work was killed, hung or gave up: it notes why,
@@ -224,6 +240,7 @@ fn act(
         offered: true,
         running: Seen::Initramfs,
         loader_agrees: true,
+        old_is_there: old_system::problem(top, migration.plan()).is_none(),
     };
     let names_new = loader_names_new(migration.plan(), found.root_flags);
     let event = Event::Boot {
@@ -262,6 +279,12 @@ fn carry_out(
         }
         Act::CountTrial => count_trial(migration),
         Act::CompleteCommit => complete_commit(top, migration),
+        Act::CallOffRollback => {
+            if let Some(problem) = old_system::problem(top, migration.plan()) {
+                migration.refuse(&format!("the old system {problem}"))?;
+            }
+            migration.record(Record::Trial { number: 1 })
+        }
         Act::RollBack => {
             let reason = why_back(migration);
             roll_back(top, migration, &reason)

@@ -177,15 +177,19 @@ fn first_line(ran: &Output) -> String {
 }
 
 fn problem_inside(at: &Path, init: &str) -> Option<String> {
-    let root = match Root::open(at) {
-        Ok(root) => root,
-        Err(error) => return Some(format!("can't be read: {error}")),
-    };
+    match Root::open(at) {
+        Ok(root) => problem_in(&root, init),
+        Err(error) => Some(format!("can't be read: {error}")),
+    }
+}
+
+/// Why this root can't be booted.
+pub(super) fn problem_in(root: &Root, init: &str) -> Option<String> {
     let is_program = |path: &&str| {
         let found = root.resolved_status(Path::new(path)).ok().flatten();
         found.is_some_and(|file| file.is_file() && file.mode & EXECUTABLE != 0)
     };
-    if [init].iter().chain(&INITS).any(is_program) || has_usr_elsewhere(&root) {
+    if [init].iter().chain(&INITS).any(is_program) || has_usr_elsewhere(root) {
         return None;
     }
     let looked_for = INITS.join(", ");

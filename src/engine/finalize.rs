@@ -82,6 +82,7 @@ pub fn finalize(
         offered: true,
         running: Seen::New,
         loader_agrees: true,
+        old_is_there: true,
     };
     let acts = ask(&now, Event::Finalize)?;
     begin(system, top, migration, &acts, Changed::Refuse)?;

@@ -7,7 +7,7 @@ use super::home::{FrozenPlan, foreign_plan};
 use super::{Error, State};
 use crate::documents::plan::{JOURNAL, PLAN};
 use crate::journal::{Entry, Glance, Journal, Record};
-use crate::sys::{self, Root};
+use crate::sys::{self, Root, btrfs};
 
 /// What can be read at a top level.
 #[derive(Debug, Default)]
@@ -51,6 +51,9 @@ impl Look {
             (Ok(plan), Some(state)) if plan.digest != state.plan => {
                 (Some(plan), Some(foreign_plan()))
             }
+            (Ok(plan), Some(_)) if is_of_another(top, &plan) => {
+                (Some(plan), Some(other_file_system()))
+            }
             (Err(cause), Some(_)) => (None, Some(cause)),
             (plan, _) => (plan.ok(), None),
         };
@@ -85,6 +88,21 @@ impl Look {
             Record::Started { program, .. } => Some(program),
             _ => None,
         }
+    }
+}
+
+/// Whether it is for the file system that this one is a copy of, with a UUID of its own.
+fn is_of_another(top: &Root, frozen: &FrozenPlan) -> bool {
+    btrfs::filesystem(top).is_ok_and(|found| found.uuid != frozen.plan.filesystem.uuid)
+}
+
+fn other_file_system() -> Error {
+    let reason = "the journal is another file system's: this one has another UUID, and no boot does \
+                  anything";
+    let remedy = "rootshift disarm --discard-journal";
+    Error::Stale {
+        reason: reason.into(),
+        remedy,
     }
 }
 

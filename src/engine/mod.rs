@@ -23,6 +23,7 @@ pub mod look;
 pub mod migrate;
 pub mod mount_lines;
 pub mod occasion;
+mod old_system;
 pub mod others;
 mod phase;
 pub mod preflight;

@@ -25,6 +25,7 @@ pub fn patience_at_boot(migration: &Migration) -> Option<Duration> {
         offered: true,
         running: Seen::Initramfs,
         loader_agrees: true,
+        old_is_there: true,
     };
     let event = Event::Boot {
         loader_names_new: false,

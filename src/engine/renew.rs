@@ -38,6 +38,7 @@ pub fn renew(
         offered: true,
         running: Seen::Unknown, // the plan says below which one it has to be
         loader_agrees: true,
+        old_is_there: true,
     };
     if !ask(&now, Event::Renew)?.contains(&Act::RecordRenewed) {
         return Ok(Renewal::NotNeeded);

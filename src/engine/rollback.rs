@@ -4,7 +4,7 @@
 use super::home::Migration;
 use super::others::{all_there, context_of, remove_homes, top_at};
 use super::prepared::{self, Fate};
-use super::{Error, State};
+use super::{Error, State, old_system};
 use crate::documents::fence::StagedSubvolume;
 use crate::documents::plan::{PlannedStep, STAGING};
 use crate::documents::viscript::Stage;
@@ -90,13 +90,16 @@ fn checkpoint(plan: &Plan, migration: &Migration, phase: &str) -> Result<usize, 
     }
 }
 
-/// Makes the old system root again. From the first record on it is, whatever the boot path says;
+/// Makes the old system root again, if it is there. From the first record on it is, whatever the boot path says;
 /// the boot path follows, then the new subvolumes get other names. May be repeated after a cut.
 ///
 /// # Errors
 /// The first act that failed; the next boot goes on.
 pub fn roll_back(top: &Root, migration: &mut Migration, reason: &str) -> Result<(), Error> {
     if migration.state().stage != super::Stage::RollingBack {
+        if let Some(problem) = old_system::problem(top, migration.plan()) {
+            return Err(Error::NotNow(format!("the old system {problem}")));
+        }
         migration.record(Record::RollbackBegun {
             reason: reason.to_owned(),
         })?;
@@ -120,15 +123,9 @@ pub fn present_root(top: &Root, plan: &Plan) -> String {
     if root.is_empty() {
         return "/".into();
     }
-    let kept = plan
-        .steps()
-        .into_iter()
-        .find_map(|step| match &step.action {
-            Action::SwitchBootPath(switch) if switch.path.trim_matches('/') == root => {
-                Some(switch.keep_as.trim_matches('/').to_owned())
-            }
-            _ => None,
-        });
+    let switch = plan.boot_switch();
+    let switch = switch.filter(|switch| switch.path.trim_matches('/') == root);
+    let kept = switch.map(|switch| switch.keep_as.trim_matches('/').to_owned());
     let is_root = |name: &str| matches!(btrfs::is_subvolume(top, Path::new(name)), Ok(true));
     kept.filter(|kept| !is_root(root) && is_root(kept))
         .unwrap_or_else(|| root.clone())

@@ -8,7 +8,7 @@ use super::look::Look;
 use super::rollback::present_root;
 use super::survey::{Survey, boot_images};
 use super::transition::{Book, Images, Known, Seen, Situation};
-use super::{Error, State};
+use super::{Error, State, old_system};
 use crate::bootcfg::cmdline::CommandLine;
 use crate::bootchain::choice;
 use crate::documents::Plan;
@@ -34,13 +34,23 @@ pub fn of(survey: &Survey, top: &Root, migration: &Migration) -> Situation {
 /// The same, where the images do not matter.
 #[must_use]
 pub fn without_images(survey: &Survey, top: &Root, migration: &Migration) -> Situation {
+    let book = match is_of(top, migration.plan()) {
+        true => Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
+        false => Book::Foreign, // no boot does anything with it
+    };
     Situation {
-        book: Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
+        book,
         images: Images::Unknown,
         offered: offered(&survey.system),
         running: running(survey, top, migration.plan()),
         loader_agrees: loader_agrees(survey, top),
+        old_is_there: old_system::problem(top, migration.plan()).is_none(),
     }
+}
+
+/// Whether a plan is for this file system, and not for the one that it is a copy of.
+fn is_of(top: &Root, plan: &Plan) -> bool {
+    btrfs::filesystem(top).map_or(true, |found| found.uuid == plan.filesystem.uuid)
 }
 
 /// Where there is no journal, or none that can be used.
@@ -52,7 +62,14 @@ pub fn without_journal(survey: &Survey, top: &Root, book: Book) -> Situation {
         offered: offered(&survey.system),
         running: Seen::Unknown,
         loader_agrees: loader_agrees(survey, top),
+        old_is_there: true,
     }
+}
+
+/// Why the old system is not there to go back to.
+#[must_use]
+pub fn old_problem(top: &Root, plan: &Plan) -> Option<String> {
+    old_system::problem(top, plan)
 }
 
 fn offered(system: &Root) -> bool {

@@ -235,7 +235,12 @@ impl State {
                 self.stage = Stage::Committed;
                 self.reason = None;
             }
-            Record::Trial { number } => self.trials = *number,
+            Record::Trial { number } => {
+                self.trials = *number;
+                if self.stage == Stage::RollbackRequested {
+                    self.stage = Stage::Committed; // there was nothing to go back to
+                }
+            }
             Record::Validated {
                 loader_named_root, ..
             } => {

@@ -91,6 +91,7 @@ fn acts(survey: &Survey, top: &Root) -> Result<Vec<Act>, Error> {
             offered: false,
             running: Seen::Unknown,
             loader_agrees: true,
+            old_is_there: true,
         },
     };
     Ok(ask(&now, Event::Arm)?)

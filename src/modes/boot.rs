@@ -141,8 +141,10 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
     };
     let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
     let this_boot = boot_id(&system);
+    let release = system.read_text(Path::new("proc/sys/kernel/osrelease"));
     let found = Found {
         boot: this_boot.as_deref(),
+        release: release.as_deref().ok().map(str::trim),
         image_plan: chosen.as_ref().map_or("", |frozen| &frozen.digest),
         root_flags: root_flags.trim_start_matches("-o").trim(),
         console: Path::new(&options.console),

@@ -4,11 +4,13 @@ use serde_json::json;
 
 use super::{Error, emergency, session};
 use crate::cli::{Exit, Rollback};
+use crate::engine::home::Migration;
 use crate::engine::rollback::{WayBack, return_to, way_back};
 use crate::engine::situation;
-use crate::engine::transition::{Act, Event, ask};
-use crate::engine::{Hands, carry_out};
+use crate::engine::transition::{Act, Event, Situation, ask};
+use crate::engine::{self, Hands, carry_out};
 use crate::report::print;
+use crate::sys::Root;
 
 pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
     if let Some(seconds) = options.emergency {
@@ -27,7 +29,8 @@ pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
         Some(_) => Event::ReturnTo,
         None => Event::Rollback,
     };
-    let acts = ask(&situation::of(&survey, top, &migration), event)?;
+    let now = situation::of(&survey, top, &migration);
+    let acts = ask(&now, event).map_err(|refusal| nowhere(top, &migration, &now, refusal))?;
     let outcome = Outcome::of(&acts);
     if let Some(question) = outcome.question()
         && !options.yes
@@ -54,6 +57,19 @@ pub(super) fn run(options: &Rollback) -> Result<Exit, Error> {
     }
     say(options, outcome.words());
     Ok(Exit::Success)
+}
+
+/// What is not there to go back to is named.
+fn nowhere(
+    top: &Root,
+    migration: &Migration,
+    now: &Situation,
+    refusal: engine::Error,
+) -> engine::Error {
+    match situation::old_problem(top, migration.plan()).filter(|_| !now.old_is_there) {
+        Some(problem) => engine::Error::NotNow(format!("the old system {problem}; {refusal}")),
+        None => refusal,
+    }
 }
 
 /// What the acts come to.

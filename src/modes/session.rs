@@ -175,6 +175,7 @@ pub(super) fn look_ahead(
     };
     let steps = ahead::of_steps(&planned, top, &survey.others, &found);
     found.findings.extend(steps);
+    found.findings.extend(ahead::of_length(&planned));
     found.findings.extend(ahead::of_options(&planned, top));
     found.findings.extend(ahead::of_read_only(&planned, top));
     found

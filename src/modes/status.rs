@@ -17,7 +17,7 @@ use crate::engine::situation;
 use crate::engine::standing::{Facts, Seen, Standing};
 use crate::engine::survey::Survey;
 use crate::engine::transition::{Images, Known, wanted};
-use crate::engine::{self, others};
+use crate::engine::{self, Stage, others};
 use crate::report::progress::noted;
 use crate::report::{boot_log, page, print};
 use crate::sys::{Root, btrfs, mount, process};
@@ -69,6 +69,7 @@ impl Told {
         let kept = kept_now(survey, &look);
         let uuid = survey.identity.as_ref().map(|known| known.uuid.as_str());
         let seen = seen.unwrap_or_else(|| seen_now(survey, &look));
+        let old_problem = old_problem(survey, &look);
         let standing = Standing::of(&Facts {
             look: &look,
             seen,
@@ -82,6 +83,7 @@ impl Told {
                 .top
                 .as_ref()
                 .is_none_or(|top| situation::loader_agrees(survey, top)),
+            old_problem: old_problem.as_deref(),
             sudo: matches!(process::find_program(&survey.system, "sudo"), Ok(Some(_))),
             kept: &kept,
             deleted: noted(&survey.system),
@@ -178,6 +180,17 @@ fn images_now(survey: &Survey, look: &Look, seen: Seen) -> Images {
         }
         _ => Images::Unknown,
     }
+}
+
+/// Why there is no old system to go back to, where a boot or a command might.
+fn old_problem(survey: &Survey, look: &Look) -> Option<String> {
+    let (top, state, frozen) = (&survey.top, &look.state, &look.plan);
+    let (top, state, frozen) = (top.as_ref()?, state.as_ref()?, frozen.as_ref()?);
+    let stage = state.stage;
+    let may_go_back = cfg!(feature = "tools")
+        && stage.new_system_is_root()
+        && !matches!(stage, Stage::Finalizing | Stage::Finalized);
+    may_go_back.then(|| situation::old_problem(top, &frozen.plan))?
 }
 
 /// What a rollback kept aside and is still there, with what is nested in it, deepest first.

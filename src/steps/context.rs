@@ -10,7 +10,7 @@ use crate::documents::Plan;
 use crate::documents::fence::{StagedPath, StagedSubvolume, SubvolumeName};
 use crate::documents::plan::{HOME, OldSystem, STAGING};
 use crate::sys::attributes::Storage;
-use crate::sys::{self, ReadOnly, Root};
+use crate::sys::{self, InodeFlags, ReadOnly, Root};
 
 /// What a step may look at and change.
 #[derive(Debug, Clone, Copy)]
@@ -139,8 +139,23 @@ impl<'a> StepContext<'a> {
             }
             return Ok(false);
         }
-        self.top.rename(from, to)?;
+        self.rename_locked(from, to)?;
         Ok(true)
+    }
+
+    /// Renames what may be immutable or append-only, and stays so.
+    fn rename_locked(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        let bits = self.top.flags(from)?.bits;
+        let is_locked = bits & InodeFlags::LOCKS != 0;
+        if is_locked {
+            self.top.set_flags(from, bits & !InodeFlags::LOCKS)?;
+        }
+        let renamed = self.top.rename(from, to);
+        if is_locked {
+            let now = if renamed.is_ok() { to } else { from };
+            self.top.set_flags(now, bits)?;
+        }
+        Ok(renamed?)
     }
 
     /// Whether a rollback of before left this at the top level for GRUB.

@@ -19,6 +19,8 @@ const FSID: usize = 0x20;
 const PLACE: usize = 0x30;
 const MAGIC: usize = 0x40;
 const CHECKSUM_TYPE: usize = 0xc4;
+/// That of the device's own item, which begins with its number.
+const DEVICE_NUMBER: usize = 0xc9;
 const CRC32C: u16 = 0;
 
 /// Page sizes of Linux machines; the signature lies at the end of a page.
@@ -52,6 +54,15 @@ fn superblock_uuid(block: &[u8]) -> Option<String> {
     }
     let fsid: [u8; 16] = block.get(FSID..FSID + 16)?.try_into().ok()?;
     Some(uuid_text(fsid))
+}
+
+/// The number that a device has in its btrfs: that of the device that it is a copy of, in a copy.
+/// `None` where there is no superblock.
+pub fn btrfs_device_number(device: &Path) -> Result<Option<u64>> {
+    let file = open(device)?;
+    let block = read_at(&file, device, SUPERBLOCK, SUPERBLOCK_SIZE)?;
+    let number = block.get(DEVICE_NUMBER..DEVICE_NUMBER + 8);
+    Ok(number.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?))))
 }
 
 /// A UUID as people write it: 8-4-4-4-12, lower case.

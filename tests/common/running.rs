@@ -229,6 +229,12 @@ impl Disk {
         }
     }
 
+    /// The same with a /proc that shows nothing of the processes of this machine, as in a container.
+    pub fn command_in_pid_namespace(&self, arguments: &str) -> Command {
+        let own = ["--mount", "--pid", "--fork", "--mount-proc"];
+        self.command_in(&own, "@", arguments)
+    }
+
     /// What [`Disk::run_in_new_system`] runs, not started yet.
     pub fn command_in_new_system(&self, arguments: &str) -> Command {
         self.command_in(&["--mount"], "@", arguments)

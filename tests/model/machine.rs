@@ -54,6 +54,8 @@ pub enum Turn {
     LoseJournal,
     /// An armed journal of before, without the trees.
     PutJournalBack,
+    /// Somebody tidies up: the old system, or what GRUB needs of it.
+    DeleteOldSystem,
 }
 
 impl Turn {
@@ -70,7 +72,8 @@ impl Turn {
             | Self::DamageJournal
             | Self::LosePlan
             | Self::LoseJournal
-            | Self::PutJournalBack => false,
+            | Self::PutJournalBack
+            | Self::DeleteOldSystem => false,
         }
     }
 }
@@ -176,6 +179,25 @@ impl Machine {
             Turn::DamageJournal => world.log = Log::Damaged,
             Turn::LosePlan => world.log = Log::Foreign,
             Turn::LoseJournal => world.log = Log::Missing,
+            Turn::DeleteOldSystem => {
+                let there = matches!(
+                    world.stage(),
+                    Some(
+                        Stage::Committed
+                            | Stage::Validated
+                            | Stage::Rehearsing
+                            | Stage::Rehearsed
+                            | Stage::RollbackRequested
+                    )
+                );
+                let runs_new = matches!(world.up, Up::System(System::New, _));
+                // Who has a new system that boots only with the help of an image needs the old one.
+                if !there || !runs_new || world.path != System::New || !world.chain {
+                    return None;
+                }
+                world.old = Tree::None;
+                (world.promised, world.spoilt) = (false, true);
+            }
             Turn::PutJournalBack => {
                 world.log = Log::Sound {
                     stage: Stage::Armed,
@@ -362,9 +384,11 @@ impl Model for Machine {
                 Turn::UpdateInitramfs,
                 Turn::ChangeFstab,
             ]);
+
             if !world.spoilt {
                 turns.extend([Turn::DamageJournal, Turn::LosePlan]);
                 turns.extend([Turn::LoseJournal, Turn::PutJournalBack]);
+                turns.push(Turn::DeleteOldSystem);
             }
             turns.push(match world.package {
                 true => Turn::ForceRemove,
@@ -405,7 +429,8 @@ impl Model for Machine {
 /// `status` says "the next boot goes back" where the images hold the plan: so does every one.
 fn comes(model: &Machine, world: &World) -> bool {
     let asked = world.stage() == Some(Stage::RollbackRequested);
-    if !asked || !world.is_up() || world.situation(true).images != Images::Armed {
+    let now = world.situation(true);
+    if !asked || !world.is_up() || now.images != Images::Armed || !now.old_is_there {
         return true;
     }
     let next = model.boot(*world, true, Luck { good: true }, End::Whole);

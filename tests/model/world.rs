@@ -166,6 +166,7 @@ pub fn bits(acts: &[Act], luck: Luck) -> Vec<Bit> {
             | Act::PutJournalAside
             | Act::CountTrial
             | Act::BeginRehearsal
+            | Act::CallOffRollback
             | Act::FailRehearsal => bits.push(Bit::Act(*act)),
         }
     }
@@ -304,6 +305,7 @@ impl World {
             offered,
             running,
             loader_agrees,
+            old_is_there: self.old == Tree::Whole,
         }
     }
 
@@ -518,6 +520,10 @@ impl World {
                 }
             }
             Act::FailRehearsal => self.set(Stage::Validated),
+            Act::CallOffRollback => {
+                self.set(Stage::Committed);
+                self.set_trials(1);
+            }
             Act::RecordRenewed
             | Act::MakeImages
             | Act::Delete

@@ -122,6 +122,11 @@ pub(super) fn look<'a>(
         if tree.object.role == Role::Nested && !is_at_home {
             continue; // with the tree that it is in, if it is in one
         }
+        // A snapshot that was put in a subvolume's place has a copy of its own.
+        let known = tree.object.path();
+        if tree.object.role == Role::Trash && tree.path != known && top.exists(known)? {
+            doomed.left.push(copied(known));
+        }
         match find(top, &tree)? {
             Some(_) if is_at_home => doomed.trees.push(tree),
             Some(_) => doomed.left.push(moved(&tree)),
@@ -152,6 +157,14 @@ fn moved(tree: &Tree) -> String {
 fn other(tree: &Tree) -> String {
     let now = tree.path.display();
     format!("{now}: it is not what was there at the commit, or is not root's alone")
+}
+
+fn copied(path: &Path) -> String {
+    format!(
+        "{}: a copy of what belongs to other subvolumes, as the snapshot that was put there has one; \
+         nothing needs it",
+        path.display()
+    )
 }
 
 /// Where rootshift's directory is now, whoever has renamed it; where it was when it is gone.

@@ -14,6 +14,7 @@ use crate::sys::{InodeFlags, Root, btrfs};
 /// # Errors
 /// What does, with its remedy.
 pub(super) fn none(system: &Root, all: &[Doomed], root_subvolume: &str) -> Result<(), Error> {
+    everybody_is_seen(system)?;
     let mounts = all_mounts(system);
     for doomed in all {
         no_lock_above(doomed)?;
@@ -35,6 +36,19 @@ pub(super) fn doubt(why: String) -> Result<(), Error> {
     Err(Error::NotNow(format!(
         "{why}; then run `rootshift finalize` again. Until then nothing is deleted"
     )))
+}
+
+/// From a process namespace of its own, as a container's, nobody outside is seen. The first one has
+/// this number (include/linux/proc_ns.h, PROC_PID_INIT_INO).
+fn everybody_is_seen(system: &Root) -> Result<(), Error> {
+    match system.read_link(Path::new("proc/self/ns/pid")) {
+        Ok(own) if own != Path::new("pid:[4026531836]") => doubt(
+            "this runs in a container, from which those who use the old system can't be seen: leave \
+             it"
+            .to_owned(),
+        ),
+        _ => Ok(()), // without /proc nobody is seen anyway
+    }
 }
 
 /// A lock on what stays is not cleared.

@@ -20,6 +20,9 @@ use commands::{Commands, kept_aside};
 pub use deletion::Deletion;
 use stages::{Words, of_stage};
 
+/// The program in the initramfs does not look whether the old system is there, nor says so.
+const LOOKS: bool = cfg!(feature = "tools");
+
 /// What was seen of a machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -41,6 +44,8 @@ pub struct Facts<'a> {
     pub same_again: Option<bool>,
     /// The same, by the default subvolume where it is silent.
     pub loader_agrees: bool,
+    /// Why there is no old system to go back to.
+    pub old_problem: Option<&'a str>,
     /// Whether there is a sudo.
     pub sudo: bool,
     /// What there is of what a rollback kept aside, with what is nested in it, deepest first:
@@ -165,7 +170,13 @@ impl Standing {
             not_safe,
             next,
         } = of_stage(state.stage, state.reason.is_some(), facts.is_able());
-        self.r#where.push(stands.into());
+        let gone = facts.old_problem.filter(|_| LOOKS);
+        let gone =
+            gone.map(|problem| format!("The old system {problem}: no boot goes back to it."));
+        let bare = stands.strip_suffix(" The old one is whole.");
+        let bare = bare.filter(|_| gone.is_some() || !LOOKS);
+        self.r#where.push(bare.unwrap_or(stands).to_owned());
+        self.r#where.extend(gone);
         self.details(facts, state);
         match &state.reason {
             Some(reason) => self.why.push(sentence(reason)),
@@ -205,7 +216,11 @@ impl Standing {
     fn details(&mut self, facts: &Facts, state: &State) {
         let say = &mut self.r#where;
         let plan = facts.look.plan.as_ref().map(|frozen| &frozen.plan);
-        match (state.stage, plan) {
+        // What boots do is another thing where there is nothing to go back to.
+        match (
+            state.stage,
+            plan.filter(|_| !LOOKS || facts.old_problem.is_none()),
+        ) {
             (Stage::Committed, Some(plan)) if state.trials == 0 => say.push(format!(
                 "It has not been started yet, and has {} boots to pass in.",
                 plan.trial_boots
@@ -327,6 +342,7 @@ impl Facts<'_> {
             offered: self.images_armed,
             running: self.seen,
             loader_agrees: self.loader_agrees,
+            old_is_there: self.old_problem.is_none(),
         }
     }
 

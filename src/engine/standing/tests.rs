@@ -41,6 +41,7 @@ fn facts(look: &Look, seen: Seen) -> Facts<'_> {
         images: Images::Armed,
         same_again: None,
         loader_agrees: true,
+        old_problem: None,
         sudo: true,
         kept: &[],
         deleted: None,

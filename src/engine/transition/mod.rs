@@ -88,6 +88,8 @@ pub struct Situation {
     pub running: Seen,
     /// Whether the boot loader by itself named the root that is mounted.
     pub loader_agrees: bool,
+    /// Whether the old system is there to go back to, where that matters.
+    pub old_is_there: bool,
 }
 
 /// A command, or a boot.
@@ -160,6 +162,8 @@ pub enum Act {
     RequestRollback,
     /// The old system is root again: boot path first, then names.
     RollBack,
+    /// Recorded: the new system is on trial anew, for there is nothing to go back to.
+    CallOffRollback,
     /// Recorded: there is no way back.
     BeginFinalize,
     /// The old system is deleted, and that recorded.

@@ -68,7 +68,7 @@ pub fn answer(now: &Situation, event: Event) -> Answer {
             Remedy::Status,
         ),
         Event::Run { .. } => Ok(vec![]),
-        Event::Boot { loader_names_new } => Ok(boot(known, loader_names_new)),
+        Event::Boot { loader_names_new } => Ok(boot(now, known, loader_names_new)),
     }
 }
 
@@ -268,6 +268,10 @@ fn remove_package(now: &Situation, known: Known) -> Answer {
 fn roll_back(now: &Situation, known: Known) -> Answer {
     match Span::of(known.stage) {
         Span::Idle | Span::Armed | Span::Failed => Ok(taken_back(now, known)),
+        Span::Trial | Span::Proved if !now.old_is_there => nowhere(Remedy::Status),
+        Span::GoingBack if known.stage == Stage::RollbackRequested && !now.old_is_there => {
+            nowhere(Remedy::Reboot)
+        }
         Span::Trial | Span::Proved => back(now, &[Act::RequestRollback]),
         Span::GoingBack => back(now, &[]),
         Span::RolledBack if known.armed => refuse(
@@ -284,6 +288,10 @@ fn roll_back(now: &Situation, known: Known) -> Answer {
             Remedy::Nothing,
         ),
     }
+}
+
+fn nowhere(remedy: Remedy) -> Answer {
+    refuse("the old system is not there to go back to", remedy)
 }
 
 /// A boot goes back only if its image can: that is seen to before it is promised.
@@ -334,7 +342,7 @@ fn emergency(now: &Situation, known: Known) -> Vec<Act> {
         Images::Ordinary => false,
     };
     match Span::of(known.stage) {
-        Span::Trial if goes_back => vec![Act::RequestRollback],
+        Span::Trial if goes_back && now.old_is_there => vec![Act::RequestRollback],
         Span::Idle
         | Span::Armed
         | Span::Failed
@@ -371,10 +379,15 @@ fn finalize(now: &Situation, known: Known) -> Answer {
         Stage::Validated if now.images != Images::Armed => {
             Ok([&TO_REARM[..], &[Act::AwaitRehearsal]].concat())
         }
+        Stage::Validated if !now.loader_agrees && !now.old_is_there => refuse(
+            "the boot loader by itself does not start this system, and there is no other: mend its \
+             configuration (`update-grub`, `grub-install`)",
+            Remedy::Reboot,
+        ),
         Stage::Validated if !now.loader_agrees => refuse(
             "the boot loader by itself starts another system than this one: nothing can be given \
              up while it does",
-            Remedy::Command(Event::Rollback),
+            on(now, known),
         ),
         Stage::Validated => refuse(
             "the boot loader has not yet booted the new system without the help of an image: \
@@ -466,12 +479,16 @@ fn recover(now: &Situation, known: Known) -> Vec<Act> {
     acts
 }
 
-fn boot(known: Known, loader_names_new: bool) -> Vec<Act> {
+fn boot(now: &Situation, known: Known, loader_names_new: bool) -> Vec<Act> {
     match known.stage {
         Stage::Armed | Stage::Preparing if known.boots_left => vec![Act::Migrate],
         Stage::Armed | Stage::Preparing => vec![Act::GiveUp],
         Stage::Failed if known.takes_back => vec![Act::TakeBack],
         Stage::Committed if known.boots_left => vec![Act::CountTrial, Act::CompleteCommit],
+        Stage::Committed if !now.old_is_there => vec![Act::CompleteCommit],
+        Stage::RollbackRequested if !now.old_is_there => {
+            vec![Act::CallOffRollback, Act::CompleteCommit]
+        }
         Stage::Committed | Stage::RollbackRequested | Stage::RollingBack => vec![Act::RollBack],
         Stage::Validated | Stage::Rehearsed if loader_names_new && known.boots_left => {
             vec![Act::CompleteCommit, Act::BeginRehearsal]
