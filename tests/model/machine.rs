@@ -179,25 +179,7 @@ impl Machine {
             Turn::DamageJournal => world.log = Log::Damaged,
             Turn::LosePlan => world.log = Log::Foreign,
             Turn::LoseJournal => world.log = Log::Missing,
-            Turn::DeleteOldSystem => {
-                let there = matches!(
-                    world.stage(),
-                    Some(
-                        Stage::Committed
-                            | Stage::Validated
-                            | Stage::Rehearsing
-                            | Stage::Rehearsed
-                            | Stage::RollbackRequested
-                    )
-                );
-                let runs_new = matches!(world.up, Up::System(System::New, _));
-                // Who has a new system that boots only with the help of an image needs the old one.
-                if !there || !runs_new || world.path != System::New || !world.chain {
-                    return None;
-                }
-                world.old = Tree::None;
-                (world.promised, world.spoilt) = (false, true);
-            }
+            Turn::DeleteOldSystem => delete_old_system(&mut world)?,
             Turn::PutJournalBack => {
                 world.log = Log::Sound {
                     stage: Stage::Armed,
@@ -304,6 +286,27 @@ impl Machine {
         }
         Some(world)
     }
+}
+
+/// As somebody does who has a new system that boots by itself, and needs the room.
+fn delete_old_system(world: &mut World) -> Option<()> {
+    let is_kept = matches!(
+        world.stage(),
+        Some(
+            Stage::Committed
+                | Stage::Validated
+                | Stage::Rehearsing
+                | Stage::Rehearsed
+                | Stage::RollbackRequested
+        )
+    );
+    let runs_new = matches!(world.up, Up::System(System::New, _));
+    if !is_kept || !runs_new || world.path != System::New || !world.chain {
+        return None;
+    }
+    world.old = Tree::None;
+    (world.promised, world.spoilt) = (false, true);
+    Some(())
 }
 
 /// Whether it came to its end; `None` where there is nothing to be cut.

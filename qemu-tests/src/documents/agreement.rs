@@ -288,6 +288,7 @@ fn what_status_prints_fits_its_schema_and_a_spoiled_one_does_not() {
         images: Images::Armed,
         same_again: None,
         loader_agrees: true,
+        old_problem: None,
         sudo: true,
         kept: &[],
         deleted: None,
