@@ -505,6 +505,7 @@ fn a_boot_that_broke_off_before_it_was_counted_is_counted_all_the_same() {
             let mut migration = Migration::open(&top).unwrap().unwrap();
             let found = Found {
                 boot: None,
+                release: None,
                 image_plan: "",
                 root_flags: "",
                 console: Path::new("/nonexistent"),

@@ -143,6 +143,7 @@ fn can_drive(model: &Machine, world: &World, turn: Turn) -> bool {
         Turn::InstallKernel | Turn::UpdateInitramfs => {
             world.is_up() && world.stage() != Some(Stage::Rehearsed)
         }
+        Turn::DeleteOldSystem => model.next_state(world, turn).is_some(),
         Turn::ChangeFstab => world.old == Tree::Whole && world.stage() == Some(Stage::Armed),
         Turn::DamageJournal | Turn::LosePlan | Turn::LoseJournal => world.log != Log::Missing,
     }
@@ -238,6 +239,7 @@ impl Real {
                 let text = fs::read_to_string(root.join("etc/fstab")).unwrap();
                 fs::write(root.join("etc/fstab"), format!("{text}# changed\n")).unwrap();
             }),
+            Turn::DeleteOldSystem => self.disk.delete_old_system(),
             Turn::DamageJournal => self.disk.mounted(|top| {
                 let mut bytes = fs::read(top.join(JOURNAL)).unwrap();
                 bytes[99] ^= 1;

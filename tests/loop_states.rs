@@ -218,15 +218,7 @@ fn no_boot_goes_back_to_an_old_system_that_is_gone() {
         (Kind::Rootfs, false),
     ] {
         let disk = on_trial(kind);
-        disk.mounted(|top| match kind {
-            Kind::Flat => ["usr", "etc", "sbin"].map(|name| {
-                common::run("rm", &["-rf", &text(top.join(name))]);
-            }),
-            Kind::Rootfs => ["var/lib/portables", "home/user/vm", ""].map(|nested| {
-                let path = text(top.join(".@rootfs.rootshift").join(nested));
-                common::run("btrfs", &["-q", "subvolume", "delete", &path]);
-            }),
-        });
+        disk.delete_old_system();
         let mut promised = String::new();
         if asked {
             let ran = disk.run_inside("rollback --yes");

@@ -9,7 +9,7 @@ use crate::machine::Outcome;
 /// The console says this when a boot takes up work that a cut left open.
 pub const RESUMING: &str = "rootshift: resuming";
 /// The console says this right before the restart through the new boot path.
-pub const RESTARTING: &str = "the machine restarts through its boot path";
+pub const RESTARTING: &str = "the machine restarts";
 /// The console and `status` say this when a new system on trial came to nothing.
 pub const EMERGENCY: &str = "ended in systemd's emergency mode";
 /// `status --json` says this while the new system is on trial.

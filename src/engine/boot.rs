@@ -281,7 +281,7 @@ fn carry_out(
         Act::CompleteCommit => complete_commit(top, migration),
         Act::CallOffRollback => {
             if let Some(problem) = old_system::problem(top, migration.plan()) {
-                migration.refuse(&format!("the old system {problem}"))?;
+                migration.refuse(&problem)?;
             }
             migration.record(Record::Trial { number: 1 })
         }

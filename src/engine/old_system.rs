@@ -13,9 +13,15 @@ use crate::sys::{InodeFlags, Root};
 /// Where an init is; the kernel command line of that boot is not known.
 const INIT: &str = "/sbin/init";
 
-/// Why it is not. What can't be seen is no reason.
+/// Why it is not, in a sentence. What can't be seen is no reason.
 #[must_use]
+#[inline(never)]
 pub fn problem(top: &Root, plan: &Plan) -> Option<String> {
+    let problem = problem_of_it(top, plan)?;
+    Some(format!("the old system {problem}"))
+}
+
+fn problem_of_it(top: &Root, plan: &Plan) -> Option<String> {
     if top
         .flags(Path::new("."))
         .is_ok_and(|flags| flags.bits & InodeFlags::LOCKS != 0)

@@ -98,7 +98,7 @@ fn checkpoint(plan: &Plan, migration: &Migration, phase: &str) -> Result<usize, 
 pub fn roll_back(top: &Root, migration: &mut Migration, reason: &str) -> Result<(), Error> {
     if migration.state().stage != super::Stage::RollingBack {
         if let Some(problem) = old_system::problem(top, migration.plan()) {
-            return Err(Error::NotNow(format!("the old system {problem}")));
+            return Err(Error::NotNow(problem));
         }
         migration.record(Record::RollbackBegun {
             reason: reason.to_owned(),

@@ -72,7 +72,7 @@ fn work(options: &Boot) -> Result<Exit, Error> {
             signs::give(Sign::Root(&roots.as_journalled()));
         }
         Next::Reboot => {
-            log::info!("the machine restarts through its boot path");
+            log::info!("the machine restarts");
             std::process::exit(RESTART);
         }
     }

@@ -67,7 +67,7 @@ fn nowhere(
     refusal: engine::Error,
 ) -> engine::Error {
     match situation::old_problem(top, migration.plan()).filter(|_| !now.old_is_there) {
-        Some(problem) => engine::Error::NotNow(format!("the old system {problem}; {refusal}")),
+        Some(problem) => engine::Error::NotNow(format!("{problem}; {refusal}")),
         None => refusal,
     }
 }

@@ -219,6 +219,22 @@ impl Disk {
         settle(&Path::new("/sys/fs/btrfs").join(&self.uuid));
     }
 
+    /// What somebody does who needs the room, while the new system is root.
+    pub fn delete_old_system(&self) {
+        self.mounted(|top| match self.kind {
+            Kind::Flat => ["usr", "etc", "sbin"].map(|name| {
+                run("rm", &["-rf", top.join(name).to_str().unwrap()]);
+            }),
+            Kind::Rootfs => ["var/lib/portables", "home/user/vm", ""].map(|nested| {
+                let path = top.join(".@rootfs.rootshift").join(nested);
+                if path.exists() {
+                    let path = path.to_str().unwrap();
+                    run("btrfs", &["-q", "subvolume", "delete", path]);
+                }
+            }),
+        });
+    }
+
     /// A copy of this disk as it is now, to be put back with [`Disk::replace_image`].
     pub fn keep_copy(&self, name: &str) -> PathBuf {
         let copy = self.folder.join(name);
