@@ -4,6 +4,7 @@
 //! The commands ask it, `status` computes what to type from it, and a model checker walks through
 //! all that it can lead to (tests/model.rs).
 
+mod span;
 mod table;
 
 use serde::Serialize;

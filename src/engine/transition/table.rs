@@ -1,5 +1,6 @@
 //! The table. No wildcard stands for a stage, a journal, a system or an event.
 
+use super::span::Span;
 use super::{Act, Answer, Book, Event, Images, Known, Refusal, Remedy, Seen, Situation, wanted};
 use crate::engine::Stage;
 
@@ -7,36 +8,6 @@ const TO_ARM: [Act; 4] = [Act::Freeze, Act::Offer, Act::MakeImages, Act::RecordA
 const TO_REARM: [Act; 3] = [Act::Offer, Act::MakeImages, Act::RecordRearmed];
 const TO_DISARM: [Act; 3] = [Act::Withdraw, Act::MakeImages, Act::RecordDisarmed];
 const TO_MAKE_ORDINARY: [Act; 3] = [Act::Withdraw, Act::MakeImages, Act::LookOrdinary];
-
-/// Stages that most events are answered alike in.
-#[derive(Clone, Copy)]
-enum Span {
-    Idle,
-    Armed,
-    Failed,
-    Trial,
-    Proved,
-    GoingBack,
-    RolledBack,
-    Finalizing,
-    Finalized,
-}
-
-impl Span {
-    fn of(stage: Stage) -> Self {
-        match stage {
-            Stage::Planned | Stage::Disarmed => Self::Idle,
-            Stage::Armed | Stage::Preparing => Self::Armed,
-            Stage::Failed => Self::Failed,
-            Stage::Committed => Self::Trial,
-            Stage::Validated | Stage::Rehearsing | Stage::Rehearsed => Self::Proved,
-            Stage::RollbackRequested | Stage::RollingBack => Self::GoingBack,
-            Stage::RolledBack => Self::RolledBack,
-            Stage::Finalizing => Self::Finalizing,
-            Stage::Finalized => Self::Finalized,
-        }
-    }
-}
 
 /// What is done, in order (nothing: it is so already), or why not.
 ///
