@@ -105,6 +105,39 @@ fn a_new_root_without_an_init_gives_way_to_the_old_one_in_the_same_boot() {
     }
 }
 
+/// There is no way back for good, and still only one root that starts.
+#[test]
+fn an_old_system_that_can_not_be_gone_back_to_boots_where_the_new_one_does_not() {
+    let (disk, _) = on_trial(Kind::Flat);
+    disk.record([common::validated()]);
+    disk.mounted(|top| {
+        without_init(top);
+        fs::remove_dir_all(top.join(".boot.rootshift")).unwrap();
+    });
+    for _ in 0..2 {
+        assert_eq!(disk.boot(), 0);
+        assert_eq!(disk.root_flags().as_deref(), Some("subvol=/"));
+        let stage = disk.stage();
+        assert!(stage.new_system_is_root(), "{stage:?}");
+    }
+    assert!(disk.mounted(|top| top.join("@/boot/grub/grub.cfg").is_file()));
+}
+
+#[test]
+fn giving_way_restarts_where_the_old_system_has_no_modules_for_the_kernel() {
+    let (disk, _) = on_trial(Kind::Rootfs);
+    disk.mounted(|top| {
+        without_init(top);
+        let old = top.join(".@rootfs.rootshift");
+        common::write(&old, "lib/modules/6.1.0-1-amd64/modules.dep", "");
+    });
+    assert_eq!(disk.boot(), WOULD_REBOOT);
+    assert_eq!(disk.stage(), Stage::RolledBack);
+    assert_eq!(disk.boot(), 0, "once only");
+    let old = disk.kind.root_flags();
+    assert_eq!(disk.root_flags().as_deref(), Some(old));
+}
+
 #[test]
 fn a_new_root_that_was_renamed_gives_way_to_the_old_one_and_stays_where_it_is() {
     for kind in Kind::ALL {

@@ -267,7 +267,7 @@ fn a_boot_that_goes_back_boots_the_old_system_and_not_what_has_its_name() {
 /// Hardening guides make /var/log append-only.
 #[test]
 fn a_rollback_ends_whatever_attributes_the_new_subvolumes_have() {
-    for (attribute, subvolume) in [("+a", "@var_log"), ("+i", "@home")] {
+    for (attribute, subvolume) in [("+a", "@var_log"), ("+i", "@home"), ("+i", "@")] {
         let mut disk = on_trial(Kind::Flat);
         disk.mounted(|top| common::run("chattr", &[attribute, &text(top.join(subvolume))]));
         let ran = disk.run_inside("rollback --yes");

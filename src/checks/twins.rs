@@ -2,7 +2,7 @@
 //! have the UUID that root is found by, and which of them is mounted is chance (facts boot.md T43;
 //! fs/btrfs/volumes.c, `device_list_add`): nothing is done to either.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::Error;
 use crate::sys::{Root, block};
@@ -13,19 +13,19 @@ use crate::sys::{Root, block};
 /// When the devices can't be listed. A device that can't be read holds nothing.
 pub fn twin_devices(system: &Root, uuid: &str) -> Result<Option<String>, Error> {
     let holding = block::btrfs_devices(system, uuid)?;
-    let [one, other, ..] = holding.as_slice() else {
-        return Ok(None);
-    };
-    // On several devices of one file system each has a number of its own.
-    let number = |device: &PathBuf| block::btrfs_device_number(device).ok().flatten();
-    let rest = |index: usize| holding.get(index + 1..).unwrap_or_default();
-    let mut all = holding.iter().enumerate();
-    if !all.any(|(index, one)| rest(index).iter().any(|other| number(one) == number(other))) {
-        return Ok(None);
+    // On several devices of one file system each has a number of its own, and no more are there.
+    let mut seen: Vec<(&Path, Option<(u64, u64)>)> = Vec::new();
+    for device in &holding {
+        let own = block::btrfs_device_number(device).ok().flatten();
+        let is_full = own.is_none_or(|(_, devices)| seen.len() as u64 >= devices);
+        let known = |(_, known): &&(&Path, Option<(u64, u64)>)| is_full || *known == own;
+        if let Some((other, _)) = seen.iter().find(known) {
+            let (one, other) = (other.display(), device.display());
+            return Ok(Some(format!(
+                "{one} and {other} both hold the file system {uuid}"
+            )));
+        }
+        seen.push((device, own));
     }
-    Ok(Some(format!(
-        "{} and {} both hold the file system {uuid}",
-        one.display(),
-        other.display()
-    )))
+    Ok(None)
 }

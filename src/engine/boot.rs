@@ -149,7 +149,7 @@ fn conclude(
 
 /// Whether the old system has modules, but none for the running kernel: without them a device may be
 /// missing that its fstab names.
-fn lacks_modules(top: &Root, plan: &Plan, release: Option<&str>) -> bool {
+pub(super) fn lacks_modules(top: &Root, plan: &Plan, release: Option<&str>) -> bool {
     let old = present_root(top, plan);
     let modules = Path::new(old.trim_start_matches('/')).join("lib/modules");
     let is_there = |path: &Path| matches!(top.resolved_status(path), Ok(Some(_)));

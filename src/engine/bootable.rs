@@ -1,7 +1,8 @@
 //! Whether a root can be booted: seen before initramfs-tools mounts it, which would end in a shell
 //! where it can't. Then the old system is root again, in the same boot.
 
-use super::boot::{Next, name_after_each_record, named_root};
+use super::Stage;
+use super::boot::{Next, lacks_modules, name_after_each_record, named_root};
 use super::home::Migration;
 use super::rollback::roll_back;
 use crate::bootcfg::cmdline::merge_root_flags;
@@ -105,7 +106,12 @@ pub fn choose(roots: &Roots, problem_of: &mut dyn FnMut(&str) -> Option<String>)
 
 /// Notes why it is not the new root as it was asked for, and rolls back when it is the old one.
 /// Never fails: what can't be noted is logged, and the root is the one that the journal names.
-pub fn settle(top: &Root, migration: &mut Migration, given: &str, choice: &Choice) -> Next {
+pub fn settle(
+    top: &Root,
+    migration: &mut Migration,
+    (given, release): (&str, Option<&str>),
+    choice: &Choice,
+) -> Next {
     let given = if choice.as_given { given } else { "" };
     // Should the rollback be broken off, the root that it came to is named.
     name_after_each_record(top, migration, given);
@@ -117,6 +123,14 @@ pub fn settle(top: &Root, migration: &mut Migration, given: &str, choice: &Choic
     };
     if let Err(error) = settled {
         log::error!("{error}");
+    }
+    let stage = migration.state().stage;
+    if stage == Stage::RolledBack && lacks_modules(top, migration.plan(), release) {
+        return Next::Reboot;
+    }
+    if choice.is_old && stage.new_system_is_root() {
+        // It can't be made root for the boots to come; in this one it is the only one that starts.
+        return Next::RootFlags(choice.flags.clone());
     }
     named_root(top, migration.state(), migration.plan(), given)
 }

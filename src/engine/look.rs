@@ -51,7 +51,7 @@ impl Look {
             (Ok(plan), Some(state)) if plan.digest != state.plan => {
                 (Some(plan), Some(foreign_plan()))
             }
-            (Ok(plan), Some(_)) if is_of_another(top, &plan) => {
+            (Ok(plan), Some(state)) if !state.is_over() && is_of_another(top, &plan) => {
                 (Some(plan), Some(other_file_system()))
             }
             (Err(cause), Some(_)) => (None, Some(cause)),

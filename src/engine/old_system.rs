@@ -32,6 +32,7 @@ fn problem_of_it(top: &Root, plan: &Plan) -> Option<String> {
     switch.or_else(|| {
         let name = present_root(top, plan);
         let root = top.within(Path::new(name.trim_start_matches('/'))).ok()?;
+        root.resolved_status(Path::new(INIT)).ok()?; // a disk that fails proves nothing
         problem_in(&root, INIT)
     })
 }

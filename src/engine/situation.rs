@@ -34,7 +34,8 @@ pub fn of(survey: &Survey, top: &Root, migration: &Migration) -> Situation {
 /// The same, where the images do not matter.
 #[must_use]
 pub fn without_images(survey: &Survey, top: &Root, migration: &Migration) -> Situation {
-    let book = match is_of(top, migration.plan()) {
+    let is_its = migration.state().is_over() || is_of(top, migration.plan());
+    let book = match is_its {
         true => Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
         false => Book::Foreign, // no boot does anything with it
     };

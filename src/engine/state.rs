@@ -164,6 +164,13 @@ impl State {
         }
     }
 
+    /// Whether no boot and no command has anything to do with it any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        use Stage::{Disarmed, Failed, Finalized, RolledBack};
+        !self.armed && matches!(self.stage, Disarmed | Failed | Finalized | RolledBack)
+    }
+
     /// Whether steps have an effect that is not taken back.
     #[must_use]
     pub fn has_work(&self) -> bool {

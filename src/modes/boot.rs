@@ -132,7 +132,10 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
         reason,
         counted: true,
     });
+    let release = system.read_text(Path::new("proc/sys/kernel/osrelease"));
+    let release = release.as_deref().ok().map(str::trim);
     let site = Site {
+        release,
         system: &system,
         device,
         mount_at,
@@ -141,10 +144,9 @@ pub(super) fn decide(options: &Boot, broken_off: Option<BrokenOff>) -> Result<Ne
     };
     let root_flags = std::env::var("ROOTFLAGS").unwrap_or_default();
     let this_boot = boot_id(&system);
-    let release = system.read_text(Path::new("proc/sys/kernel/osrelease"));
     let found = Found {
         boot: this_boot.as_deref(),
-        release: release.as_deref().ok().map(str::trim),
+        release,
         image_plan: chosen.as_ref().map_or("", |frozen| &frozen.digest),
         root_flags: root_flags.trim_start_matches("-o").trim(),
         console: Path::new(&options.console),

@@ -40,10 +40,6 @@ use crate::report::{log_file, print};
 pub fn run(options: &Options) -> Result<Exit, Error> {
     match &options.command {
         Command::Boot(options) => boot::run(options),
-        Command::Status(shown) => {
-            log_file::to_terminal(options.verbose);
-            status::run(shown)
-        }
         _ => run_tool(options),
     }
 }
@@ -89,8 +85,7 @@ pub fn run_tool(options: &Options) -> Result<Exit, Error> {
         Command::Plan(options) => plan::run(options),
         Command::Arm(options) => arm::run(options),
         Command::Disarm(options) => disarm::run(options),
-        Command::Boot(_) | Command::Status(_) => {
-            Err(Error::Usage("`rootshift` runs this command".into()))
-        }
+        Command::Status(shown) => status::run(shown),
+        Command::Boot(_) => Err(Error::Usage("`rootshift` runs this command".into())),
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::home::Migration;
 use crate::engine::rollback::{WayBack, return_to, way_back};
 use crate::engine::situation;
 use crate::engine::transition::{Act, Event, Situation, ask};
-use crate::engine::{self, Hands, carry_out};
+use crate::engine::{self, Hands, Stage, carry_out};
 use crate::report::print;
 use crate::sys::Root;
 
@@ -66,7 +66,10 @@ fn nowhere(
     now: &Situation,
     refusal: engine::Error,
 ) -> engine::Error {
-    match situation::old_problem(top, migration.plan()).filter(|_| !now.old_is_there) {
+    let stage = migration.state().stage;
+    let is_over = matches!(stage, Stage::Finalizing | Stage::Finalized);
+    let matters = stage.new_system_is_root() && !is_over && !now.old_is_there;
+    match situation::old_problem(top, migration.plan()).filter(|_| matters) {
         Some(problem) => engine::Error::NotNow(format!("{problem}; {refusal}")),
         None => refusal,
     }

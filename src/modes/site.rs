@@ -34,6 +34,8 @@ pub(super) struct Site<'a> {
     pub(super) mount_at: &'a Path,
     /// The UUID of the file system on the device.
     pub(super) uuid: &'a str,
+    /// The kernel's release, as `uname -r` prints it.
+    pub(super) release: Option<&'a str>,
     /// Whether nothing is done but to note why, and to name the root.
     pub(super) broken_off: bool,
 }
@@ -231,7 +233,7 @@ impl Site<'_> {
         }
         let wait = choice.is_old.then_some(PATIENCE);
         let settled = self.at_top_level(wait, &mut |top, migration, _| {
-            settle(top, migration, &roots.given, &choice)
+            settle(top, migration, (&roots.given, self.release), &choice)
         });
         settled.unwrap_or_else(|error| {
             log::error!("{error}");

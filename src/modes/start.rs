@@ -11,21 +11,21 @@ use crate::sys::process::become_program;
 
 /// Where the package puts the program with the commands that need not fit into an initramfs.
 const TOOLS: &str = "/usr/lib/rootshift/rootshift-tools";
-/// What the program in the initramfs does itself.
-const EARLY: [&str; 2] = ["boot", "status"];
 
 /// Reads the command line, runs it, and says in one line what went wrong. What the program in the
 /// initramfs does not do itself another one does, which is then this process.
 pub fn start_early() -> ExitCode {
     let words = words();
     let mut commands = words.iter().filter(|word| !word.starts_with('-'));
-    if commands
-        .next()
-        .is_some_and(|word| EARLY.contains(&word.as_str()))
-    {
+    let command = commands.next().map_or("", String::as_str);
+    if command == "boot" {
         return start(run_early);
     }
     let error = Error::from(become_program(TOOLS));
+    // In an initramfs, or where the rest of the package is missing.
+    if command == "status" {
+        return start(run_early);
+    }
     print::error(&error.to_string());
     ExitCode::from(error.exit().code())
 }

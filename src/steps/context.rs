@@ -121,9 +121,27 @@ impl<'a> StepContext<'a> {
     /// Gives a placed subvolume another name at the top level, where that is free. The root's own
     /// name goes on leading a GRUB that was installed in it to the old system: on a disk without room
     /// for that it keeps its name (`false`), with all that GRUB finds there now. The images, not the
-    /// name, decide which system is root.
+    /// name, decide which system is root. One that is immutable or append-only stays so.
     pub(super) fn rename_placed(&self, from: &SubvolumeName, to: &str) -> Result<bool, Error> {
         let (from, to) = (from.path(), Path::new(to));
+        let bits = self.top.flags(from)?.bits;
+        let is_locked = bits & InodeFlags::LOCKS != 0;
+        if is_locked {
+            self.top.set_flags(from, bits & !InodeFlags::LOCKS)?;
+        }
+        let renamed = self.rename_unlocked(from, to);
+        if is_locked {
+            let now = if matches!(renamed, Ok(true)) {
+                to
+            } else {
+                from
+            };
+            self.top.set_flags(now, bits)?;
+        }
+        renamed
+    }
+
+    fn rename_unlocked(&self, from: &Path, to: &Path) -> Result<bool, Error> {
         let is_root = self.filesystem == "/" && from == Path::new(self.plan.root_subvolume());
         let grub = self.top.resolved_status(&from.join("boot/grub"));
         if is_root && matches!(grub, Ok(Some(_))) {
@@ -139,23 +157,8 @@ impl<'a> StepContext<'a> {
             }
             return Ok(false);
         }
-        self.rename_locked(from, to)?;
+        self.top.rename(from, to)?;
         Ok(true)
-    }
-
-    /// Renames what may be immutable or append-only, and stays so.
-    fn rename_locked(&self, from: &Path, to: &Path) -> Result<(), Error> {
-        let bits = self.top.flags(from)?.bits;
-        let is_locked = bits & InodeFlags::LOCKS != 0;
-        if is_locked {
-            self.top.set_flags(from, bits & !InodeFlags::LOCKS)?;
-        }
-        let renamed = self.top.rename(from, to);
-        if is_locked {
-            let now = if renamed.is_ok() { to } else { from };
-            self.top.set_flags(now, bits)?;
-        }
-        Ok(renamed?)
     }
 
     /// Whether a rollback of before left this at the top level for GRUB.

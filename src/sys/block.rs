@@ -21,6 +21,8 @@ const MAGIC: usize = 0x40;
 const CHECKSUM_TYPE: usize = 0xc4;
 /// That of the device's own item, which begins with its number.
 const DEVICE_NUMBER: usize = 0xc9;
+/// How many devices the file system has.
+const DEVICES: usize = 0x88;
 const CRC32C: u16 = 0;
 
 /// Page sizes of Linux machines; the signature lies at the end of a page.
@@ -56,13 +58,16 @@ fn superblock_uuid(block: &[u8]) -> Option<String> {
     Some(uuid_text(fsid))
 }
 
-/// The number that a device has in its btrfs: that of the device that it is a copy of, in a copy.
-/// `None` where there is no superblock.
-pub fn btrfs_device_number(device: &Path) -> Result<Option<u64>> {
+/// The number that a device has in its btrfs, which a copy of it has as well, and how many devices
+/// that btrfs has. `None` where there is no superblock.
+pub fn btrfs_device_number(device: &Path) -> Result<Option<(u64, u64)>> {
     let file = open(device)?;
     let block = read_at(&file, device, SUPERBLOCK, SUPERBLOCK_SIZE)?;
-    let number = block.get(DEVICE_NUMBER..DEVICE_NUMBER + 8);
-    Ok(number.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?))))
+    let number = |at: usize| {
+        let bytes = block.get(at..at + 8)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    };
+    Ok(number(DEVICE_NUMBER).zip(number(DEVICES)))
 }
 
 /// A UUID as people write it: 8-4-4-4-12, lower case.

@@ -257,7 +257,8 @@ impl Machine {
         } else if end != End::Whole {
             return None;
         }
-        let committed = before != world.stage() && world.stage() == Some(Stage::Committed);
+        let was_new = before.is_some_and(Stage::new_system_is_root);
+        let committed = !was_new && world.stage() == Some(Stage::Committed);
         if committed {
             return Some(world); // it restarts
         }

@@ -18,9 +18,10 @@ use super::{Stage, State};
 use crate::report::progress::Part;
 use commands::{Commands, kept_aside};
 pub use deletion::Deletion;
-use stages::{Words, of_stage};
+use stages::{Words, called_off, of_stage};
 
-/// The program in the initramfs does not look whether the old system is there, nor says so.
+/// The program in the initramfs does not look whether the old system is there, nor says so; in a
+/// running system it hands over to one that does.
 const LOOKS: bool = cfg!(feature = "tools");
 
 /// What was seen of a machine.
@@ -169,7 +170,10 @@ impl Standing {
             safe,
             not_safe,
             next,
-        } = of_stage(state.stage, state.reason.is_some(), facts.is_able());
+        } = match facts.old_problem {
+            Some(_) if LOOKS && state.stage == Stage::RollbackRequested => called_off(),
+            _ => of_stage(state.stage, state.reason.is_some(), facts.is_able()),
+        };
         let gone = facts.old_problem.filter(|_| LOOKS);
         let gone =
             gone.map(|problem| format!("The old system {problem}: no boot goes back to it."));
@@ -190,7 +194,7 @@ impl Standing {
         if let Some(not_safe) = not_safe {
             self.not_safe.push(not_safe.into());
         }
-        if facts.seen == Seen::Initramfs {
+        if facts.seen == Seen::Initramfs || !LOOKS {
             self.next_in_the_initramfs();
             return;
         }

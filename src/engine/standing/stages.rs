@@ -198,6 +198,24 @@ fn of_the_old_system(stage: Stage, refused: bool) -> Words {
     }
 }
 
+/// Of a rollback that was asked for, to a system that is not there.
+pub(super) fn called_off() -> Words {
+    Words {
+        stands: "A rollback was asked for: the next boot calls it off, and stays in this system.",
+        why: None,
+        safe: BOTH_ARE_WHOLE,
+        not_safe: BY_HAND,
+        next: &[
+            (
+                Some(Event::Rollback),
+                "Let the next boot call it off:",
+                &["reboot"],
+            ),
+            LOG,
+        ],
+    }
+}
+
 fn on_the_way_back(stage: Stage) -> Words {
     let (stands, safe, not_safe, next): (_, _, _, Next) = match stage {
         Stage::RollbackRequested => (

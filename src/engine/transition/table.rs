@@ -241,7 +241,13 @@ fn roll_back(now: &Situation, known: Known) -> Answer {
         Span::Idle | Span::Armed | Span::Failed => Ok(taken_back(now, known)),
         Span::Trial | Span::Proved if !now.old_is_there => nowhere(Remedy::Status),
         Span::GoingBack if known.stage == Stage::RollbackRequested && !now.old_is_there => {
-            nowhere(Remedy::Reboot)
+            // A boot calls it off, if its image knows of it.
+            nowhere(match now.images {
+                Images::Armed => Remedy::Reboot,
+                Images::Ordinary | Images::Mixed | Images::Unknown => {
+                    Remedy::Command(Event::Recover)
+                }
+            })
         }
         Span::Trial | Span::Proved => back(now, &[Act::RequestRollback]),
         Span::GoingBack => back(now, &[]),
