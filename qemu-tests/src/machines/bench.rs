@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rootshift::sys::mount::private_namespace;
@@ -188,9 +188,12 @@ impl Bench {
         for name in ["top", "up", "initramfs", "reference", "dev", "sys", "other"] {
             fs::create_dir_all(folder.join(name))?;
         }
+        // Numbers of processes come again, and a device may be left of an earlier one.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let moment = now.as_secs() & 0xffff_ffff;
         let uuid = |kind: u8| {
             let process = std::process::id();
-            format!("5a1f3c0e-9d2b-4c7e-8f6{kind}-{process:08x}{number:04x}")
+            format!("{moment:08x}-9d2b-4c7e-8f6{kind}-{process:08x}{number:04x}")
         };
         let disk = Loop::new(&folder, "disk", SIZE, &uuid(1))?;
         let other = Loop::new(&folder, "other-disk", SIZE_OF_OTHER, &uuid(2))?;
