@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -383,6 +384,16 @@ impl Bench {
         for mut child in children.drain(..) {
             _ = child.kill();
             _ = child.wait();
+            // A rename of his that was begun is not to come to its end while somebody compares.
+            let group = format!("-{}", child.id());
+            let signalled = |signal: &str| {
+                let output = tool("kill").args([signal, "--", &group]).output();
+                output.is_ok_and(|ended| ended.status.success())
+            };
+            let began = Instant::now();
+            while signalled("-KILL") && began.elapsed() < Duration::from_secs(10) {
+                sleep(Duration::from_millis(2));
+            }
         }
     }
 

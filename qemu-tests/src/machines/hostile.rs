@@ -1,6 +1,7 @@
 //! An unprivileged user who means harm. He does what the kernel lets him do, and no more: his
 //! commands run with his own rights, on what he owns and in sticky directories.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::PoisonError;
 
@@ -59,6 +60,7 @@ fn as_eve(world: &World, place: &str, script: &str) -> Command {
             script,
         ])
         .current_dir(world.root().join(place))
+        .process_group(0) // to be ended with all that it has started
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
