@@ -99,6 +99,17 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
+    /// A boot that restarts the machine before any root is mounted, once the console has said this.
+    pub fn restart(&mut self, what: &str, said: &str) -> Result<()> {
+        let machine = self.machine(what);
+        let outcome = self.context.power_on(&machine)?;
+        outcome.expect(&End::Reset)?;
+        outcome
+            .line(said)
+            .with_context(|| format!("{what}: the console never said \"{said}\""))?;
+        Ok(())
+    }
+
     /// Boots the old system, rolled back to, which must have every file.
     pub fn prove_old(&mut self) -> Result<()> {
         let name = self.next("proves-the-old");
