@@ -126,8 +126,9 @@ fn again(script: &str) -> String {
 /// Each way was refused by the program itself, in one line with this remedy.
 fn refused(said: &str, remedy: &str) -> Result<()> {
     let (ways, state) = said.rsplit_once('\n').context("five lines")?;
+    // What was wanted last is dpkg's first letter: "pi" is installed, whoever wanted a purge.
     ensure!(
-        state.trim() == "ii",
+        ["ii", "ri", "pi"].contains(&state.trim()),
         "the package is {state} after:\n{ways}"
     );
     ensure!(ways.lines().count() == 4, "four ways:\n{ways}");
