@@ -341,7 +341,7 @@ impl Bench {
             run(tool("btrfs").args(["-q", "subvolume", "create"]).arg(&root))?;
         }
         base::populate(&root, &self.repository)?;
-        run(tool("umount").arg(&top))?;
+        super::oracle::unmount(&top)?;
         self.disk.settle()?;
         Disk::load(&self.disk.image)
     }
@@ -351,7 +351,7 @@ impl Bench {
         let top = self.at("top");
         mount(&["-o", "subvolid=5,noatime", &self.other.device], &top)?;
         base::populate_other(&top)?;
-        run(tool("umount").arg(&top))?;
+        super::oracle::unmount(&top)?;
         self.other.settle()?;
         Disk::load(&self.other.image)
     }

@@ -82,7 +82,7 @@ impl<'a> World<'a> {
             (feature.make)(&mut build).with_context(|| format!("make {}", feature.name))?;
         }
         let world = finished(&build, bench, machine)?;
-        run(tool("umount").arg(&top))?;
+        super::oracle::unmount(&top)?;
         Ok(world)
     }
 
@@ -133,7 +133,7 @@ impl<'a> World<'a> {
         let top = self.bench.at("top");
         mount(&["-o", "subvolid=5,noatime", &self.bench.disk.device], &top)?;
         let done = work(&top);
-        run(tool("umount").arg(&top))?;
+        super::oracle::unmount(&top)?;
         done
     }
 }
