@@ -133,9 +133,20 @@ impl Loop {
     fn format(&self, label: &str) -> Result<()> {
         // The same file system's second life: mkfs wants none of its name to be there.
         Disk::empty(fs::metadata(&self.image)?.len()).store(&self.image)?;
-        let mut mkfs = tool("mkfs.btrfs");
-        mkfs.args(["-q", "-f", "-U", &self.uuid, "-L", label]);
-        run(mkfs.arg(&self.image))
+        let begun = Instant::now();
+        loop {
+            // Blocks of before are remembered as long as the kernel has the device open, which is a
+            // little longer than the file system is there.
+            _ = tool("blockdev")
+                .args(["--flushbufs", &self.device])
+                .output();
+            let mut mkfs = tool("mkfs.btrfs");
+            mkfs.args(["-q", "-f", "-U", &self.uuid, "-L", label]);
+            match run(mkfs.arg(&self.image)) {
+                Err(_) if begun.elapsed() < PATIENCE => sleep(Duration::from_millis(20)),
+                ended => return ended,
+            }
+        }
     }
 
     /// Waits until the kernel has let go of it.
