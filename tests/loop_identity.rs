@@ -37,6 +37,10 @@ fn move_it(disk: &Disk) {
     disk.arm(After::Reboot);
     disk.boot();
     disk.boot();
+    validate_it(disk);
+}
+
+fn validate_it(disk: &Disk) {
     disk.record([common::validated()]);
     disk.rehearse();
     disk.record([Record::Disarmed]);
@@ -851,13 +855,7 @@ fn the_trash_of_a_snapshot_that_was_put_back_is_deleted_or_named() {
             }
         });
         disk.boot();
-        disk.record([common::validated()]);
-        disk.rehearse();
-        disk.record([Record::Disarmed]);
-        disk.mounted(|top| {
-            fs::create_dir_all(top.join("@/var/lib/rootshift")).unwrap();
-            install(&top.join("@"), "/bin/echo", "systemctl");
-        });
+        validate_it(&disk);
         let output = finalize_beside(&disk, "");
         disk.settle();
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::home::{FrozenPlan, foreign_plan};
 use super::{Error, State};
+use crate::documents::Plan;
 use crate::documents::plan::{JOURNAL, PLAN};
 use crate::journal::{Entry, Glance, Journal, Record};
 use crate::sys::{self, Root, btrfs};
@@ -51,7 +52,7 @@ impl Look {
             (Ok(plan), Some(state)) if plan.digest != state.plan => {
                 (Some(plan), Some(foreign_plan()))
             }
-            (Ok(plan), Some(state)) if !state.is_over() && is_of_another(top, &plan) => {
+            (Ok(plan), Some(state)) if !state.is_over() && is_of_another(top, &plan.plan) => {
                 (Some(plan), Some(other_file_system()))
             }
             (Err(cause), Some(_)) => (None, Some(cause)),
@@ -92,8 +93,8 @@ impl Look {
 }
 
 /// Whether it is for the file system that this one is a copy of, with a UUID of its own.
-fn is_of_another(top: &Root, frozen: &FrozenPlan) -> bool {
-    btrfs::filesystem(top).is_ok_and(|found| found.uuid != frozen.plan.filesystem.uuid)
+pub(super) fn is_of_another(top: &Root, plan: &Plan) -> bool {
+    btrfs::filesystem(top).is_ok_and(|found| found.uuid != plan.filesystem.uuid)
 }
 
 fn other_file_system() -> Error {

@@ -90,7 +90,8 @@ fn checkpoint(plan: &Plan, migration: &Migration, phase: &str) -> Result<usize, 
     }
 }
 
-/// Makes the old system root again, if it is there. From the first record on it is, whatever the boot path says;
+/// Makes the old system root again, if it is there. From the first record on it is root, whatever the
+/// boot path says;
 /// the boot path follows, then the new subvolumes get other names. May be repeated after a cut.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::home::Migration;
 use super::initramfs::{ARMED, Held, held};
-use super::look::Look;
+use super::look::{Look, is_of_another};
 use super::rollback::present_root;
 use super::survey::{Survey, boot_images};
 use super::transition::{Book, Images, Known, Seen, Situation};
@@ -34,7 +34,7 @@ pub fn of(survey: &Survey, top: &Root, migration: &Migration) -> Situation {
 /// The same, where the images do not matter.
 #[must_use]
 pub fn without_images(survey: &Survey, top: &Root, migration: &Migration) -> Situation {
-    let is_its = migration.state().is_over() || is_of(top, migration.plan());
+    let is_its = migration.state().is_over() || !is_of_another(top, migration.plan());
     let book = match is_its {
         true => Book::Sound(Known::of(migration.state(), Some(migration.plan()))),
         false => Book::Foreign, // no boot does anything with it
@@ -47,11 +47,6 @@ pub fn without_images(survey: &Survey, top: &Root, migration: &Migration) -> Sit
         loader_agrees: loader_agrees(survey, top),
         old_is_there: old_system::problem(top, migration.plan()).is_none(),
     }
-}
-
-/// Whether a plan is for this file system, and not for the one that it is a copy of.
-fn is_of(top: &Root, plan: &Plan) -> bool {
-    btrfs::filesystem(top).map_or(true, |found| found.uuid == plan.filesystem.uuid)
 }
 
 /// Where there is no journal, or none that can be used.

@@ -175,8 +175,7 @@ impl Standing {
             _ => of_stage(state.stage, state.reason.is_some(), facts.is_able()),
         };
         let gone = facts.old_problem.filter(|_| LOOKS);
-        let gone =
-            gone.map(|problem| format!("The old system {problem}: no boot goes back to it."));
+        let gone = gone.map(|problem| sentence(&format!("{problem}: no boot goes back to it")));
         let bare = stands.strip_suffix(" The old one is whole.");
         let bare = bare.filter(|_| gone.is_some() || !LOOKS);
         self.r#where.push(bare.unwrap_or(stands).to_owned());

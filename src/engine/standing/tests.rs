@@ -519,3 +519,22 @@ fn a_damaged_journal_calls_no_system_whole() {
         assert!(!all.contains("Both are whole"), "{all}");
     }
 }
+
+#[test]
+fn an_old_system_that_is_gone_is_not_called_whole_and_named_once() {
+    let asked = Record::RollbackRequested {
+        reason: reason("by hand"),
+    };
+    for (records, wanted) in [
+        (vec![armed(), Record::Committed], "on trial"),
+        (vec![armed(), Record::Committed, asked], "calls it off"),
+    ] {
+        let look = look(&records);
+        let mut facts = facts(&look, Seen::New);
+        facts.old_problem = Some("the old system holds no init");
+        let said = Standing::of(&facts).r#where.join(" ");
+        let gone = "The old system holds no init: no boot goes back to it.";
+        assert!(said.contains(gone) && said.contains(wanted), "{said}");
+        assert!(!said.contains("whole"), "{said}");
+    }
+}
