@@ -219,6 +219,9 @@ fn no_boot_goes_back_to_an_old_system_that_is_gone() {
     ] {
         let disk = on_trial(kind);
         disk.delete_old_system();
+        let stays = disk.run_inside("package --before-removal");
+        stays.assert_one_line(&["not removed", "only rootshift can end it"]);
+        assert!(!stays.stderr.contains("rollback"), "{stays:?}");
         let mut promised = String::new();
         if asked {
             let ran = disk.run_inside("rollback --yes");

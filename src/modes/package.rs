@@ -79,8 +79,10 @@ fn leave(survey: &Survey, top: &Root, mut migration: Migration) -> Result<Exit, 
     let decided = departure(migration.state(), system.exists(Path::new(ARMED))?);
     let now = situation::of(survey, top, &migration);
     match (decided, ask(&now, Event::RemovePackage)) {
-        // On the way back it depends on the images what comes next.
-        (Departure::Refused(_), Err(why)) if goes_back(migration.state().stage) => {
+        // On the way back it depends on the images what comes next; and there may be no way back.
+        (Departure::Refused(_), Err(why))
+            if goes_back(migration.state().stage) || !now.old_is_there =>
+        {
             return stays(&why.to_string());
         }
         (Departure::Refused(why), _) => return stays(why),

@@ -430,15 +430,21 @@ impl Model for Machine {
     }
 }
 
-/// `status` says "the next boot goes back" where the images hold the plan: so does every one.
+/// `status` says "the next boot goes back" where the images hold the plan: so does every one; and
+/// where there is nothing to go back to, every one calls the rollback off, and says so.
 fn comes(model: &Machine, world: &World) -> bool {
     let asked = world.stage() == Some(Stage::RollbackRequested);
     let now = world.situation(true);
-    if !asked || !world.is_up() || now.images != Images::Armed || !now.old_is_there {
+    if !asked || !world.is_up() || now.images != Images::Armed {
         return true;
     }
     let next = model.boot(*world, true, Luck { good: true }, End::Whole);
-    next.is_some_and(|next| matches!(next.up, Up::System(System::Old, _)))
+    next.is_some_and(|next| match now.old_is_there {
+        true => matches!(next.up, Up::System(System::Old, _)),
+        false => {
+            matches!(next.up, Up::System(System::New, _)) && next.stage() == Some(Stage::Committed)
+        }
+    })
 }
 
 fn remedies_work(model: &Machine, world: &World) -> bool {
