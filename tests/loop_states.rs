@@ -7,7 +7,7 @@ mod common;
 
 use std::fs;
 
-use common::{Disk, Kind, Ran, validated};
+use common::{Disk, Kind, Ran, mounted_by_the_kernel, validated};
 use rootshift::documents::plan::JOURNAL;
 use rootshift::engine::Stage;
 
@@ -165,22 +165,6 @@ fn blockers_are_json_where_json_was_asked_for() {
 
 fn text(path: impl AsRef<std::path::Path>) -> String {
     path.as_ref().to_str().unwrap().to_owned()
-}
-
-/// What the kernel mounts as root by these options, seen by `findmnt`; and whether it holds an init.
-fn mounted_by_the_kernel(disk: &Disk, options: &str) -> Option<(String, bool)> {
-    let at = disk.folder.join("root");
-    fs::create_dir_all(&at).unwrap();
-    let mut mount = std::process::Command::new("mount");
-    let done = mount.args(["-o", options, &disk.device]).arg(&at).output();
-    if !done.unwrap().status.success() {
-        return None;
-    }
-    let root = common::run("findmnt", &["-no", "FSROOT", "--mountpoint", &text(&at)]);
-    let has_init = at.join("usr/lib/systemd/systemd").exists();
-    common::unmount(&at);
-    disk.settle();
-    Some((root, has_init))
 }
 
 /// snapper, or a person, makes the new system's subvolume the default one; the old system's kernel

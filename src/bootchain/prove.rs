@@ -59,6 +59,19 @@ pub fn broken_menu(
     Ok(problem.map(|problem| format!("its entry \"{}\": {problem}", entry.title)))
 }
 
+/// The first file of a system's own entry that is gone; `None` where the menu has none.
+pub fn missing_file(
+    system: &NewSystem,
+    text: &str,
+    is_gone: &dyn Fn(&Path) -> bool,
+) -> Option<String> {
+    let entries = boot_entries(text);
+    let entry = entry_of_ours(system, text, &entries)?;
+    let mut files = entry.linux.iter().chain(&entry.initrd);
+    let file = files.find(|file| is_gone(Path::new(without_device(file))))?;
+    Some(file.to_string())
+}
+
 /// The entry that starts this system when its turn comes: the default one, or where that is another
 /// system's the first of ours.
 #[must_use]

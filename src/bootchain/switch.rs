@@ -9,8 +9,8 @@ use std::path::Path;
 
 use super::Error;
 use crate::fault::mutant;
-use crate::sys::Root;
 use crate::sys::status::FileKind;
+use crate::sys::{Root, btrfs};
 
 /// One boot path, all relative to the top level.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +73,8 @@ impl Switch<'_> {
     /// The first act that failed.
     pub fn take_back(&self, top: &Root) -> Result<(), Error> {
         if self.is_made(top)? {
-            top.exchange(self.path, self.kept)?;
+            // Who locked it wanted to have it kept.
+            btrfs::unlocked(top, self.kept, || top.exchange(self.path, self.kept))??;
             top.sync_filesystem()?;
         }
         if self.is_our_link(top, self.kept)? {

@@ -56,10 +56,31 @@ fn locked(view: &View, old: &Root, path: &Path) -> Result<Option<Outcome>, Error
     )))
 }
 
+/// Each of them is made anew.
+fn images(old: &Root) -> Result<Vec<PathBuf>, Error> {
+    let boot = Path::new("boot");
+    let is_there = old
+        .resolved_status(boot)?
+        .is_some_and(|boot| boot.is_directory());
+    let names = if is_there {
+        old.list(boot)?
+    } else {
+        Vec::new()
+    };
+    let images = names
+        .into_iter()
+        .filter(|name| name.to_string_lossy().starts_with("initrd.img-"));
+    Ok(images.map(|name| boot.join(name)).collect())
+}
+
 fn touched(view: &View, old: &Root) -> Result<Vec<PathBuf>, Error> {
     let mut paths: Vec<PathBuf> = Vec::new();
     if view.layout.mounted_at == "/" {
         paths.extend(WRITTEN.iter().map(PathBuf::from));
+        // The program in the initramfs makes none.
+        if cfg!(feature = "tools") {
+            paths.extend(images(old)?);
+        }
     }
     paths.extend(old.list(Path::new("."))?.into_iter().map(PathBuf::from));
     for subvolume in view.layout.split_off() {

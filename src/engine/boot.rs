@@ -240,7 +240,7 @@ fn act(
         offered: true,
         running: Seen::Initramfs,
         loader_agrees: true,
-        old_is_there: old_system::problem(top, migration.plan()).is_none(),
+        old_is_there: old_system::problem(top, migration.plan(), migration.state()).is_none(),
     };
     let names_new = loader_names_new(migration.plan(), found.root_flags);
     let event = Event::Boot {
@@ -280,7 +280,7 @@ fn carry_out(
         Act::CountTrial => count_trial(migration),
         Act::CompleteCommit => complete_commit(top, migration),
         Act::CallOffRollback => {
-            if let Some(problem) = old_system::problem(top, migration.plan()) {
+            if let Some(problem) = old_system::problem(top, migration.plan(), migration.state()) {
                 migration.refuse(&problem)?;
             }
             migration.record(Record::Trial { number: 1 })

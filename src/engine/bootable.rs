@@ -117,10 +117,13 @@ pub fn settle(
     name_after_each_record(top, migration, given);
     let problem = choice.problem.clone().unwrap_or_default();
     log::error!("{problem}");
-    let settled = match choice.is_old {
-        true => roll_back(top, migration, &problem),
-        false => migration.refuse(&problem),
+    let told = match choice.is_old {
+        false => Some(problem),
+        true => roll_back(top, migration, &problem)
+            .err()
+            .map(|error| format!("{problem}; {error}")),
     };
+    let settled = told.map_or(Ok(()), |told| migration.refuse(&told));
     if let Err(error) = settled {
         log::error!("{error}");
     }

@@ -62,7 +62,9 @@ impl Look {
             plan,
             state,
             entries,
-            trouble: journal_trouble.or(plan_trouble),
+            trouble: journal_trouble
+                .or(plan_trouble)
+                .or_else(|| Some(top.require_unlocked(journal).err()?.into())),
             held: matches!(Journal::is_held(top, journal), Ok(true)),
         }
     }

@@ -1,40 +1,131 @@
 //! Whether the old system is there to go back to: asked before that is promised, and before it is
 //! done. Who tidies up by hand, or puts a snapshot in another's place, asks nobody.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::State;
 use super::bootable::problem_in;
 use super::rollback::present_root;
-use crate::bootchain::Switch;
+use crate::bootchain::{NewSystem, Switch, missing_file};
 use crate::documents::Plan;
 use crate::documents::step::SwitchBootPath;
-use crate::sys::{InodeFlags, Root};
+use crate::journal::{Object, Role};
+use crate::sys::block::uuid_text;
+use crate::sys::{InodeFlags, Root, btrfs};
 
 /// Where an init is; the kernel command line of that boot is not known.
 const INIT: &str = "/sbin/init";
+const CONFIG: &str = "boot/grub/grub.cfg";
+/// What a system needs at its root, as far as the new one, its copy, has it: programs with what
+/// loads them, and the places that are mounted before there is an init.
+const NEEDED: [&str; 11] = [
+    "bin", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr", "var",
+];
 
-/// Why it is not, in a sentence. What can't be seen is no reason.
+/// Why it is not, in a sentence. What can't be seen is no reason: a disk that fails proves nothing.
 #[must_use]
 #[inline(never)]
-pub fn problem(top: &Root, plan: &Plan) -> Option<String> {
-    let problem = problem_of_it(top, plan)?;
+pub fn problem(top: &Root, plan: &Plan, state: &State) -> Option<String> {
+    let problem = problem_of_it(top, plan, state)?;
     Some(format!("the old system {problem}"))
 }
 
-fn problem_of_it(top: &Root, plan: &Plan) -> Option<String> {
+fn problem_of_it(top: &Root, plan: &Plan, state: &State) -> Option<String> {
     if top
         .flags(Path::new("."))
         .is_ok_and(|flags| flags.bits & InodeFlags::LOCKS != 0)
     {
         return Some("can't be led to: the top level of the disk is locked (chattr -ia)".into());
     }
-    let switch = plan.boot_switch().and_then(|switch| broken(top, switch));
-    switch.or_else(|| {
-        let name = present_root(top, plan);
-        let root = top.within(Path::new(name.trim_start_matches('/'))).ok()?;
-        root.resolved_status(Path::new(INIT)).ok()?; // a disk that fails proves nothing
-        problem_in(&root, INIT)
-    })
+    let switch = plan.boot_switch();
+    if let Some(problem) = switch.and_then(|switch| broken(top, switch)) {
+        return Some(problem);
+    }
+    let root = root_of(top, plan);
+    if is_another(top, &root, state) {
+        return Some("is not the subvolume that was left at the commit".into());
+    }
+    let there = top.within(&root).ok()?;
+    there.resolved_status(Path::new(INIT)).ok()?;
+    problem_in(&there, INIT)
+        .or_else(|| lacks(top, &there, plan))
+        .or_else(|| nothing_to_load(top, plan, switch?))
+}
+
+/// Its root as it can be found now, from the top level.
+fn root_of(top: &Root, plan: &Plan) -> PathBuf {
+    let name = present_root(top, plan);
+    let name = name.trim_start_matches('/');
+    PathBuf::from(if name.is_empty() { "." } else { name })
+}
+
+/// Whether the subvolume is another than the inventory has.
+fn is_another(top: &Root, root: &Path, state: &State) -> bool {
+    let is_old = |object: &&Object| object.role == Role::OldSubvolume && object.filesystem == "/";
+    let inventory = state.inventory().unwrap_or_default();
+    let Some(known) = inventory.iter().find(is_old) else {
+        return false;
+    };
+    btrfs::subvolume_info(top, root)
+        .is_ok_and(|now| now.id != known.id || uuid_text(now.uuid) != known.subvolume)
+}
+
+fn lacks(top: &Root, old: &Root, plan: &Plan) -> Option<String> {
+    let is_there = |root: &Root, path: &Path| root.exists(path).unwrap_or(true);
+    let new = Path::new(plan.root_subvolume());
+    let is_missing =
+        |name: &&&str| is_there(top, &new.join(name)) && !is_there(old, Path::new(name));
+    let name = NEEDED.iter().find(is_missing)?;
+    Some(format!("has no /{name} any more"))
+}
+
+/// What GRUB reads of it: its configuration, and the kernel and images of the entry that starts it.
+fn nothing_to_load(top: &Root, plan: &Plan, switch: &SwitchBootPath) -> Option<String> {
+    let [path, kept] = [&switch.path, &switch.keep_as].map(|path| path.trim_matches('/'));
+    let is_switched = top.exists(Path::new(kept)).unwrap_or(false);
+    // What else a path goes through is not on the way to the new system now.
+    let now = |asked: &Path| -> Option<PathBuf> {
+        let rest = asked.strip_prefix("/").unwrap_or(asked).strip_prefix(path);
+        rest.ok().map(|rest| match is_switched {
+            true => Path::new(kept).join(rest),
+            false => Path::new(path).join(rest),
+        })
+    };
+    let root = &plan.old_system.root;
+    let config = now(&Path::new(root).join(CONFIG))?;
+    let text = match top.read_text(&config) {
+        Err(error) if error.is_not_found() => {
+            return Some(format!("can't be started: {} is gone", config.display()));
+        }
+        text => text.ok()?,
+    };
+    let old = NewSystem {
+        top,
+        root,
+        old_root: root,
+        identity: Some(&plan.filesystem),
+    };
+    let is_gone = |asked: &Path| {
+        let found = now(asked).map(|path| top.resolved_status(&path));
+        found.is_some_and(|found| found.is_ok_and(|file| file.is_none_or(|file| file.size == 0)))
+    };
+    let file = missing_file(&old, &text, &is_gone)?;
+    Some(format!(
+        "can't be started: {file} of its menu entry is gone"
+    ))
+}
+
+/// Root has to be writable.
+///
+/// # Errors
+/// When it can't be made so.
+pub(super) fn make_writable(top: &Root, plan: &Plan) -> Result<(), super::Error> {
+    let root = root_of(top, plan);
+    if btrfs::subvolume_info(top, &root)?.read_only {
+        log::warn!("the old system could only be read: it is made writable");
+        btrfs::set_read_only(top, &root, false)?;
+    }
+    Ok(())
 }
 
 /// GRUB finds the old system only if both names are as the switch of the boot path left them.
@@ -49,11 +140,8 @@ fn broken(top: &Root, switch: &SwitchBootPath) -> Option<String> {
     if switch.is_whole(top).unwrap_or(true) {
         return None;
     }
-    if !cfg!(feature = "tools") {
-        return Some("is not all there: `rootshift rollback` says what is missing".into());
-    }
     Some(format!(
-        "is not all there: at the top level of the disk {path} has to be the symlink to {target}, and \
-         {kept} what was there before"
+        "is not all there: at the top level of the disk {path} has to be the symlink to \
+             {target}, and {kept} what was there before"
     ))
 }

@@ -98,7 +98,7 @@ fn checkpoint(plan: &Plan, migration: &Migration, phase: &str) -> Result<usize, 
 /// The first act that failed; the next boot goes on.
 pub fn roll_back(top: &Root, migration: &mut Migration, reason: &str) -> Result<(), Error> {
     if migration.state().stage != super::Stage::RollingBack {
-        if let Some(problem) = old_system::problem(top, migration.plan()) {
+        if let Some(problem) = old_system::problem(top, migration.plan(), migration.state()) {
             return Err(Error::NotNow(problem));
         }
         migration.record(Record::RollbackBegun {
@@ -107,6 +107,7 @@ pub fn roll_back(top: &Root, migration: &mut Migration, reason: &str) -> Result<
     }
     log::warn!("rolling back: {reason}");
     fault::reached("rollback-begun");
+    old_system::make_writable(top, migration.plan())?;
     let mut kept = undo_all(top, migration, Undo::KeepAside)?;
     kept.extend(kept_before_a_cut(top, migration, &kept)?);
     let kept = sorted(kept);

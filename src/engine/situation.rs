@@ -45,7 +45,7 @@ pub fn without_images(survey: &Survey, top: &Root, migration: &Migration) -> Sit
         offered: offered(&survey.system),
         running: running(survey, top, migration.plan()),
         loader_agrees: loader_agrees(survey, top),
-        old_is_there: old_system::problem(top, migration.plan()).is_none(),
+        old_is_there: old_system::problem(top, migration.plan(), migration.state()).is_none(),
     }
 }
 
@@ -64,8 +64,8 @@ pub fn without_journal(survey: &Survey, top: &Root, book: Book) -> Situation {
 
 /// Why the old system is not there to go back to.
 #[must_use]
-pub fn old_problem(top: &Root, plan: &Plan) -> Option<String> {
-    old_system::problem(top, plan)
+pub fn old_problem(top: &Root, plan: &Plan, state: &State) -> Option<String> {
+    old_system::problem(top, plan, state)
 }
 
 fn offered(system: &Root) -> bool {

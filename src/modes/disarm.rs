@@ -73,8 +73,12 @@ fn discard(options: &Disarm, survey: &Survey, top: &Root) -> Result<Exit, Error>
     let running = look.plan.as_ref().map_or(Seen::Unknown, |frozen| {
         situation::running(survey, top, &frozen.plan)
     });
+    let way_back = look.plan.as_ref().zip(look.state.as_ref());
+    let old_problem =
+        way_back.and_then(|(frozen, state)| situation::old_problem(top, &frozen.plan, state));
     let now = Situation {
         running,
+        old_is_there: old_problem.is_none(),
         ..situation::without_journal(survey, top, situation::book(&look))
     };
     let acts = ask(&now, Event::DiscardJournal)?;

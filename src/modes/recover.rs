@@ -98,7 +98,10 @@ fn migration(survey: &Survey) -> Result<Option<Migration>, Error> {
     let mut migration = match Migration::open(top) {
         Ok(Some(migration)) => migration,
         Err(busy) if busy.is_busy() => return Err(busy.into()),
-        Ok(None) | Err(_) => return Ok(None),
+        Ok(None) => return Ok(None),
+        // What somebody who only looks can read is no journal to do without.
+        Err(why) if Look::at(top).trouble.is_none() => return Err(why.into()),
+        Err(_) => return Ok(None),
     };
     let base = Path::new(MOUNT_AT);
     let system = &survey.system;

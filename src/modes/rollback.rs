@@ -69,7 +69,7 @@ fn nowhere(
     let stage = migration.state().stage;
     let is_over = matches!(stage, Stage::Finalizing | Stage::Finalized);
     let matters = stage.new_system_is_root() && !is_over && !now.old_is_there;
-    match situation::old_problem(top, migration.plan()).filter(|_| matters) {
+    match situation::old_problem(top, migration.plan(), migration.state()).filter(|_| matters) {
         Some(problem) => engine::Error::NotNow(format!("{problem}; {refusal}")),
         None => refusal,
     }

@@ -14,7 +14,7 @@ use crate::engine::home::FrozenPlan;
 use crate::engine::initramfs::ARMED;
 use crate::engine::look::Look;
 use crate::engine::situation;
-use crate::engine::standing::{Facts, Seen, Standing};
+use crate::engine::standing::{Facts, Kept, Seen, Standing};
 use crate::engine::survey::Survey;
 use crate::engine::transition::{Images, Known, wanted};
 use crate::engine::{self, Stage, others};
@@ -167,8 +167,9 @@ fn seen_now(survey: &Survey, look: &Look) -> Seen {
 
 /// Looking into images takes seconds each: only where the journal asks for a plan in them.
 fn images_now(survey: &Survey, look: &Look, seen: Seen) -> Images {
+    let looks = cfg!(feature = "tools") && seen != Seen::Initramfs;
     match (&survey.top, &look.state, &look.plan) {
-        (Some(top), Some(state), Some(frozen)) if seen != Seen::Initramfs => {
+        (Some(top), Some(state), Some(frozen)) if looks => {
             let known = Known::of(state, Some(&frozen.plan));
             if wanted(&known) == Some(Images::Armed) {
                 let (digest, known) =
@@ -190,22 +191,31 @@ fn old_problem(survey: &Survey, look: &Look) -> Option<String> {
     let may_go_back = cfg!(feature = "tools")
         && stage.new_system_is_root()
         && !matches!(stage, Stage::Finalizing | Stage::Finalized);
-    may_go_back.then(|| situation::old_problem(top, &frozen.plan))?
+    may_go_back.then(|| situation::old_problem(top, &frozen.plan, state))?
 }
 
 /// What a rollback kept aside and is still there, with what is nested in it, deepest first.
-fn kept_now(survey: &Survey, look: &Look) -> Vec<String> {
+fn kept_now(survey: &Survey, look: &Look) -> Vec<Kept> {
     let (Some(top), Some(state)) = (&survey.top, &look.state) else {
         return Vec::new();
     };
-    if state.kept.is_empty() {
+    if state.kept.is_empty() || !cfg!(feature = "tools") {
         return Vec::new();
     }
     let all = btrfs::list_subvolumes(top).unwrap_or_default().into_iter();
     let ours = |path: &PathBuf| state.kept.iter().any(|kept| path.starts_with(kept));
     let paths = all.map(|subvolume| subvolume.path).filter(ours).rev();
+    let default = btrfs::default_subvolume(top).ok();
     paths
-        .map(|path| path.to_string_lossy().into_owned())
+        .map(|path| {
+            let info = btrfs::subvolume_info(top, &path).ok();
+            Kept {
+                is_locked: top.require_unlocked(&path).is_err(),
+                is_read_only: info.as_ref().is_some_and(|info| info.read_only),
+                is_default: default.is_some() && default == info.map(|info| info.id),
+                path: path.to_string_lossy().into_owned(),
+            }
+        })
         .collect()
 }
 

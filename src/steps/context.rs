@@ -10,7 +10,7 @@ use crate::documents::Plan;
 use crate::documents::fence::{StagedPath, StagedSubvolume, SubvolumeName};
 use crate::documents::plan::{HOME, OldSystem, STAGING};
 use crate::sys::attributes::Storage;
-use crate::sys::{self, InodeFlags, ReadOnly, Root};
+use crate::sys::{self, ReadOnly, Root, btrfs};
 
 /// What a step may look at and change.
 #[derive(Debug, Clone, Copy)]
@@ -124,21 +124,7 @@ impl<'a> StepContext<'a> {
     /// name, decide which system is root. One that is immutable or append-only stays so.
     pub(super) fn rename_placed(&self, from: &SubvolumeName, to: &str) -> Result<bool, Error> {
         let (from, to) = (from.path(), Path::new(to));
-        let bits = self.top.flags(from)?.bits;
-        let is_locked = bits & InodeFlags::LOCKS != 0;
-        if is_locked {
-            self.top.set_flags(from, bits & !InodeFlags::LOCKS)?;
-        }
-        let renamed = self.rename_unlocked(from, to);
-        if is_locked {
-            let now = if matches!(renamed, Ok(true)) {
-                to
-            } else {
-                from
-            };
-            self.top.set_flags(now, bits)?;
-        }
-        renamed
+        btrfs::unlocked(self.top, from, || self.rename_unlocked(from, to))?
     }
 
     fn rename_unlocked(&self, from: &Path, to: &Path) -> Result<bool, Error> {

@@ -39,7 +39,14 @@ impl Step<'_> {
             // What a cut left of a directory for GRUB is no kept subvolume.
             context.remove_hand_over(Path::new(&name))?;
             if !context.look()?.exists(Path::new(&name))? {
-                let renamed = context.rename_placed(&self.0.to, &name)?;
+                let renamed = match context.rename_placed(&self.0.to, &name) {
+                    // The old system is root already: a name holds nobody up.
+                    Err(Error::System(error)) if error.is_not_permitted() => {
+                        log::error!("{error}: it keeps its name");
+                        false
+                    }
+                    renamed => renamed?,
+                };
                 return Ok(Some(if renamed { name } else { self.0.to.to_string() }));
             }
         }

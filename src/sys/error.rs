@@ -199,6 +199,10 @@ impl Error {
 
 /// The cause in words; std's " (os error 2)" tells people nothing.
 pub(in crate::sys) fn cause_text(cause: &io::Error) -> String {
+    if Errno::from_io_error(cause) == Some(Errno::PERM) {
+        return "Operation not permitted; if `lsattr -d` shows i or a, `chattr -ia` unlocks it"
+            .into();
+    }
     let text = cause.to_string();
     match text.find(" (os error") {
         Some(end) => text.get(..end).unwrap_or(&text).to_owned(),

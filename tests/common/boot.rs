@@ -134,3 +134,20 @@ impl Disk {
         line.strip_suffix('\'').map(str::to_owned)
     }
 }
+
+/// What the kernel mounts as root by these options, seen by `findmnt`; and whether it holds an init.
+pub fn mounted_by_the_kernel(disk: &Disk, options: &str) -> Option<(String, bool)> {
+    let at = disk.folder.join("root");
+    fs::create_dir_all(&at).unwrap();
+    let mut mount = Command::new("mount");
+    let done = mount.args(["-o", options, &disk.device]).arg(&at).output();
+    if !done.unwrap().status.success() {
+        return None;
+    }
+    let shown = at.to_str().unwrap();
+    let root = super::run("findmnt", &["-no", "FSROOT", "--mountpoint", shown]);
+    let has_init = at.join("usr/lib/systemd/systemd").exists();
+    unmount(&at);
+    disk.settle();
+    Some((root, has_init))
+}

@@ -26,6 +26,8 @@ use rootshift::sys::Root;
 
 // Each test uses its own part of it.
 #[allow(unused_imports)]
+pub use boot::mounted_by_the_kernel;
+#[allow(unused_imports)]
 pub use compared::{assert_same, assert_same_but_for_properties};
 #[allow(unused_imports)]
 pub use images::{IMAGES, Start};

@@ -1,6 +1,6 @@
 //! Commands that can be copied as they stand.
 
-use super::{Act, Facts};
+use super::{Act, Facts, Kept};
 use crate::engine::{Stage, State};
 
 /// Where the top level is mounted by hand.
@@ -49,9 +49,30 @@ pub(super) fn kept_aside(facts: &Facts, state: &State, commands: &Commands) -> O
     if facts.kept.is_empty() {
         return None;
     }
-    let delete = |path: &String| format!("btrfs subvolume delete {}", by_hand(path));
+    let lines = deleting(facts.kept);
     Some(Act {
         what: "Look at what was kept aside; when you want none of it any more, delete it:".into(),
-        commands: commands.on_the_top_level(uuid, facts.kept.iter().map(delete).collect()),
+        commands: commands.on_the_top_level(uuid, lines),
     })
+}
+
+/// The kernel refuses to delete a default subvolume, what is locked, and what can only be read or
+/// lies in such a one.
+fn deleting(kept: &[Kept]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in kept {
+        let path = by_hand(&one.path);
+        if one.is_default {
+            lines.push(format!("btrfs subvolume set-default 5 {HAND}"));
+        }
+        if one.is_read_only {
+            lines.push(format!("btrfs property set -ts {path} ro false"));
+        }
+        if one.is_locked {
+            lines.push(format!("chattr -ia {path}"));
+        }
+    }
+    let delete = |one: &Kept| format!("btrfs subvolume delete {}", by_hand(&one.path));
+    lines.extend(kept.iter().map(delete));
+    lines
 }

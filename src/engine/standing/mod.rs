@@ -20,8 +20,8 @@ use commands::{Commands, kept_aside};
 pub use deletion::Deletion;
 use stages::{Words, called_off, of_stage};
 
-/// The program in the initramfs does not look whether the old system is there, nor says so; in a
-/// running system it hands over to one that does.
+/// The program in the initramfs does not look whether the old system is there, nor into images, and
+/// advises nothing; in a running system it hands over to one that does.
 const LOOKS: bool = cfg!(feature = "tools");
 
 /// What was seen of a machine.
@@ -49,11 +49,23 @@ pub struct Facts<'a> {
     pub old_problem: Option<&'a str>,
     /// Whether there is a sudo.
     pub sudo: bool,
-    /// What there is of what a rollback kept aside, with what is nested in it, deepest first:
-    /// paths from the top level.
-    pub kept: &'a [String],
+    /// What there is of what a rollback kept aside, with what is nested in it, deepest first.
+    pub kept: &'a [Kept],
     /// How far a deletion of the old system is, where it has said so since the boot.
     pub deleted: Option<Part>,
+}
+
+/// A subvolume that a rollback kept aside, and what is to be undone before it can be deleted.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// From the top level.
+    pub path: String,
+    /// It is immutable or append-only.
+    pub is_locked: bool,
+    /// It can only be read.
+    pub is_read_only: bool,
+    /// It is the default subvolume.
+    pub is_default: bool,
 }
 
 /// What a person may want to type.
@@ -356,7 +368,7 @@ impl Facts<'_> {
             return true;
         };
         let asked = wanted(&Known::of(state, plan)) == Some(Images::Armed);
-        !asked || self.seen == Seen::Initramfs || self.images == Images::Armed
+        !asked || !LOOKS || self.seen == Seen::Initramfs || self.images == Images::Armed
     }
 
     fn root_in_words(&self) -> String {

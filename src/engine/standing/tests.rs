@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::commands::quoted;
-use super::{Facts, Seen, Standing, sentence};
+use super::{Facts, Kept, Seen, Standing, sentence};
 use crate::engine::look::Look;
 use crate::engine::transition::Images;
 use crate::engine::{Error, State};
@@ -257,12 +257,21 @@ fn each_stage_says_which_system_is_root_what_is_safe_and_what_to_type() {
     }
 }
 
+fn kept(path: &str) -> Kept {
+    Kept {
+        path: path.to_owned(),
+        ..Kept::default()
+    }
+}
+
 #[test]
 fn commands_fit_beside_the_labels_of_a_page() {
-    let kept = [
-        "@.rolled-back-1/home/user/vm".to_owned(),
-        "@.rolled-back-1".to_owned(),
-    ];
+    let kept = ["@.rolled-back-1/home/user/vm", "@.rolled-back-1"].map(|path| Kept {
+        is_locked: true,
+        is_read_only: true,
+        is_default: true,
+        ..kept(path)
+    });
     for (records, seen, ..) in stages() {
         let look = look(&records);
         let mut facts = facts(&look, seen);
@@ -281,10 +290,7 @@ fn what_was_kept_is_deleted_from_the_inside_out_with_the_top_level_mounted() {
     };
     let look = look(&[armed(), Record::Committed, back]);
     let mut facts = facts(&look, Seen::Old);
-    let kept = [
-        "@.rolled-back-1/my vm".to_owned(),
-        "@.rolled-back-1".to_owned(),
-    ];
+    let kept = ["@.rolled-back-1/my vm", "@.rolled-back-1"].map(kept);
     facts.kept = &kept;
     facts.sudo = false;
     let standing = Standing::of(&facts);
@@ -296,6 +302,35 @@ fn what_was_kept_is_deleted_from_the_inside_out_with_the_top_level_mounted() {
             "btrfs subvolume delete '/mnt/@.rolled-back-1/my vm'".into(),
             "btrfs subvolume delete /mnt/@.rolled-back-1".into(),
             "umount /mnt".into(),
+        ]
+    );
+}
+
+#[test]
+fn what_can_not_be_deleted_as_it_is_is_unlocked_before_anything_is_deleted() {
+    let back = Record::RolledBack {
+        kept: vec!["@".into()],
+    };
+    let look = look(&[armed(), Record::Committed, back]);
+    let mut facts = facts(&look, Seen::Old);
+    let outer = Kept {
+        is_locked: true,
+        is_read_only: true,
+        is_default: true,
+        ..kept("@")
+    };
+    let kept = [kept("@/inner"), outer];
+    facts.kept = &kept;
+    facts.sudo = false;
+    let standing = Standing::of(&facts);
+    assert_eq!(
+        standing.next.last().unwrap().commands[1..6],
+        [
+            "btrfs subvolume set-default 5 /mnt",
+            "btrfs property set -ts /mnt/@ ro false",
+            "chattr -ia /mnt/@",
+            "btrfs subvolume delete /mnt/@/inner",
+            "btrfs subvolume delete /mnt/@",
         ]
     );
 }

@@ -1,7 +1,7 @@
 //! When the journal can't be used, or says something else than the mount table.
 
 use super::commands::{Commands, by_hand};
-use super::{Facts, Seen, Standing};
+use super::{Facts, LOOKS, Seen, Standing};
 use crate::documents::plan::JOURNAL;
 use crate::engine::transition::{Act, Event, answer};
 use crate::engine::{Error, Stage, State};
@@ -31,7 +31,7 @@ pub(super) fn tell(standing: &mut Standing, facts: &Facts, trouble: &Error, comm
          that starts next."
             .into(),
     );
-    if facts.seen == Seen::Initramfs {
+    if facts.seen == Seen::Initramfs || !LOOKS {
         standing.next_in_the_initramfs();
     } else {
         remedies(standing, facts, trouble, commands);
@@ -53,6 +53,14 @@ fn remedies(standing: &mut Standing, facts: &Facts, trouble: &Error, commands: &
             let version = facts.look.begun_by().unwrap_or("version not known");
             let what = format!("Install the rootshift that began it ({version}); this one is:");
             standing.next(commands, &what, &["rootshift version"]);
+            return;
+        }
+        Error::System(cause) if cause.is_not_permitted() => {
+            if let Some(uuid) = facts.uuid {
+                let unlock = format!("chattr -ia {}", by_hand(JOURNAL));
+                let lines = commands.on_the_top_level(uuid, vec![unlock]);
+                standing.add("Let it be written again:", lines);
+            }
             return;
         }
         // The journal may well be whole: it is not to be thrown away for that.
@@ -92,6 +100,10 @@ pub(super) fn tell_contradiction(
     standing.r#where.push(format!(
         "But the journal says that the {named} system is root: they disagree."
     ));
+    if !LOOKS {
+        standing.next_in_the_initramfs();
+        return;
+    }
     let why = match facts.seen {
         Seen::Old => {
             "This boot did not go by the journal: an image without rootshift was started (another \
@@ -106,6 +118,10 @@ pub(super) fn tell_contradiction(
     standing.why.push(why.into());
     if ends_going_back(facts) {
         going_back(standing, facts, commands);
+        return;
+    }
+    if facts.seen == Seen::Old && facts.old_problem.is_some() {
+        for_one_boot(standing, commands);
         return;
     }
     standing.safe.push(format!(
@@ -137,6 +153,24 @@ fn ends_going_back(facts: &Facts) -> bool {
     };
     facts.is_able()
         && answer(&facts.situation(), boot).is_ok_and(|acts| acts.contains(&Act::RollBack))
+}
+
+/// The new system could not be started, and this one not be made root for good.
+fn for_one_boot(standing: &mut Standing, commands: &Commands) {
+    standing.safe.push(
+        "Rebooting: the new system is tried again, and where it can't be started this one runs \
+         for one boot more."
+            .into(),
+    );
+    standing.not_safe.push(
+        "Working here: the next boot may start the new system, in which what you change is not. \
+         Deleting anything of either system by hand."
+            .into(),
+    );
+    let what = "Once what is named above is put right, stay with the old system for good:";
+    standing.next(commands, what, &["rootshift rollback"]);
+    let what = "Read what happened, in order:";
+    standing.next(commands, what, &["rootshift log"]);
 }
 
 fn going_back(standing: &mut Standing, facts: &Facts, commands: &Commands) {

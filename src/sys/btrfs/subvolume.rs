@@ -169,6 +169,32 @@ pub fn set_read_only(root: &Root, path: &Path, read_only: bool) -> Result<()> {
     call::<BTRFS_IOC_SUBVOL_SETFLAGS, _>(&directory, &mut flags).map_err(failed)
 }
 
+/// Does this while a directory or subvolume is not locked, as it must not be when it gets another
+/// name. Afterwards it is locked as it was, whatever its name is then; a power cut in between
+/// loses the lock.
+///
+/// # Errors
+/// When the lock can't be taken off or put on; what was done then is done.
+pub fn unlocked<T>(root: &Root, path: &Path, act: impl FnOnce() -> T) -> Result<T> {
+    let here = Path::new(".");
+    let held = root.held(path)?;
+    let bits = held.flags(here)?.bits;
+    if bits & InodeFlags::LOCKS == 0 {
+        return Ok(act());
+    }
+    let read_only = subvolume_info(&held, here)?.read_only;
+    if read_only {
+        set_read_only(&held, here, false)?;
+    }
+    held.set_flags(here, bits & !InodeFlags::LOCKS)?;
+    let done = act();
+    held.set_flags(here, bits)?;
+    if read_only {
+        set_read_only(&held, here, true)?;
+    }
+    Ok(done)
+}
+
 /// Takes away what forbids a deletion: the read-only flag, and locks on the root directory.
 /// Was there any?
 fn unlock(root: &Root, path: &Path) -> Result<bool> {

@@ -117,6 +117,14 @@ impl Root {
         attributes::flags_of(&self.open_entry(ACT, path, OFlags::RDONLY)?, &shown)
     }
 
+    /// Fails as a change of it would where it is immutable or append-only.
+    pub fn require_unlocked(&self, path: &Path) -> Result<()> {
+        match self.flags(path)?.bits & InodeFlags::LOCKS {
+            0 => Ok(()),
+            _ => Err(Error::call("change", &self.shown(path), Errno::PERM)),
+        }
+    }
+
     pub(super) fn require_regular(&self, path: &Path, shown: &Path) -> Result<()> {
         match self.resolved_status(path)? {
             None => Err(Error::call("open", shown, Errno::NOENT)),
