@@ -458,11 +458,11 @@ fn what_the_journal_can_not_hold_is_quoted_from_what_the_boot_said() {
     assert_eq!(disk.root_flags(), None);
     let ran = disk.run_inside("status");
     let wanted = [
-        "the next boot carries it out",
-        "The last warning of this boot:",
-        "journal",
+        "The journal can't be used",
+        "The last warning of this boot: Cannot open for writing",
+        "chattr -ia /mnt/.rootshift/journal",
     ];
-    assert_says(&ran, 0, &wanted);
+    assert_says(&ran, 3, &wanted);
     disk.mounted(|_| run("chattr", &["-i", &journal]));
 
     // The image is armed and the disk has no journal.

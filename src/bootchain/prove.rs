@@ -184,10 +184,11 @@ fn init_missing(new: &NewSystem) -> Result<Option<String>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NewSystem, broken_link};
+    use super::{NewSystem, broken_link, missing_file};
     use crate::documents::plan::FilesystemIdentity;
     use crate::sys::Root;
     use std::fs;
+    use std::path::Path;
 
     const WINDOWS: &str =
         "menuentry 'Windows' {\n chainloader /EFI/Microsoft/Boot/bootmgfw.efi\n}\n";
@@ -280,6 +281,31 @@ mod tests {
         // A default of ours is held to it, whatever else is good.
         let both = format!("set default=1\n{ours}{old}");
         assert!(problem(&both).contains("rootflags="));
+    }
+
+    #[test]
+    fn of_several_systems_it_is_the_own_files_that_may_be_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = FilesystemIdentity {
+            uuid: "ab-cd".into(),
+            aliases: Vec::new(),
+        };
+        let old = NewSystem {
+            top: &Root::open(folder.path()).unwrap(),
+            root: "",
+            old_root: "",
+            identity: Some(&identity),
+        };
+        let ours = "menuentry 'Debian' {\n linux (hd0)/boot/vmlinuz root=UUID=ab-cd ro\n initrd /boot/initrd\n}\n";
+        let menu = format!("set default=0\n{FEDORA}{SNAPSHOT}{ours}");
+        let missing = |text: &str, gone: &str| {
+            missing_file(&old, text, &|path| path == Path::new(gone)).unwrap_or_default()
+        };
+        assert_eq!(missing(&menu, "/boot/vmlinuz-f"), "");
+        assert_eq!(missing(&menu, "/s/initrd"), "");
+        assert_eq!(missing(&menu, "/boot/vmlinuz"), "(hd0)/boot/vmlinuz");
+        assert_eq!(missing(&menu, "/boot/initrd"), "/boot/initrd");
+        assert_eq!(missing(WINDOWS, "/boot/vmlinuz"), "");
     }
 
     #[test]

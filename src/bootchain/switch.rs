@@ -73,8 +73,9 @@ impl Switch<'_> {
     /// The first act that failed.
     pub fn take_back(&self, top: &Root) -> Result<(), Error> {
         if self.is_made(top)? {
-            // Who locked it wanted to have it kept.
-            btrfs::unlocked(top, self.kept, || top.exchange(self.path, self.kept))??;
+            // Whoever locked it, for `check` had seen none, wanted it kept: it is in use again now.
+            btrfs::unlock(top, self.kept)?;
+            top.exchange(self.path, self.kept)?;
             top.sync_filesystem()?;
         }
         if self.is_our_link(top, self.kept)? {

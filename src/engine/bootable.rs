@@ -4,6 +4,7 @@
 use super::Stage;
 use super::boot::{Next, lacks_modules, name_after_each_record, named_root};
 use super::home::Migration;
+use super::interpreter::interpreter;
 use super::rollback::roll_back;
 use crate::bootcfg::cmdline::merge_root_flags;
 use crate::bootcfg::fstab::Fstab;
@@ -206,13 +207,31 @@ pub(super) fn problem_in(root: &Root, init: &str) -> Option<String> {
         let found = root.resolved_status(Path::new(path)).ok().flatten();
         found.is_some_and(|file| file.is_file() && file.mode & EXECUTABLE != 0)
     };
-    if [init].iter().chain(&INITS).any(is_program) || has_usr_elsewhere(root) {
+    if let Some(found) = [init]
+        .iter()
+        .chain(&INITS)
+        .copied()
+        .find(|path| is_program(path))
+    {
+        return not_to_be_loaded(root, found);
+    }
+    if has_usr_elsewhere(root) {
         return None;
     }
     let looked_for = INITS.join(", ");
     Some(format!(
         "holds no init: neither {init} nor any of {looked_for} is a program"
     ))
+}
+
+/// A loader on a `/usr` of its own is not looked for.
+fn not_to_be_loaded(root: &Root, init: &str) -> Option<String> {
+    let program = root.read(Path::new(init)).ok()?;
+    let loader = interpreter(&program)?;
+    let inside = loader.strip_prefix("/").unwrap_or(&loader);
+    let is_gone = matches!(root.resolved_status(inside), Ok(None));
+    (is_gone && !has_usr_elsewhere(root))
+        .then(|| format!("can't execute {init}: {} is not there", loader.display()))
 }
 
 /// initramfs-tools mounts /usr by the new root's fstab before it looks for an init.
@@ -308,6 +327,22 @@ mod tests {
         program(root, "usr/lib/systemd/systemd", 0o644);
         let problem = problem_inside(root, "/no/such/init").unwrap();
         assert!(problem.contains("/no/such/init"), "{problem}");
+    }
+
+    #[test]
+    fn an_init_needs_what_loads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        program(root, "sbin/init", 0o755);
+        fs::copy(std::env::current_exe().unwrap(), root.join("sbin/init")).unwrap();
+        let problem = problem_inside(root, "/sbin/init").unwrap();
+        assert!(
+            problem.starts_with("can't execute /sbin/init: /lib"),
+            "{problem}"
+        );
+        let loader = problem.split(' ').nth(3).unwrap();
+        program(root, loader.trim_start_matches('/'), 0o755);
+        assert_eq!(problem_inside(root, "/sbin/init"), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod finalize;
 mod fits;
 pub mod home;
 pub mod initramfs;
+mod interpreter;
 mod inventory;
 pub mod kept;
 mod links;

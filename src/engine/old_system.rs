@@ -16,8 +16,7 @@ use crate::sys::{InodeFlags, Root, btrfs};
 /// Where an init is; the kernel command line of that boot is not known.
 const INIT: &str = "/sbin/init";
 const CONFIG: &str = "boot/grub/grub.cfg";
-/// What a system needs at its root, as far as the new one, its copy, has it: programs with what
-/// loads them, and the places that are mounted before there is an init.
+/// What nothing starts without, where the inventory has it as a part of the old system.
 const NEEDED: [&str; 11] = [
     "bin", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr", "var",
 ];
@@ -48,7 +47,7 @@ fn problem_of_it(top: &Root, plan: &Plan, state: &State) -> Option<String> {
     let there = top.within(&root).ok()?;
     there.resolved_status(Path::new(INIT)).ok()?;
     problem_in(&there, INIT)
-        .or_else(|| lacks(top, &there, plan))
+        .or_else(|| lacks(&there, state))
         .or_else(|| nothing_to_load(top, plan, switch?))
 }
 
@@ -70,19 +69,24 @@ fn is_another(top: &Root, root: &Path, state: &State) -> bool {
         .is_ok_and(|now| now.id != known.id || uuid_text(now.uuid) != known.subvolume)
 }
 
-fn lacks(top: &Root, old: &Root, plan: &Plan) -> Option<String> {
-    let is_there = |root: &Root, path: &Path| root.exists(path).unwrap_or(true);
-    let new = Path::new(plan.root_subvolume());
-    let is_missing =
-        |name: &&&str| is_there(top, &new.join(name)) && !is_there(old, Path::new(name));
-    let name = NEEDED.iter().find(is_missing)?;
-    Some(format!("has no /{name} any more"))
+/// Of a flat system; what a subvolume held is in no inventory.
+fn lacks(old: &Root, state: &State) -> Option<String> {
+    let is_entry = |object: &&Object| {
+        object.role == Role::OldEntry
+            && object.filesystem == "/"
+            && NEEDED.contains(&object.path.as_str())
+    };
+    let is_gone = |object: &&Object| matches!(old.exists(object.path()), Ok(false));
+    let inventory = state.inventory().unwrap_or_default();
+    let gone = inventory.iter().filter(is_entry).find(is_gone)?;
+    Some(format!("has no /{} any more", gone.path))
 }
 
 /// What GRUB reads of it: its configuration, and the kernel and images of the entry that starts it.
 fn nothing_to_load(top: &Root, plan: &Plan, switch: &SwitchBootPath) -> Option<String> {
     let [path, kept] = [&switch.path, &switch.keep_as].map(|path| path.trim_matches('/'));
-    let is_switched = top.exists(Path::new(kept)).unwrap_or(false);
+    let at_kept = top.status(Path::new(kept)).ok().flatten();
+    let is_switched = at_kept.is_some_and(|at_kept| at_kept.is_directory());
     // What else a path goes through is not on the way to the new system now.
     let now = |asked: &Path| -> Option<PathBuf> {
         let rest = asked.strip_prefix("/").unwrap_or(asked).strip_prefix(path);
@@ -121,7 +125,8 @@ fn nothing_to_load(top: &Root, plan: &Plan, switch: &SwitchBootPath) -> Option<S
 /// When it can't be made so.
 pub(super) fn make_writable(top: &Root, plan: &Plan) -> Result<(), super::Error> {
     let root = root_of(top, plan);
-    if btrfs::subvolume_info(top, &root)?.read_only {
+    let is_read_only = btrfs::subvolume_info(top, &root).is_ok_and(|info| info.read_only);
+    if is_read_only {
         log::warn!("the old system could only be read: it is made writable");
         btrfs::set_read_only(top, &root, false)?;
     }

@@ -41,7 +41,7 @@ pub enum Failure {
         cause: io::Error,
     },
     /// A call about the process or the machine failed.
-    #[error("cannot {act}: {}", cause_text(cause))]
+    #[error("cannot {act}: {}", without_number(cause))]
     Process {
         /// The act as a verb: "restart the machine".
         act: &'static str,
@@ -197,12 +197,17 @@ impl Error {
     }
 }
 
-/// The cause in words; std's " (os error 2)" tells people nothing.
-pub(in crate::sys) fn cause_text(cause: &io::Error) -> String {
+/// The cause in words. What root may not do to a file is mostly that file's lock.
+fn cause_text(cause: &io::Error) -> String {
     if Errno::from_io_error(cause) == Some(Errno::PERM) {
         return "Operation not permitted; if `lsattr -d` shows i or a, `chattr -ia` unlocks it"
             .into();
     }
+    without_number(cause)
+}
+
+/// std's " (os error 2)" tells people nothing.
+pub(in crate::sys) fn without_number(cause: &io::Error) -> String {
     let text = cause.to_string();
     match text.find(" (os error") {
         Some(end) => text.get(..end).unwrap_or(&text).to_owned(),

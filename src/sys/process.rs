@@ -159,7 +159,7 @@ fn memory(program: &str, arguments: &[&str]) -> Result<Written> {
 }
 
 fn cannot_run(program: &str, arguments: &[&str], cause: &io::Error) -> Error {
-    let problem = format!("cannot be run: {}", super::error::cause_text(cause));
+    let problem = format!("cannot be run: {}", super::error::without_number(cause));
     failed(program, arguments, problem)
 }
 

@@ -44,6 +44,8 @@ pub enum Act {
     BareKernel,
     /// The owner works on it: files in all places.
     Work,
+    /// Somebody sees to what lies at the top level: locks it, keeps it, makes room.
+    Tend(u8),
     /// The hostile user does one of his tricks.
     Trick(u8),
 }
@@ -72,6 +74,7 @@ impl fmt::Display for Act {
             Self::Work => formatter.write_str("work"),
             Self::CutBoot(number) => write!(formatter, "cut-boot{number}"),
             Self::CutFinalize(number) => write!(formatter, "cut-finalize{number}"),
+            Self::Tend(number) => write!(formatter, "tend{number}"),
             Self::Trick(number) => write!(formatter, "trick{number}"),
             plain => {
                 let known = WORDS.iter().find(|(_, act)| act == plain);
@@ -99,6 +102,7 @@ impl FromStr for Act {
         Ok(match (name, number) {
             ("cut-boot", Ok(number)) => Self::CutBoot(number),
             ("cut-finalize", Ok(number)) => Self::CutFinalize(number),
+            ("tend", Ok(number)) => Self::Tend(number),
             ("trick", Ok(number)) => Self::Trick(number),
             _ => bail!("{word}: nothing of that name can happen to a machine"),
         })

@@ -8,7 +8,9 @@ use anyhow::{Context as _, Result};
 
 use super::grub;
 use super::oracle;
+use super::shell::Ran;
 use super::world::{self, World};
+use crate::run::tool;
 
 /// Where somebody works.
 const PLACES: [&str; 12] = [
@@ -69,4 +71,40 @@ pub fn grub_install(world: &mut World) -> Result<()> {
     )?;
     let (system, _) = world.up.as_ref().context("it runs")?;
     oracle::take_over(world, *system, &["boot/grub/i386-pc/core.img"])
+}
+
+/// What an administrator does at the top level, where the old system is kept as `$K`, with its
+/// /boot as `$B`.
+const TENDING: [&str; 11] = [
+    "chattr +i $K",
+    "chattr +a $K",
+    "btrfs property set -ts $K ro true",
+    "chattr +i @home",
+    "chattr +a @var_log",
+    "chattr +i @",
+    "btrfs subvolume snapshot @ @-before-upgrade",
+    "btrfs subvolume snapshot -r @home @home-backup",
+    "rm $B/vmlinuz-*",
+    "rm $B/initrd.img-*",
+    "rm $B/grub/grub.cfg",
+];
+
+/// Does one of these. Whether the old system can't start any more.
+pub fn tend(world: &World, number: u8) -> Result<bool> {
+    let script = TENDING
+        .get(usize::from(number) % TENDING.len())
+        .copied()
+        .unwrap_or(":");
+    let (kept, boot) = match world.subvolume {
+        "" => (".boot.rootshift", ".boot.rootshift"),
+        _ => (".@rootfs.rootshift", ".@rootfs.rootshift/boot"),
+    };
+    world.at_top(|top| {
+        let mut shell = tool("sh");
+        shell.args(["-c", script]).current_dir(top);
+        shell.env("K", kept).env("B", boot);
+        let done = Ran::of(shell.output()?);
+        world.tell(format!("tend: {script} -> {}", done.code));
+        Ok(done.code == 0 && script.starts_with("rm "))
+    })
 }

@@ -53,6 +53,8 @@ struct Life<'a> {
     promised: Option<System>,
     finalized: bool,
     moved: bool,
+    /// Somebody deleted what the old system needs to start.
+    old_is_gone: bool,
     kernels: usize,
     works: usize,
 }
@@ -70,6 +72,7 @@ pub fn live(bench: &Bench, machine: &Machine) -> Result<End> {
         promised: None,
         finalized: false,
         moved: false,
+        old_is_gone: false,
         kernels: 1,
         works: 0,
     };
@@ -146,6 +149,7 @@ impl Life<'_> {
             Act::Kernel => self.kernel(true)?,
             Act::BareKernel => self.kernel(false)?,
             Act::Work => self.work()?,
+            Act::Tend(number) => self.tend(number)?,
             Act::Trick(number) => self.trick(number)?,
         }
         Ok(false)

@@ -72,6 +72,7 @@ fn few(life: &mut Vec<Act>, chance: &mut Chance, rarely: usize, of: &[Act]) {
         match of.get(chance.below(of.len())) {
             Some(Act::Boot) => life.push(boot(chance)),
             Some(Act::Trick(_)) => life.push(Act::Trick(small(chance))),
+            Some(Act::Tend(_)) => life.push(Act::Tend(small(chance))),
             Some(Act::CutFinalize(_)) => life.push(Act::CutFinalize(small(chance))),
             Some(act) => life.push(*act),
             None => {}
@@ -121,7 +122,9 @@ const ARMED: [Act; 15] = [
     Act::Disarm,
 ];
 
-const AFTER: [Act; 20] = [
+const AFTER: [Act; 22] = [
+    Act::Tend(0),
+    Act::Tend(0),
     Act::Boot,
     Act::Boot,
     Act::Boot,

@@ -195,9 +195,9 @@ pub fn unlocked<T>(root: &Root, path: &Path, act: impl FnOnce() -> T) -> Result<
     Ok(done)
 }
 
-/// Takes away what forbids a deletion: the read-only flag, and locks on the root directory.
-/// Was there any?
-fn unlock(root: &Root, path: &Path) -> Result<bool> {
+/// Takes away what forbids a deletion or a new name: the read-only flag of the subvolume, and the
+/// locks of the directory. Was there any? Not durable before a sync.
+pub fn unlock(root: &Root, path: &Path) -> Result<bool> {
     let read_only = subvolume_info(root, path)?.read_only;
     if read_only {
         set_read_only(root, path, false)?;

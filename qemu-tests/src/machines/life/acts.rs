@@ -139,6 +139,15 @@ impl Life<'_> {
         honest::work(&self.world, self.works)
     }
 
+    pub(super) fn tend(&mut self, number: u8) -> Result<()> {
+        self.stale();
+        if honest::tend(&self.world, number)? {
+            self.old_is_gone = true;
+            self.promised = None; // such a promise is called off
+        }
+        Ok(())
+    }
+
     pub(super) fn trick(&mut self, number: u8) -> Result<()> {
         self.stale();
         hostile::trick(&self.world, number)

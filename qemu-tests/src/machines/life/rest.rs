@@ -8,6 +8,7 @@ use super::{End, Life};
 use crate::machines::act::Act;
 use crate::machines::booting;
 use crate::machines::oracle;
+use crate::machines::shell::Ran;
 use crate::machines::violation::{Kind, Violation};
 use crate::machines::world::System;
 
@@ -93,6 +94,9 @@ impl Life<'_> {
 
     fn go_back(&mut self, end: End) -> Result<End> {
         let ran = self.rollback()?;
+        if self.old_is_gone {
+            return self.stay_in_the_new(&ran);
+        }
         if ran.code != 0 {
             let what = format!(
                 "the new system runs in stage {}, and rollback refuses: {}",
@@ -104,6 +108,17 @@ impl Life<'_> {
         self.boot(None)?;
         self.stay()?;
         Ok(end)
+    }
+
+    /// Nothing goes back to what is not there, and nothing is said to.
+    fn stay_in_the_new(&mut self, ran: &Ran) -> Result<End> {
+        if ran.code == 0 {
+            let what = format!("the old system can't start, and {}", ran.said());
+            return Err(Violation::error(Kind::FalsePromise, what));
+        }
+        self.promised = Some(System::New);
+        self.boot(None)?;
+        Ok(End::Refused)
     }
 
     /// The old system runs: the images can be made ordinary, and it still comes up.
