@@ -413,14 +413,8 @@ impl Bench {
         self.end_children();
         for name in ["up", "top", "other"] {
             let at = self.at(name);
-            while is_mounted(&at) {
-                let plain = tool("umount").arg("--recursive").arg(&at).output();
-                if !plain.is_ok_and(|ended| ended.status.success()) {
-                    _ = tool("umount")
-                        .args(["--recursive", "--lazy"])
-                        .arg(&at)
-                        .output();
-                }
+            if super::oracle::unmount(&at).is_err() {
+                unmount_left_over(&at);
             }
         }
         unmount_left_over(&self.at("initramfs/run/rootshift"));
@@ -439,14 +433,19 @@ impl Drop for Bench {
     }
 }
 
-/// What a program that was killed had mounted below a folder, the last first.
+/// What a program that was killed had mounted below a folder.
 fn unmount_left_over(folder: &Path) {
+    for place in mounted_below(folder) {
+        _ = tool("umount").arg("--lazy").arg(place).output();
+    }
+}
+
+/// The last one first: it may hide another.
+pub fn mounted_below(folder: &Path) -> Vec<String> {
     let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
     let places = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     let below = places.filter(|place| Path::new(place).starts_with(folder));
-    for place in below.collect::<Vec<_>>().into_iter().rev() {
-        _ = tool("umount").arg("--lazy").arg(place).output();
-    }
+    below.rev().map(str::to_owned).collect()
 }
 
 /// A path as a word of a command.

@@ -108,3 +108,14 @@ pub fn tend(world: &World, number: u8) -> Result<bool> {
         Ok(done.code == 0 && script.starts_with("rm "))
     })
 }
+
+/// Takes off what was locked so, as it is told to.
+pub fn unlock(world: &World) -> Result<()> {
+    world.at_top(|top| {
+        let mut shell = tool("sh");
+        shell.args(["-c", "chattr -f -ia @ @home @var_log || :"]);
+        let done = Ran::of(shell.current_dir(top).output()?);
+        world.tell(format!("chattr -ia -> {}", done.code));
+        Ok(())
+    })
+}

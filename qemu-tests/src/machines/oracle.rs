@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::act::Act;
-use super::bench::is_mounted;
+use super::bench::{is_mounted, mounted_below};
 use super::shell::{self, Ran};
 use super::violation::{Kind, Violation};
 use super::world::{System, World};
@@ -402,11 +402,17 @@ pub fn unmount(at: &Path) -> Result<()> {
             return Ok(());
         }
         let ran = Ran::of(tool("umount").arg("--recursive").arg(at).output()?);
-        if ran.code == 0 {
+        if ran.code == 0 || unmounted_in_turn(at) {
             continue;
         }
         said = ran.stderr;
         std::thread::sleep(Duration::from_millis(20));
     }
     anyhow::bail!("can't unmount {}: {said}", at.display())
+}
+
+/// `umount --recursive` finds no mount that a later one hides.
+fn unmounted_in_turn(at: &Path) -> bool {
+    let ended = tool("umount").args(mounted_below(at)).output();
+    ended.is_ok_and(|ended| ended.status.success())
 }
