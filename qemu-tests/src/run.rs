@@ -9,10 +9,12 @@ use anyhow::{Context as _, Result, bail};
 pub fn tool(program: impl AsRef<OsStr>) -> Command {
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(program);
-    command
-        .env("PATH", format!("{path}:/usr/sbin:/sbin:/usr/bin:/bin"))
-        .stdin(Stdio::null());
-    command.env("LC_ALL", "C.UTF-8");
+    command.stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
+    // With a PATH of its own std forks the whole process (a fifth of a generated machine's time)
+    // where it would spawn.
+    if !path.split(':').any(|place| place == "/usr/sbin") {
+        command.env("PATH", format!("{path}:/usr/sbin:/sbin:/usr/bin:/bin"));
+    }
     command
 }
 
