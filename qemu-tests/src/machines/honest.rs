@@ -73,6 +73,9 @@ pub fn grub_install(world: &mut World) -> Result<()> {
     oracle::take_over(world, *system, &["boot/grub/i386-pc/core.img"])
 }
 
+/// In the names of snapshots that an administrator makes: what is in them is as it was.
+pub const SNAPSHOT: &str = "-snapshot";
+
 /// What an administrator does at the top level, where the old system is kept as `$K`, with its
 /// /boot as `$B`.
 const TENDING: [&str; 11] = [
@@ -82,8 +85,8 @@ const TENDING: [&str; 11] = [
     "chattr +i @home",
     "chattr +a @var_log",
     "chattr +i @",
-    "btrfs subvolume snapshot @ @-before-upgrade",
-    "btrfs subvolume snapshot -r @home @home-backup",
+    "btrfs subvolume snapshot @ @-snapshot",
+    "btrfs subvolume snapshot -r @home @home-snapshot",
     "rm $B/vmlinuz-*",
     "rm $B/initrd.img-*",
     "rm $B/grub/grub.cfg",

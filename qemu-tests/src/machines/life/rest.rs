@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::{End, Life};
 use crate::machines::act::Act;
 use crate::machines::booting;
+use crate::machines::honest::SNAPSHOT;
 use crate::machines::oracle;
 use crate::machines::shell::Ran;
 use crate::machines::violation::{Kind, Violation};
@@ -83,7 +84,8 @@ impl Life<'_> {
             for entry in fs::read_dir(top)? {
                 let entry = entry?;
                 let trash = entry.path().join(".rootshift-trash");
-                if !has_eve && fs::symlink_metadata(&trash).is_ok() {
+                let is_somebodys = entry.file_name().to_string_lossy().contains(SNAPSHOT);
+                if !has_eve && !is_somebodys && fs::symlink_metadata(&trash).is_ok() {
                     let what = format!("it is finalized, and {} is left", trash.display());
                     return Err(Violation::error(Kind::FalsePromise, what));
                 }
