@@ -69,6 +69,7 @@ fn root_flags(cmdline: &str) -> String {
 fn initramfs(world: &World, started: &Started, cut: Option<&str>) -> Result<Passed> {
     let given = root_flags(&started.cmdline);
     let image = String::from_utf8_lossy(&started.initrd).into_owned();
+    _ = fs::remove_dir_all(world.bench.at("initramfs/run/initramfs"));
     let (listed, data) = image.split_once("==== data\n").unwrap_or((&image, ""));
     if !listed.contains("sbin/rootshift\n") {
         world.tell(format!("an ordinary image: {}", listed.replace('\n', " ")));

@@ -337,8 +337,9 @@ pub fn install_kernel(world: &World, number: usize) -> Result<()> {
 
 /// What a chroot of the running system needs.
 pub fn furnish(world: &World) -> Result<()> {
-    // One program for all: a machine boots often.
+    // One program for all: a machine boots often. What the initramfs has left in /run stays there.
     const SCRIPT: &str = "set -e; mount -t tmpfs -o mode=755 run $1/run; mkdir $1/run/tools; \
+        [ ! -d $2/initramfs/run/initramfs ] || cp -r $2/initramfs/run/initramfs $1/run; \
         mount --bind $2/../tools $1/run/tools; mount --bind $2/dev $1/dev; \
         mount --rbind $2/sys $1/sys; mount --bind /proc $1/proc; \
         mount --bind $2/cmdline $1/proc/cmdline; \

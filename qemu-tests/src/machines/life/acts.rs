@@ -108,13 +108,24 @@ impl Life<'_> {
     /// Cuts the deletion off, and starts the machine again.
     pub(super) fn cut_finalize(&mut self, number: u8) -> Result<()> {
         let point = point(FINALIZE_POINTS, number);
-        let words = ["/run/tools/program", "finalize", "--yes"];
-        let mut command = shell::inside(&self.world.root(), &words);
-        let ended = booting::cut_off(&self.world, &mut command, &point)?;
-        match ended {
-            None => self.world.up = None,
-            Some(0) if self.world.stage()? == "finalized" => self.finalized = true,
-            Some(_) => {}
+        // The first one may ask for a rehearsal.
+        for _ in 0..2 {
+            if self.system() != Some(System::New) {
+                break;
+            }
+            let words = ["/run/tools/program", "finalize", "--yes"];
+            let mut command = shell::inside(&self.world.root(), &words);
+            match booting::cut_off(&self.world, &mut command, &point)? {
+                None => {
+                    self.world.up = None;
+                    break;
+                }
+                Some(_) if self.world.stage()? == "finalized" => {
+                    self.finalized = true;
+                    break;
+                }
+                Some(_) => self.boot(None)?,
+            }
         }
         self.promised = None;
         self.boot(None)
