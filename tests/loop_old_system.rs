@@ -152,37 +152,108 @@ fn sound(ran: &Ran) {
 fn no_boot_goes_back_to_an_old_system_whose_boot_files_are_gone() {
     let mut failed = Vec::new();
     for kind in Kind::ALL {
-        for (what, asked) in [
-            ("*", true),
-            ("*", false),
-            ("vmlinuz-*", true),
-            ("initrd.img-*", false),
-            ("grub/grub.cfg", true),
+        for (what, named, asked) in [
+            ("rm -rf $B/*", "grub/grub.cfg is gone", true),
+            ("rm -rf $B/*", "", false),
+            ("rm $B/vmlinuz-*", "$B/vmlinuz-6.1.0-1-amd64, from", true),
+            ("rm $B/initrd.img-*", "", false),
+            ("rm $B/grub/grub.cfg", "$B/grub/grub.cfg is gone", true),
+            (": >$B/grub/grub.cfg", "has no entry for it", true),
+            (
+                "sed -i s/vmlinuz/windows/ $B/grub/grub.cfg",
+                "$B/windows-6",
+                true,
+            ),
+            ("sed -i '/^menuentry/,$d' $B/grub/grub.cfg", "", false),
         ] {
             let disk = on_trial(kind);
+            let boot = match kind {
+                Kind::Flat => ".boot.rootshift",
+                Kind::Rootfs => ".@rootfs.rootshift/boot",
+            };
             disk.mounted(|top| {
-                let kept = text(top.join(old_kept(kind)));
-                let boot = match kind {
-                    Kind::Flat => kept,
-                    Kind::Rootfs => format!("{kept}/boot"),
-                };
-                common::run("sh", &["-c", &format!("rm -rf {boot}/{what}")])
+                let script = format!("B={}/{boot}; {what}", text(top));
+                common::run("sh", &["-c", &script])
             });
-            let mut story = vec![format!("{kind:?}, rm {what}, asked {asked}")];
-            if asked {
-                story.push(said(&disk.run_inside("rollback --yes")));
-            }
+            let mut story = vec![format!("{kind:?}, {what}, asked {asked}")];
+            let refused = !asked || {
+                let ran = disk.run_inside("rollback --yes");
+                story.push(said(&ran));
+                ran.code == 4 && ran.stderr.contains(&named.replace("$B", boot))
+            };
+            let mut starts = true;
             for _ in 0..5 {
                 let booted = power_on(&disk);
                 story.push(format!("{booted:?} {:?}", disk.stage()));
-                if booted.is_err() {
-                    failed.push(story);
-                    break;
-                }
+                starts &= booted.is_ok();
+            }
+            if !refused || !starts {
+                failed.push(story);
             }
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// `update-grub` ran in the old system while that was root for one boot, and wrote the name that it
+/// is kept under: the rollback takes that name away.
+#[test]
+fn an_old_system_that_names_itself_as_it_is_kept_is_gone_back_to() {
+    let mut disk = on_trial(Kind::Rootfs);
+    disk.mounted(|top| {
+        let config = top.join(".@rootfs.rootshift/boot/grub/grub.cfg");
+        let text = fs::read_to_string(&config).unwrap();
+        assert!(text.contains("/@rootfs/boot/vmlinuz"), "{text}");
+        fs::write(config, text.replace("@rootfs", ".@rootfs.rootshift")).unwrap();
+    });
+    let mut story = vec![said(&disk.run_inside("rollback --yes"))];
+    for _ in 0..3 {
+        follow(&mut disk, &mut story);
+    }
+    assert!(!story.iter().any(|one| one.contains("Err(")), "{story:#?}");
+    assert_eq!(disk.stage(), Stage::RolledBack, "{story:#?}");
+}
+
+/// rootshift's own subvolume was made read-only, so that nobody deletes it: no boot can count.
+#[test]
+fn a_journal_in_a_read_only_subvolume_is_told_with_what_makes_it_writable() {
+    let disk = on_trial(Kind::Flat);
+    let read_only = |value: &str| {
+        disk.mounted(|top| {
+            let home = text(top.join(".rootshift"));
+            common::run("btrfs", &["property", "set", "-ts", &home, "ro", value])
+        })
+    };
+    read_only("true");
+    let status = disk.run_in_new_system("status");
+    let discard = disk.run_in_new_system("disarm --discard-journal --yes");
+    read_only("false");
+    assert!(!status.says("goes back by itself"), "{status:?}");
+    assert!(
+        status.says("btrfs property set -ts /mnt/.rootshift ro false"),
+        "{status:?}"
+    );
+    assert_ne!(discard.code, 0, "{discard:?}");
+    assert!(disk.run_in_new_system("status").says("goes back by itself"));
+}
+
+/// GRUB finds the old system by way of the top level.
+#[test]
+fn a_read_only_top_level_does_not_hold_up_a_rollback() {
+    for kind in Kind::ALL {
+        let mut disk = on_trial(kind);
+        disk.mounted(|top| {
+            common::run(
+                "btrfs",
+                &["property", "set", "-ts", &text(top), "ro", "true"],
+            )
+        });
+        let mut story = vec![said(&disk.run_inside("rollback --yes"))];
+        for _ in 0..2 {
+            follow(&mut disk, &mut story);
+        }
+        assert_eq!(disk.stage(), Stage::RolledBack, "{story:#?}");
+    }
 }
 
 /// What has the old system's kept name is a snapshot of the new one: the inventory knows better.

@@ -458,7 +458,7 @@ fn what_the_journal_can_not_hold_is_quoted_from_what_the_boot_said() {
     assert_eq!(disk.root_flags(), None);
     let ran = disk.run_inside("status");
     let wanted = [
-        "The journal can't be used",
+        "The journal can't be written",
         "The last warning of this boot: Cannot open for writing",
         "chattr -ia /mnt/.rootshift/journal",
     ];

@@ -27,5 +27,5 @@ pub use named::{
     Choice, boot_id, choice, chosen_subvolume, command_line, why_not_chosen, why_not_named,
 };
 pub use produced::{Produced, produced_by, without_device};
-pub use prove::{NewSystem, broken_link, broken_menu, entry_of_ours, missing_file};
+pub use prove::{NewSystem, broken_link, broken_menu, entry_of_ours, files_of_entry};
 pub use switch::Switch;

@@ -1,7 +1,7 @@
 //! The proof: the new system can be found, link by link, as the boot loader will find it: grub.cfg,
 //! the entry of ours, kernel, initramfs, root, subvolume, init.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::named::surely_chosen;
 use super::{Error, chosen_subvolume, without_device};
@@ -59,17 +59,13 @@ pub fn broken_menu(
     Ok(problem.map(|problem| format!("its entry \"{}\": {problem}", entry.title)))
 }
 
-/// The first file of a system's own entry that is gone; `None` where the menu has none.
-pub fn missing_file(
-    system: &NewSystem,
-    text: &str,
-    is_gone: &dyn Fn(&Path) -> bool,
-) -> Option<String> {
+/// What GRUB loads to start a system, by the paths of its entry; `None` where the menu has none.
+#[must_use]
+pub fn files_of_entry(system: &NewSystem, text: &str) -> Option<Vec<PathBuf>> {
     let entries = boot_entries(text);
     let entry = entry_of_ours(system, text, &entries)?;
-    let mut files = entry.linux.iter().chain(&entry.initrd);
-    let file = files.find(|file| is_gone(Path::new(without_device(file))))?;
-    Some(file.to_string())
+    let files = entry.linux.iter().chain(&entry.initrd);
+    Some(files.map(|file| without_device(file).into()).collect())
 }
 
 /// The entry that starts this system when its turn comes: the default one, or where that is another
@@ -184,11 +180,10 @@ fn init_missing(new: &NewSystem) -> Result<Option<String>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NewSystem, broken_link, missing_file};
+    use super::{NewSystem, broken_link, files_of_entry};
     use crate::documents::plan::FilesystemIdentity;
     use crate::sys::Root;
     use std::fs;
-    use std::path::Path;
 
     const WINDOWS: &str =
         "menuentry 'Windows' {\n chainloader /EFI/Microsoft/Boot/bootmgfw.efi\n}\n";
@@ -284,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_systems_it_is_the_own_files_that_may_be_gone() {
+    fn what_is_loaded_is_what_the_own_entry_names() {
         let folder = tempfile::tempdir().unwrap();
         let identity = FilesystemIdentity {
             uuid: "ab-cd".into(),
@@ -298,14 +293,20 @@ mod tests {
         };
         let ours = "menuentry 'Debian' {\n linux (hd0)/boot/vmlinuz root=UUID=ab-cd ro\n initrd /boot/initrd\n}\n";
         let menu = format!("set default=0\n{FEDORA}{SNAPSHOT}{ours}");
-        let missing = |text: &str, gone: &str| {
-            missing_file(&old, text, &|path| path == Path::new(gone)).unwrap_or_default()
+        let files = |text: &str| {
+            let files = files_of_entry(&old, text)?;
+            Some(
+                files
+                    .iter()
+                    .map(|file| file.display().to_string())
+                    .collect::<Vec<_>>(),
+            )
         };
-        assert_eq!(missing(&menu, "/boot/vmlinuz-f"), "");
-        assert_eq!(missing(&menu, "/s/initrd"), "");
-        assert_eq!(missing(&menu, "/boot/vmlinuz"), "(hd0)/boot/vmlinuz");
-        assert_eq!(missing(&menu, "/boot/initrd"), "/boot/initrd");
-        assert_eq!(missing(WINDOWS, "/boot/vmlinuz"), "");
+        let wanted = ["/boot/vmlinuz", "/boot/initrd"].map(str::to_owned);
+        assert_eq!(files(&menu).unwrap(), wanted);
+        for none in [WINDOWS, FEDORA, SNAPSHOT, "", "menuentry 'cut"] {
+            assert_eq!(files(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -240,7 +240,8 @@ fn act(
         offered: true,
         running: Seen::Initramfs,
         loader_agrees: true,
-        old_is_there: old_system::problem(top, migration.plan(), migration.state()).is_none(),
+        old_is_there: !matches!(stage, Stage::Committed | Stage::RollbackRequested)
+            || old_system::problem(top, migration.plan(), migration.state()).is_none(),
     };
     let names_new = loader_names_new(migration.plan(), found.root_flags);
     let event = Event::Boot {

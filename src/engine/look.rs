@@ -6,7 +6,7 @@ use std::path::Path;
 use super::home::{FrozenPlan, foreign_plan};
 use super::{Error, State};
 use crate::documents::Plan;
-use crate::documents::plan::{JOURNAL, PLAN};
+use crate::documents::plan::{HOME, JOURNAL, PLAN};
 use crate::journal::{Entry, Glance, Journal, Record};
 use crate::sys::{self, Root, btrfs};
 
@@ -64,7 +64,7 @@ impl Look {
             entries,
             trouble: journal_trouble
                 .or(plan_trouble)
-                .or_else(|| Some(top.require_unlocked(journal).err()?.into())),
+                .or_else(|| not_to_be_written(top)),
             held: matches!(Journal::is_held(top, journal), Ok(true)),
         }
     }
@@ -76,6 +76,13 @@ impl Look {
             trouble: Some(trouble.into()),
             ..Self::default()
         }
+    }
+
+    /// Whether this trouble is only that no record can be added.
+    #[must_use]
+    pub fn is_readable(&self, trouble: &Error) -> bool {
+        let is_kept = |cause: &sys::Error| cause.is_not_permitted() || cause.is_read_only();
+        self.state.is_some() && matches!(trouble, Error::System(cause) if is_kept(cause))
     }
 
     /// Whether the images hold a plan, by the journal.
@@ -92,6 +99,13 @@ impl Look {
             _ => None,
         }
     }
+}
+
+/// Why no record can be added, where somebody saw to that.
+fn not_to_be_written(top: &Root) -> Option<Error> {
+    let locked = top.require_unlocked(Path::new(JOURNAL)).err();
+    let why = locked.or_else(|| btrfs::require_writable(top, Path::new(HOME)).err())?;
+    Some(why.into())
 }
 
 /// Whether it is for the file system that this one is a copy of, with a UUID of its own.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::State;
 use super::bootable::problem_in;
 use super::rollback::present_root;
-use crate::bootchain::{NewSystem, Switch, missing_file};
+use crate::bootchain::{NewSystem, Switch, files_of_entry};
 use crate::documents::Plan;
 use crate::documents::step::SwitchBootPath;
 use crate::journal::{Object, Role};
@@ -42,7 +42,11 @@ fn problem_of_it(top: &Root, plan: &Plan, state: &State) -> Option<String> {
     }
     let root = root_of(top, plan);
     if is_another(top, &root, state) {
-        return Some("is not the subvolume that was left at the commit".into());
+        let root = root.display();
+        return Some(format!(
+            "is another subvolume: give the one that was left at the commit its name again, {root} \
+             at the top level of the disk"
+        ));
     }
     let there = top.within(&root).ok()?;
     there.resolved_status(Path::new(INIT)).ok()?;
@@ -84,24 +88,16 @@ fn lacks(old: &Root, state: &State) -> Option<String> {
 
 /// What GRUB reads of it: its configuration, and the kernel and images of the entry that starts it.
 fn nothing_to_load(top: &Root, plan: &Plan, switch: &SwitchBootPath) -> Option<String> {
-    let [path, kept] = [&switch.path, &switch.keep_as].map(|path| path.trim_matches('/'));
-    let at_kept = top.status(Path::new(kept)).ok().flatten();
-    let is_switched = at_kept.is_some_and(|at_kept| at_kept.is_directory());
-    // What else a path goes through is not on the way to the new system now.
-    let now = |asked: &Path| -> Option<PathBuf> {
-        let rest = asked.strip_prefix("/").unwrap_or(asked).strip_prefix(path);
-        rest.ok().map(|rest| match is_switched {
-            true => Path::new(kept).join(rest),
-            false => Path::new(path).join(rest),
-        })
-    };
-    let root = &plan.old_system.root;
-    let config = now(&Path::new(root).join(CONFIG))?;
+    let root = plan.old_system.root.as_str();
+    let config = now_at(top, switch, &Path::new(root).join(CONFIG))?;
+    let shown = config.display();
     let text = match top.read_text(&config) {
         Err(error) if error.is_not_found() => {
-            return Some(format!("can't be started: {} is gone", config.display()));
+            return Some(format!(
+                "can't be started: {shown} is gone from the disk's top level"
+            ));
         }
-        text => text.ok()?,
+        text => in_its_own_name(&text.ok()?, switch),
     };
     let old = NewSystem {
         top,
@@ -109,28 +105,74 @@ fn nothing_to_load(top: &Root, plan: &Plan, switch: &SwitchBootPath) -> Option<S
         old_root: root,
         identity: Some(&plan.filesystem),
     };
-    let is_gone = |asked: &Path| {
-        let found = now(asked).map(|path| top.resolved_status(&path));
-        found.is_some_and(|found| found.is_ok_and(|file| file.is_none_or(|file| file.size == 0)))
+    let Some(files) = files_of_entry(&old, &text) else {
+        return Some(format!(
+            "can't be started: {shown}, from the disk's top level, has no entry for it"
+        ));
     };
-    let file = missing_file(&old, &text, &is_gone)?;
+    let paths = files.iter().filter_map(|file| now_at(top, switch, file));
+    let is_gone = |path: &PathBuf| {
+        let found = top.resolved_status(path);
+        found.is_ok_and(|file| file.is_none_or(|file| file.size == 0))
+    };
+    let gone = paths
+        .filter(is_gone)
+        .map(|path| path.display().to_string())
+        .next()?;
     Some(format!(
-        "can't be started: {file} of its menu entry is gone"
+        "can't be started: {gone}, from the disk's top level, is gone"
     ))
 }
 
-/// Root has to be writable.
+/// Where what the old system's configuration names lies while the boot path leads to the new one.
+/// What is not on that path has not moved.
+fn now_at(top: &Root, switch: &SwitchBootPath, asked: &Path) -> Option<PathBuf> {
+    let [path, kept] = [&switch.path, &switch.keep_as].map(|path| path.trim_matches('/'));
+    let rest = asked
+        .strip_prefix("/")
+        .unwrap_or(asked)
+        .strip_prefix(path)
+        .ok()?;
+    let at_kept = top.status(Path::new(kept)).ok().flatten();
+    let is_switched = at_kept.is_some_and(|at_kept| at_kept.is_directory());
+    Some(Path::new(if is_switched { kept } else { path }).join(rest))
+}
+
+/// `update-grub`, where it ran in the old system under the name that it is kept by, has written that
+/// name; it gets its own back in the rollback.
+fn in_its_own_name(text: &str, switch: &SwitchBootPath) -> String {
+    let [path, kept] = [&switch.path, &switch.keep_as].map(|path| path.trim_matches('/'));
+    text.replace(kept, path)
+}
+
+/// Makes it ready to be root: writable, and named in its GRUB's configuration as it will be. Durable
+/// when it returns; may be repeated.
 ///
 /// # Errors
-/// When it can't be made so.
-pub(super) fn make_writable(top: &Root, plan: &Plan) -> Result<(), super::Error> {
-    let root = root_of(top, plan);
-    let is_read_only = btrfs::subvolume_info(top, &root).is_ok_and(|info| info.read_only);
-    if is_read_only {
-        log::warn!("the old system could only be read: it is made writable");
-        btrfs::set_read_only(top, &root, false)?;
+/// The first act that failed.
+pub(super) fn make_ready(top: &Root, plan: &Plan) -> Result<(), super::Error> {
+    // GRUB finds the one by way of the other.
+    for root in [PathBuf::from("."), root_of(top, plan)] {
+        let is_read_only = btrfs::subvolume_info(top, &root).is_ok_and(|info| info.read_only);
+        if is_read_only {
+            log::warn!("{} could only be read: it is made writable", root.display());
+            btrfs::set_read_only(top, &root, false)?;
+        }
     }
-    Ok(())
+    let Some(switch) = plan.boot_switch() else {
+        return Ok(());
+    };
+    let config = Path::new(&plan.old_system.root).join(CONFIG);
+    let Some(config) = now_at(top, switch, &config) else {
+        return Ok(());
+    };
+    if let Ok(text) = top.read_text(&config) {
+        let own = in_its_own_name(&text, switch);
+        if own != text {
+            top.replace_file(&config, own.as_bytes())?;
+        }
+    }
+    Ok(top.sync_filesystem()?)
 }
 
 /// GRUB finds the old system only if both names are as the switch of the boot path left them.

@@ -107,7 +107,7 @@ pub fn roll_back(top: &Root, migration: &mut Migration, reason: &str) -> Result<
     }
     log::warn!("rolling back: {reason}");
     fault::reached("rollback-begun");
-    old_system::make_writable(top, migration.plan())?;
+    old_system::make_ready(top, migration.plan())?;
     let mut kept = undo_all(top, migration, Undo::KeepAside)?;
     kept.extend(kept_before_a_cut(top, migration, &kept)?);
     let kept = sorted(kept);

@@ -81,12 +81,12 @@ pub fn book(look: &Look) -> Book {
             Book::OtherVersion
         }
         (Some(Error::Stale { .. }), ..) => Book::Foreign,
-        (Some(_), ..) => Book::Damaged,
-        (None, Some(state), frozen) => {
+        (Some(trouble), ..) if !look.is_readable(trouble) => Book::Damaged,
+        (_, Some(state), frozen) => {
             let plan = frozen.as_ref().map(|frozen| &*frozen.plan);
             Book::Sound(Known::of(state, plan))
         }
-        (None, None, _) => Book::Missing,
+        (_, None, _) => Book::Missing,
     }
 }
 

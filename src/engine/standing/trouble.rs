@@ -2,17 +2,21 @@
 
 use super::commands::{Commands, by_hand};
 use super::{Facts, LOOKS, Seen, Standing};
-use crate::documents::plan::JOURNAL;
+use crate::documents::plan::{HOME, JOURNAL};
 use crate::engine::transition::{Act, Event, answer};
 use crate::engine::{Error, Stage, State};
 use crate::journal;
 
 /// What is known without a journal that can be used.
 pub(super) fn tell(standing: &mut Standing, facts: &Facts, trouble: &Error, commands: &Commands) {
-    standing
-        .r#where
-        .push("The journal can't be used: what was done last is not known for certain.".into());
-    if let Some(state) = &facts.look.state {
+    let is_readable = facts.look.is_readable(trouble);
+    standing.r#where.push(match is_readable {
+        true => "The journal can't be written: no boot can count, and no command go on.".into(),
+        false => {
+            "The journal can't be used: what was done last is not known for certain.".to_owned()
+        }
+    });
+    if let Some(state) = facts.look.state.as_ref().filter(|_| !is_readable) {
         let last = facts.look.entries.len();
         let root = if state.stage.new_system_is_root() {
             "new"
@@ -55,9 +59,12 @@ fn remedies(standing: &mut Standing, facts: &Facts, trouble: &Error, commands: &
             standing.next(commands, &what, &["rootshift version"]);
             return;
         }
-        Error::System(cause) if cause.is_not_permitted() => {
+        Error::System(cause) if facts.look.is_readable(trouble) => {
             if let Some(uuid) = facts.uuid {
-                let unlock = format!("chattr -ia {}", by_hand(JOURNAL));
+                let unlock = match cause.is_read_only() {
+                    true => format!("btrfs property set -ts {} ro false", by_hand(HOME)),
+                    false => format!("chattr -ia {}", by_hand(JOURNAL)),
+                };
                 let lines = commands.on_the_top_level(uuid, vec![unlock]);
                 standing.add("Let it be written again:", lines);
             }
@@ -120,7 +127,7 @@ pub(super) fn tell_contradiction(
         going_back(standing, facts, commands);
         return;
     }
-    if facts.seen == Seen::Old && facts.old_problem.is_some() {
+    if facts.seen == Seen::Old && facts.old_problem.is_some() && facts.is_able() {
         for_one_boot(standing, commands);
         return;
     }

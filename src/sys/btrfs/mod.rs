@@ -25,5 +25,6 @@ pub use space::{Filesystem, Space, filesystem, space};
 pub use statistics::{DeviceErrors, ERROR_KINDS, device_errors};
 pub use subvolume::{
     ROOT_INODE, SubvolumeInfo, create_subvolume, delete_subvolume, delete_subvolume_of_id,
-    is_subvolume, set_read_only, snapshot, snapshot_as, subvolume_info, unlock, unlocked,
+    is_subvolume, require_writable, set_read_only, snapshot, snapshot_as, subvolume_info, unlock,
+    unlocked,
 };

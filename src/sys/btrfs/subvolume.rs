@@ -169,6 +169,14 @@ pub fn set_read_only(root: &Root, path: &Path, read_only: bool) -> Result<()> {
     call::<BTRFS_IOC_SUBVOL_SETFLAGS, _>(&directory, &mut flags).map_err(failed)
 }
 
+/// Fails as a change in it would where the subvolume can only be read.
+pub fn require_writable(root: &Root, path: &Path) -> Result<()> {
+    match subvolume_info(root, path)?.read_only {
+        true => Err(Error::call("change", &root.shown(path), Errno::ROFS)),
+        false => Ok(()),
+    }
+}
+
 /// Does this while a directory or subvolume is not locked, as it must not be when it gets another
 /// name. Afterwards it is locked as it was, whatever its name is then; a power cut in between
 /// loses the lock.
