@@ -105,7 +105,7 @@ pub(super) fn stays_until_it_is_over(bench: &Bench) -> Result<()> {
         "the upgrade said:\n{upgraded}"
     );
     let asks = format!(
-        "{REMOVE}rootshift rollback --yes\n{}exit 100\n",
+        "{REMOVE}echo '@@ asked'\nrootshift rollback --yes\n{}exit 100\n",
         again(REMOVE)
     );
     let rehearsed = life.boot("rehearsed", &asks)?;
