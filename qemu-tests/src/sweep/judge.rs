@@ -144,10 +144,13 @@ impl Judge<'_> {
         self.host.mounted(|top| {
             let state = Migration::open(top)?.map(|migration| migration.state().clone());
             let stage = state.as_ref().map(|state| state.stage);
+            let kept = state
+                .as_ref()
+                .map_or_else(Vec::new, |state| state.kept.clone());
             let reason = state.and_then(|state| state.reason);
             let fits = match system {
                 System::New => self.is_new(top, stage),
-                System::Old => self.is_old(top, stage),
+                System::Old => self.is_old(top, stage, &kept),
             };
             fits.with_context(|| format!("its reason: {reason:?}"))
         })?;
@@ -169,7 +172,7 @@ impl Judge<'_> {
         Ok(names.is_empty() && top.exists(&config)?)
     }
 
-    fn is_old(&self, top: &Root, stage: Option<Stage>) -> Result<()> {
+    fn is_old(&self, top: &Root, stage: Option<Stage>, kept: &[String]) -> Result<()> {
         let expected = match self.phase {
             Phase::Restore => [None; 2],
             Phase::Arm => [None, Some(Stage::Planned)],
@@ -183,7 +186,11 @@ impl Judge<'_> {
         );
         for name in self.origin.plan.subvolumes() {
             let there = top.exists(Path::new(name))?;
-            let left = there && !self.leads_grub_back(top, name, stage)?;
+            // Where a failing disk has no room for what leads GRUB on, the new root keeps its name, and
+            // the journal says so. A power cut is no reason for it.
+            let is_root = name == self.origin.plan.root_subvolume();
+            let keeps = self.may_be_given_up && is_root && kept.iter().any(|kept| kept == name);
+            let left = there && !keeps && !self.leads_grub_back(top, name, stage)?;
             ensure!(!left, "{name} is left behind");
         }
         let staging = Path::new(STAGING);
