@@ -14,6 +14,7 @@ const REMOVE: &str = r#"
 echo "@@ removed"
 for words in "dpkg --remove" "dpkg --purge" "apt-get --yes remove" "apt-get --yes purge"; do
     $words rootshift > /run/said 2>&1 && code=0 || code=$?
+    sed -i 's/\r$//' /run/said # apt runs dpkg on a terminal of its own
     echo "$words: $code; $(grep -c 'rootshift: this package is not removed: ' /run/said) line; $(grep -o 'run `rootshift finalize`\|reboot$\|`rootshift validate`' /run/said | head -n 1)"
 done
 dpkg-query --show --showformat='${db:Status-Abbrev}\n' rootshift
