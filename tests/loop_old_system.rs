@@ -8,23 +8,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Disk, Kind, Ran, mounted_by_the_kernel};
+use common::{Disk, Kind, Ran, mounted_by_the_kernel, on_trial};
 use rootshift::engine::Stage;
-
-fn armed(kind: Kind) -> Disk {
-    let disk = Disk::with_images(kind);
-    let ran = disk.run_inside("arm --yes");
-    assert_eq!(ran.code, 0, "{ran:?}");
-    disk
-}
-
-/// The new system runs, on trial.
-fn on_trial(kind: Kind) -> Disk {
-    let mut disk = armed(kind);
-    assert_eq!(disk.start(1).root, "@");
-    assert_eq!(disk.stage(), Stage::Committed);
-    disk
-}
 
 fn text(path: impl AsRef<Path>) -> String {
     path.as_ref().to_str().unwrap().to_owned()

@@ -7,24 +7,9 @@ mod common;
 
 use std::fs;
 
-use common::{Disk, Kind, Ran, mounted_by_the_kernel, validated};
+use common::{Disk, Kind, Ran, armed, mounted_by_the_kernel, on_trial, validated};
 use rootshift::documents::plan::JOURNAL;
 use rootshift::engine::Stage;
-
-fn armed(kind: Kind) -> Disk {
-    let disk = Disk::with_images(kind);
-    let ran = disk.run_inside("arm --yes");
-    assert_eq!(ran.code, 0, "{ran:?}");
-    disk
-}
-
-/// The new system runs, on trial.
-fn on_trial(kind: Kind) -> Disk {
-    let mut disk = armed(kind);
-    assert_eq!(disk.start(1).root, "@");
-    assert_eq!(disk.stage(), Stage::Committed);
-    disk
-}
 
 /// The boot loader alone has booted the new system.
 fn rehearsed(disk: &mut Disk) {

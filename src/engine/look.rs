@@ -81,8 +81,8 @@ impl Look {
     /// Whether this trouble is only that no record can be added.
     #[must_use]
     pub fn is_readable(&self, trouble: &Error) -> bool {
-        let is_kept = |cause: &sys::Error| cause.is_not_permitted() || cause.is_read_only();
-        self.state.is_some() && matches!(trouble, Error::System(cause) if is_kept(cause))
+        self.state.is_some()
+            && matches!(trouble, Error::System(cause) if is_kept_from_writing(cause))
     }
 
     /// Whether the images hold a plan, by the journal.
@@ -101,11 +101,15 @@ impl Look {
     }
 }
 
-/// Why no record can be added, where somebody saw to that.
+/// Why no record can be added, where somebody saw to that. What can't be seen is no reason.
 fn not_to_be_written(top: &Root) -> Option<Error> {
     let locked = top.require_unlocked(Path::new(JOURNAL)).err();
-    let why = locked.or_else(|| btrfs::require_writable(top, Path::new(HOME)).err())?;
-    Some(why.into())
+    let why = locked.or_else(|| btrfs::require_writable(top, Path::new(HOME)).err());
+    Some(why.filter(is_kept_from_writing)?.into())
+}
+
+fn is_kept_from_writing(cause: &sys::Error) -> bool {
+    cause.is_not_permitted() || cause.is_read_only()
 }
 
 /// Whether it is for the file system that this one is a copy of, with a UUID of its own.

@@ -159,14 +159,11 @@ pub(super) fn make_ready(top: &Root, plan: &Plan) -> Result<(), super::Error> {
             btrfs::set_read_only(top, &root, false)?;
         }
     }
-    let Some(switch) = plan.boot_switch() else {
-        return Ok(());
-    };
     let config = Path::new(&plan.old_system.root).join(CONFIG);
-    let Some(config) = now_at(top, switch, &config) else {
-        return Ok(());
-    };
-    if let Ok(text) = top.read_text(&config) {
+    if let Some(switch) = plan.boot_switch()
+        && let Some(config) = now_at(top, switch, &config)
+        && let Ok(text) = top.read_text(&config)
+    {
         let own = in_its_own_name(&text, switch);
         if own != text {
             top.replace_file(&config, own.as_bytes())?;

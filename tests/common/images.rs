@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rootshift::documents::plan::{PLAN, digest};
+use rootshift::engine::Stage;
 
 use super::{Disk, Kind, WOULD_REBOOT, install, write};
 
@@ -216,4 +217,20 @@ impl Disk {
             fs::copy(kept.join(name), plans.join(name)).unwrap();
         }
     }
+}
+
+/// With images, and armed by the program.
+pub fn armed(kind: Kind) -> Disk {
+    let disk = Disk::with_images(kind);
+    let ran = disk.run_inside("arm --yes");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    disk
+}
+
+/// The new system runs, on trial.
+pub fn on_trial(kind: Kind) -> Disk {
+    let mut disk = armed(kind);
+    assert_eq!(disk.start(1).root, "@");
+    assert_eq!(disk.stage(), Stage::Committed);
+    disk
 }

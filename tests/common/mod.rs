@@ -30,7 +30,7 @@ pub use boot::mounted_by_the_kernel;
 #[allow(unused_imports)]
 pub use compared::{assert_same, assert_same_but_for_properties};
 #[allow(unused_imports)]
-pub use images::{IMAGES, Start};
+pub use images::{IMAGES, Start, armed, on_trial};
 #[allow(unused_imports)]
 pub use journal::{rollback_requested, validated};
 #[allow(unused_imports)]
